@@ -1,0 +1,53 @@
+# `make demo` and `make test` need Python 3.11 or later and nothing else; both set up what they use.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+
+.PHONY: help setup demo test lint types imports unit lock clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is to run
+	@grep -E '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(RUN_READY): requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "celonis-chat needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt $(RUN_READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+setup: $(DEV_READY)  ## a virtual environment with everything that developing needs
+
+demo: $(RUN_READY)  ## a chat in the terminal against a sandbox, no account needed
+	@$(BIN)/python -m adapters.cli demo
+
+test: lint types imports unit  ## everything that must hold before a commit
+
+lint: $(DEV_READY)  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_READY)  ## static types, strict
+	$(BIN)/mypy
+
+imports: $(DEV_READY)  ## which module may know which
+	$(BIN)/lint-imports
+
+unit: $(DEV_READY)  ## the tests
+	$(BIN)/pytest -n auto
+
+lock:  ## resolve the dependencies anew into the hashed lock files
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
