@@ -248,6 +248,7 @@ class Form:
     id: str
     fields: tuple[FormField, ...]
     submit: str
+    title: str = ""
 
 
 Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices | Form
@@ -337,6 +338,7 @@ class Card:
         sentence: The canonical sentence of the answered intent, for people to learn; empty where there is none.
         nudge: A reply that mentions somebody, sent once beside the card.
         lasting: Must still be changed later (questions, running work): an ordinary message, never an ephemeral one.
+        aside: Stands beside a clicked message, never in its place (the question there stays open).
         reader: Zone and locale for the values.
         reference: A short id that also stands in the log; only on errors.
     """
@@ -351,6 +353,7 @@ class Card:
     sentence: str = ""
     nudge: Nudge | None = None
     lasting: bool = False
+    aside: bool = False
     reader: Reader = field(default_factory=Reader)
     reference: str = ""
 
@@ -365,3 +368,27 @@ def headline(text: str) -> str:
     """Text as a headline: one line, cut visibly at 120 characters."""
     line = " ".join(text.split()) or "…"
     return line if len(line) <= HEADLINE_LENGTH else line[: HEADLINE_LENGTH - 1].rstrip() + "…"
+
+
+def buttons(card: Card) -> tuple[Button, ...]:
+    """Everything that can be pressed on a card, top to bottom: what stands in its blocks, then its buttons.
+
+    Where there are no real buttons (a terminal), their number in this order is how one presses them.
+    """
+    found: list[Button] = []
+    for block in card.blocks:
+        match block:
+            case Choices(_, options):
+                found.extend(options)
+            case Table(more=Button() as more):
+                found.append(more)
+            case Form():
+                found.append(form_button(block))
+            case _:
+                pass
+    return (*found, *card.buttons)
+
+
+def form_button(form: Form) -> Button:
+    """The button that opens a form where its fields cannot stand in the message, or sends it where they do."""
+    return Button(form.submit, Submit(form.id), Tone.GOOD)

@@ -1,0 +1,35 @@
+"""Every command, in the order in which help shows them. Adding one: a module, and a line here."""
+
+from __future__ import annotations
+
+from bot.commands.access import PERMISSIONS, QUOTA, STATUS, WHOAMI
+from bot.commands.command import AnyCommand
+from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
+from bot.commands.help import HELP
+from bot.commands.jobs import CANCEL, JOB, JOBS, POOLS
+from bot.commands.kpis import KPI, KPIS
+from bot.commands.models import MODEL, MODELS
+from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
+
+COMMANDS: tuple[AnyCommand, ...] = (
+    HELP,
+    KPI,
+    KPIS,
+    DATA,
+    RECORDS,
+    FIELDS,
+    FILTERS,
+    MODELS,
+    MODEL,
+    JOBS,
+    JOB,
+    POOLS,
+    CANCEL,
+    USE_MODEL,
+    USE_ZONE,
+    USE_CONNECTION,
+    STATUS,
+    WHOAMI,
+    PERMISSIONS,
+    QUOTA,
+)

@@ -1,0 +1,572 @@
+"""Names to ids: what people call things, found among what they may see here.
+
+A forbidden thing is not in the catalog, so its name is answered like an unknown one. Lists are kept in the store: an
+hour they count as fresh, and for seven days they still serve for names when Celonis or the quota does not.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from rapidfuzz import fuzz, process
+
+from bot.celonis import Asking
+from bot.errors import BotError, CelonisError, NotFound, QuotaExhausted, UnknownName, UsageError
+from bot.intents import (
+    And,
+    Comparison,
+    Condition,
+    Intent,
+    Kind,
+    Name,
+    Names,
+    Not,
+    OneName,
+    Or,
+    SortBy,
+    SortKey,
+    Where,
+    clauses,
+)
+from bot.policy import Asker, Policy, Touch
+from bot.store import Store
+
+FRESH = timedelta(hours=1)
+USABLE = timedelta(days=7)
+CLOSE = 78
+"""Similarity in percent from which a name counts as meant; below it lie names that merely share a word."""
+CLEAR_LEAD = 8
+MOST_CLOSE = 5
+MOST_ALTERNATIVES = 25
+
+I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something with a name.
+
+    Attributes:
+        note: Tells it apart from others of the same name.
+        within: The knowledge model, record or data pool it belongs to.
+        also: Other texts that mean it exactly.
+        about: What lists show beside the name.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    note: str = ""
+    within: tuple[tuple[Kind, Name], ...] = ()
+    also: tuple[str, ...] = ()
+    about: str = ""
+
+    @property
+    def as_name(self) -> Name:
+        return Name(self.name, self.id)
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} · {self.note}" if self.note else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way in which all names of an intent can be meant."""
+
+    intent: Intent
+    exact: bool = True
+    taken: tuple[tuple[str, str], ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a reading can mean here: one alternative is certain, several are a pick list, none is `error`."""
+
+    alternatives: tuple[Alternative, ...]
+    error: UsageError | None = None
+
+
+def fold(text: str) -> str:
+    """Text without what people type carelessly: case, width, spaces, dashes and underscores."""
+    return re.sub(r"[\s_\-‐-―]+", "", unicodedata.normalize("NFKC", text).casefold())
+
+
+def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
+    """The same intent with every name put through `change` (field of the intent, kind, name)."""
+    changed: dict[str, Any] = {}
+    for each, how in clauses(type(intent)):
+        value = getattr(intent, each.name)
+        match how.takes:
+            case OneName(kind) if value is not None:
+                changed[each.name] = change(each.name, kind, value)
+            case Names(kind) if value:
+                changed[each.name] = tuple(change(each.name, kind, name) for name in value)
+            case Where() if value is not None:
+                changed[each.name] = _map_condition(
+                    value, lambda name, at=each.name: change(at, Kind.FIELD, name)
+                )
+            case SortBy() if value:
+                changed[each.name] = tuple(
+                    SortKey(change(each.name, Kind.FIELD, key.field), key.descending) for key in value
+                )
+            case _:
+                pass
+    return replace(intent, **changed)
+
+
+def _map_condition(condition: Condition, change: Callable[[Name], Name]) -> Condition:
+    match condition:
+        case Comparison(name, op, values):
+            return Comparison(change(name), op, values)
+        case Not(part):
+            return Not(_map_condition(part, change))
+        case And(parts):
+            return And(tuple(_map_condition(part, change) for part in parts))
+        case Or(parts):
+            return Or(tuple(_map_condition(part, change) for part in parts))
+
+
+def matching(text: str, items: Sequence[Item]) -> tuple[Item, ...]:
+    """The items that a text means exactly: by id, by name, or by name but for case, spaces and dashes."""
+    for same in (
+        lambda item: item.id == text,
+        lambda item: item.name == text,
+        lambda item: fold(text) in {fold(item.name), fold(item.id), *map(fold, item.also)},
+    ):
+        if found := tuple(item for item in items if same(item)):
+            return found
+    return ()
+
+
+def closest(text: str, items: Sequence[Item], most: int = MOST_CLOSE) -> tuple[tuple[Item, float], ...]:
+    """The items whose names are nearest to a text, best first, with their similarity in percent."""
+    found = process.extract(
+        text,
+        [item.name for item in items],
+        scorer=fuzz.WRatio,
+        processor=_loose,
+        limit=most,
+        score_cutoff=CLOSE,
+    )
+    return tuple((items[index], score) for _, score, index in found)
+
+
+def _loose(text: str) -> str:
+    return " ".join(re.split(r"[\s_\-‐-―]+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+@dataclass(slots=True)
+class Catalog:
+    """What one person may see of one connection, from one place.
+
+    Args:
+        asking: The client on behalf of that person.
+        connection: The connection's name.
+        policy: Decides what is visible.
+        asker: For whom.
+        store: Keeps the lists.
+        now: When the request came (UTC).
+        synonyms: Folded word -> name as it stands in Celonis.
+    """
+
+    asking: Asking
+    connection: str
+    policy: Policy
+    asker: Asker
+    store: Store
+    now: datetime
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+
+    # --- lists ---
+
+    async def models(self) -> tuple[Item, ...]:
+        """Knowledge models."""
+
+        async def fetch() -> list[Item]:
+            return [
+                Item(Kind.MODEL, each.id, each.name, note=each.id, about=each.published or "")
+                for each in await self.asking.knowledge_models()
+            ]
+
+        return self._visible(await self._listed("models", fetch))
+
+    async def records(self, model: Name) -> tuple[Item, ...]:
+        """Records of a knowledge model."""
+
+        async def fetch() -> list[Item]:
+            found = await self.asking.records(model.id)
+            return [
+                Item(Kind.RECORD, each.id, each.name, note=each.id, about=each.description or "")
+                for each in found
+            ]
+
+        return self._visible(await self._listed(f"records:{model.id}", fetch), (Kind.MODEL, model))
+
+    async def kpis(self, model: Name) -> tuple[Item, ...]:
+        """KPIs of a knowledge model."""
+
+        async def fetch() -> list[Item]:
+            found = await self.asking.kpis(model.id)
+            return [
+                Item(Kind.KPI, each.id, each.name, note=each.id, about=each.description or "")
+                for each in found
+            ]
+
+        return self._visible(await self._listed(f"kpis:{model.id}", fetch), (Kind.MODEL, model))
+
+    async def filters(self, model: Name) -> tuple[Item, ...]:
+        """Predefined filters of a knowledge model."""
+
+        async def fetch() -> list[Item]:
+            found = await self.asking.filters(model.id)
+            return [
+                Item(Kind.FILTER, each.id, each.name, note=each.id, about=each.description or "")
+                for each in found
+            ]
+
+        return self._visible(await self._listed(f"filters:{model.id}", fetch), (Kind.MODEL, model))
+
+    async def fields(self, model: Name, record: Name) -> tuple[Item, ...]:
+        """Fields of one record that may be used here; hidden ones are left out."""
+
+        async def fetch() -> list[Item]:
+            found = await self.asking.record(model.id, record.id)
+            return [
+                Item(Kind.FIELD, each.id, each.name, note=each.id, about=each.type or "")
+                for each in found.fields
+            ]
+
+        listed = await self._listed(f"fields:{model.id}:{record.id}", fetch)
+        return self._visible(listed, (Kind.MODEL, model), (Kind.RECORD, record))
+
+    async def model_fields(self, model: Name) -> tuple[Item, ...]:
+        """Fields of all records of a knowledge model, with `record.field` as id."""
+        found: list[Item] = []
+        for record in await self.records(model):
+            found.extend(
+                replace(
+                    each,
+                    id=f"{record.id}.{each.id}",
+                    note=record.name,
+                    also=(
+                        f"{record.name}.{each.name}",
+                        f"{record.name} {each.name}",
+                        f"{record.id}.{each.name}",
+                        each.id,
+                    ),
+                )
+                for each in await self.fields(model, record.as_name)
+            )
+        return tuple(found)
+
+    async def pools(self) -> tuple[Item, ...]:
+        """Data pools."""
+
+        async def fetch() -> list[Item]:
+            return [
+                Item(Kind.POOL, each.id, each.name, note=each.id[-6:]) for each in await self.asking.pools()
+            ]
+
+        return self._visible(await self._listed("pools", fetch))
+
+    async def jobs(self, pool: Name) -> tuple[Item, ...]:
+        """Data jobs of one pool."""
+
+        async def fetch() -> list[Item]:
+            return [
+                Item(Kind.JOB, each.id, each.name, note=f"{pool.text}, {each.id[-6:]}")
+                for each in await self.asking.jobs(pool.id)
+            ]
+
+        return self._visible(await self._listed(f"jobs:{pool.id}", fetch), (Kind.POOL, pool))
+
+    async def _listed(self, scope: str, fetch: Callable[[], Awaitable[list[Item]]]) -> list[Item]:
+        kept = await self.store.snapshot(self.connection, scope)
+        if kept is not None and self.now - kept.fetched_at < FRESH:
+            return [_item(each) for each in kept.content]
+        try:
+            items = await fetch()
+        except (QuotaExhausted, CelonisError) as error:
+            lost = isinstance(error, NotFound) or error.who.value in {"bot admin", "Celonis admin"}
+            if lost or kept is None or self.now - kept.fetched_at >= USABLE:
+                raise
+            return [_item(each) for each in kept.content]
+        await self.store.put_snapshot(self.connection, scope, [_json(item) for item in items], self.now)
+        return items
+
+    def _visible(self, items: Iterable[Item], *within: tuple[Kind, Name]) -> tuple[Item, ...]:
+        found = []
+        for item in items:
+            placed = replace(item, within=within)
+            if self.policy.sees(self.asker, self.touch(placed)):
+                found.append(placed)
+        return tuple(found)
+
+    def touch(self, item: Item) -> Touch:
+        """The item as a resource that the policy can judge."""
+        parts = {_PARTS[kind]: name for kind, name in item.within if kind in _PARTS}
+        return Touch(
+            connection=Name(self.connection, self.connection), **parts, **{_PARTS[item.kind]: item.as_name}
+        )
+
+    # --- names ---
+
+    async def resolve(self, intent: Intent, *, model: Name | None = None) -> Resolution:
+        """Everything that an intent's names can mean here.
+
+        Args:
+            intent: One reading of a sentence.
+            model: The place's default knowledge model.
+
+        Raises:
+            CelonisError, QuotaExhausted: Where a list is needed and cannot be had.
+        """
+        open_ones = [Alternative(intent)]
+        error: UsageError | None = None
+        for step in (self._with_model, self._with_record, self._with_pool, self._with_rest):
+            done: list[Alternative] = []
+            for each in open_ones:
+                try:
+                    done.extend(await step(each, model))
+                except UsageError as trouble:
+                    error = error or trouble
+            open_ones = done[:MOST_ALTERNATIVES]
+        if not open_ones:
+            return Resolution((), error or UsageError("I do not know what this means here."))
+        if any(each.exact for each in open_ones):
+            open_ones = [each for each in open_ones if each.exact]
+        unique = {repr(each.intent): each for each in open_ones}
+        return Resolution(tuple(unique.values()))
+
+    async def _with_model(self, alternative: Alternative, default: Name | None) -> list[Alternative]:
+        intent = alternative.intent
+        if not any(each.name == "model" for each in fields(intent)):
+            return [alternative]
+        said: Name | None = intent.model  # type: ignore[attr-defined]  # checked by name just above
+        models = await self.models()
+        if said is not None:
+            return self._expand(alternative, "model", Kind.MODEL, said, models)
+        lead = _lead(intent)
+        if default is not None and (known := [each for each in models if each.id == default.id]):
+            chosen = known
+            if lead is not None and not await self._holds(known[0], *lead):
+                chosen = [each for each in models if await self._holds(each, *lead)] or known
+        elif lead is not None and len(models) > 1:
+            chosen = [each for each in models if await self._holds(each, *lead)] or list(models)
+        else:
+            chosen = list(models)
+        if not chosen:
+            raise UnknownName(Kind.MODEL, "any", within=self.connection)
+        return [self._take(alternative, "model", item, said=None) for item in chosen]
+
+    async def _holds(self, model: Item, kind: Kind, name: Name) -> bool:
+        """Whether a knowledge model has exactly this record, KPI or filter. One that cannot be read has not."""
+        try:
+            match kind:
+                case Kind.RECORD:
+                    listed = await self.records(model.as_name)
+                case Kind.KPI:
+                    listed = await self.kpis(model.as_name)
+                case _:
+                    listed = await self.filters(model.as_name)
+        except CelonisError:
+            return False
+        return bool(matching(name.text, listed))
+
+    async def _with_record(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
+        intent = alternative.intent
+        said = getattr(intent, "record", None)
+        if said is None:
+            return [alternative]
+        model: Name = intent.model  # type: ignore[attr-defined]  # records are only ever named within a model
+        return self._expand(
+            alternative, "record", Kind.RECORD, said, await self.records(model), within=model.text
+        )
+
+    async def _with_pool(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
+        intent = alternative.intent
+        pool: Name | None = getattr(intent, "pool", None)
+        job: Name | None = getattr(intent, "job", None)
+        if pool is None and job is None:
+            return [alternative]
+        pools = await self.pools()
+        if pool is not None:
+            placed = self._expand(alternative, "pool", Kind.POOL, pool, pools)
+            if job is None:
+                return placed
+            found: list[Alternative] = []
+            trouble: UsageError | None = None
+            for each in placed:
+                within: Name = each.intent.pool  # type: ignore[attr-defined]  # set by _expand
+                try:
+                    jobs = await self.jobs(within)
+                    found.extend(self._expand(each, "job", Kind.JOB, job, jobs, within=within.text))
+                except UsageError as error:
+                    trouble = error
+            if not found and trouble is not None:
+                raise trouble
+            return found
+        assert job is not None
+        everywhere = [item for each in pools for item in await self.jobs(each.as_name)]
+        return [
+            replace(each, intent=replace(each.intent, pool=_pool_of(each, everywhere)))  # type: ignore[call-arg]
+            for each in self._expand(alternative, "job", Kind.JOB, job, everywhere)
+        ]
+
+    async def _with_rest(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
+        """KPIs, filters and fields: each may be meant in several ways, and every one of them has to be known."""
+        intent = alternative.intent
+        model: Name | None = getattr(intent, "model", None)
+        record: Name | None = getattr(intent, "record", None)
+        wanted: list[tuple[Kind, Name]] = []
+
+        def note(_at: str, kind: Kind, name: Name) -> Name:
+            if kind in {Kind.KPI, Kind.FILTER, Kind.FIELD} and (kind, name) not in wanted:
+                wanted.append((kind, name))
+            return name
+
+        map_names(intent, note)
+        found = [alternative]
+        for kind, name in wanted:
+            assert model is not None
+            match kind:
+                case Kind.KPI:
+                    listed, within = await self.kpis(model), model.text
+                case Kind.FILTER:
+                    listed, within = await self.filters(model), model.text
+                case _ if record is not None:
+                    listed, within = await self.fields(model, record), record.text
+                case _:
+                    listed, within = await self.model_fields(model), model.text
+            found = [
+                more for each in found for more in self._expand(each, "", kind, name, listed, within=within)
+            ][:MOST_ALTERNATIVES]
+        return found
+
+    def _expand(
+        self,
+        alternative: Alternative,
+        at: str,
+        kind: Kind,
+        name: Name,
+        listed: Sequence[Item],
+        *,
+        within: str = "",
+    ) -> list[Alternative]:
+        """The alternative with one name replaced by each item that it can mean.
+
+        Raises:
+            UnknownName: Nothing visible is called so, nor nearly so.
+        """
+        if name.id:
+            known = [item for item in listed if item.id == name.id]
+            if not known:
+                raise UnknownName(kind, name.text or name.id, within=within)
+            return [self._take(alternative, at, known[0], said=name)]
+        exact = matching(name.text, listed)
+        if not exact and (meant := self.synonyms.get(fold(name.text))):
+            exact = matching(meant, listed)
+        if exact:
+            return [self._take(alternative, at, item, said=name) for item in exact]
+        close = closest(name.text, listed)
+        if not close:
+            nearest = process.extract(
+                name.text,
+                [item.name for item in listed],
+                scorer=fuzz.WRatio,
+                processor=_loose,
+                limit=3,
+                score_cutoff=50,
+            )
+            raise UnknownName(kind, name.text, nearest=[Name(each[0]) for each in nearest], within=within)
+        if len(close) > 1 and close[0][1] - close[1][1] >= CLEAR_LEAD:
+            close = close[:1]
+        return [self._take(alternative, at, item, said=name, exact=False) for item, _ in close]
+
+    def _take(
+        self, alternative: Alternative, at: str, item: Item, *, said: Name | None, exact: bool = True
+    ) -> Alternative:
+        def change(_at: str, kind: Kind, name: Name) -> Name:
+            return item.as_name if kind is item.kind and name == said and not name.id else name
+
+        if at:
+            intent = replace(alternative.intent, **{at: item.as_name})  # type: ignore[arg-type]  # one field by name
+        else:
+            intent = map_names(alternative.intent, change)
+        taken = alternative.taken if exact or said is None else (*alternative.taken, (said.text, item.name))
+        return Alternative(
+            intent, exact=alternative.exact and exact, taken=taken, labels=(*alternative.labels, item.label)
+        )
+
+
+_PARTS: Mapping[Kind, str] = {
+    Kind.MODEL: "model",
+    Kind.RECORD: "record",
+    Kind.FIELD: "field",
+    Kind.KPI: "kpi",
+    Kind.FILTER: "filter",
+    Kind.POOL: "pool",
+    Kind.JOB: "job",
+}
+
+
+def _lead(intent: Intent) -> tuple[Kind, Name] | None:
+    """The first record, KPI or filter that an intent names: it tells which knowledge model is meant."""
+    found: list[tuple[Kind, Name]] = []
+
+    def note(_at: str, kind: Kind, name: Name) -> Name:
+        if kind in {Kind.RECORD, Kind.KPI, Kind.FILTER}:
+            found.append((kind, name))
+        return name
+
+    map_names(intent, note)
+    return found[0] if found else None
+
+
+def _pool_of(alternative: Alternative, items: Iterable[Item]) -> Name:
+    job: Name = alternative.intent.job  # type: ignore[attr-defined]  # set by _expand
+    return next(
+        name for item in items if item.id == job.id for kind, name in item.within if kind is Kind.POOL
+    )
+
+
+def _json(item: Item) -> dict[str, str]:
+    return {"kind": item.kind, "id": item.id, "name": item.name, "note": item.note, "about": item.about}
+
+
+def _item(kept: Mapping[str, str]) -> Item:
+    return Item(Kind(kept["kind"]), kept["id"], kept["name"], note=kept["note"], about=kept["about"])
+
+
+def label_of(options: Sequence[Alternative]) -> tuple[str, ...]:
+    """What to write on the buttons of a pick list: only what tells the options apart."""
+    width = max((len(each.labels) for each in options), default=0)
+    differs = [
+        at
+        for at in range(width)
+        if len({each.labels[at] if at < len(each.labels) else "" for each in options}) > 1
+    ]
+    return tuple(
+        ", ".join(each.labels[at] for at in differs if at < len(each.labels)) or "; ".join(each.labels)
+        for each in options
+    )
+
+
+__all__ = [
+    "Alternative",
+    "BotError",
+    "Catalog",
+    "Item",
+    "Resolution",
+    "closest",
+    "fold",
+    "label_of",
+    "matching",
+]

@@ -1,0 +1,220 @@
+"""Who you are here, what the key may, and how much of the quota is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Column,
+    Fact,
+    Facts,
+    Missing,
+    Moment,
+    Notice,
+    Number,
+    Run,
+    Table,
+    Text,
+    Tone,
+    Words,
+    headline,
+)
+from bot.commands.command import Command, Context
+from bot.commands.defaults import UseZone
+from bot.commands.lists import count
+from bot.errors import CelonisError, QuotaExhausted
+from bot.formats import write
+from bot.intents import CelonisIntent, Intent
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStatus(CelonisIntent):
+    """What the bot is connected to, and how it is."""
+
+    words: ClassVar[str] = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI(CelonisIntent):
+    """Who somebody is to the bot."""
+
+    words: ClassVar[str] = "whoami"
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions(CelonisIntent):
+    """What the key may do, service by service."""
+
+    words: ClassVar[str] = "permissions"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowQuota(Intent):
+    """How much may still be asked."""
+
+    words: ClassVar[str] = "quota"
+
+
+async def _status(_intent: ShowStatus, context: Context) -> Card:
+    quota = await context.celonis.quota()
+    facts = [Fact("Celonis team", Words(f"{context.connection} ({context.celonis.connection.team_root})"))]
+    trouble = ""
+    try:
+        key = await context.asking.kind()
+        facts.append(Fact("Key", Words(key.sentence)))
+    except (CelonisError, QuotaExhausted) as error:
+        trouble = f"{error.sentence} {error.hint}".strip()
+    if len(context.connections) > 1:
+        facts.append(
+            Fact("Other teams here", Words(", ".join(set(context.connections) - {context.connection})))
+        )
+    facts += [
+        Fact("Calls left", Number(quota.left) if quota.left is not None else Missing()),
+        Fact(
+            "Default knowledge model",
+            Words(context.model_default.text) if context.model_default else Missing(),
+        ),
+        Fact("Time zone", Words(context.reader.zone + ("" if context.zone_chosen else " (the bot's own)"))),
+        Fact("Version", Words(context.version)),
+    ]
+    blocks: list[Block] = [Facts(tuple(facts))]
+    if trouble:
+        blocks.insert(0, Notice(Tone.DANGER, trouble))
+    return Card(
+        headline(
+            f"Celonis does not answer as it should: {context.connection}"
+            if trouble
+            else f"Connected to {context.connection}"
+        ),
+        title="Status",
+        blocks=tuple(blocks),
+        buttons=(
+            Button("Quota", Run(ShowQuota())),
+            Button("Set time zone", Run(UseZone(zone=context.reader.zone))),
+        ),
+        source=context.source(),
+    )
+
+
+async def _whoami(_intent: WhoAmI, context: Context) -> Card:
+    person, profile, place = context.person, context.profile, context.place
+    rights = [right for right in Right if context.policy.may(context.asker, right).allowed]
+    facts = [
+        Fact("You", Words(profile.name or person.name or person.id)),
+        Fact("Known here as", Words(person.key)),
+        Fact("This place", Words(place.key)),
+        Fact("Standing", Words(profile.standing.value)),
+        Fact("E-mail", Words(profile.email) if profile.email else Missing()),
+        Fact("You may", Words(", ".join(right.value for right in rights) or "nothing")),
+    ]
+    rules = sorted({context.policy.may(context.asker, right).rule for right in rights})
+    if rules:
+        facts.append(Fact("Because of", Words("; ".join(rules))))
+    blocks: list[Block] = [
+        Facts(tuple(facts)),
+        Text("For the policy:", quiet=True),
+        Text(f'who = {{ {person.platform} = ["{_listed_as(context)}"] }}', code=True),
+    ]
+    if Right.ADMIN in rights:
+        key = await context.asking.kind()
+        blocks.append(Facts((Fact("The bot's key", Words(key.sentence)), Fact("Ends in", Words(key.tail)))))
+    return Card(
+        headline(
+            f"You are {profile.name or person.name or person.id}; you may {', '.join(r.value for r in rights) or 'nothing'}"
+        ),
+        title="Who you are here",
+        blocks=tuple(blocks),
+        source=context.source() if Right.ADMIN in rights else None,
+    )
+
+
+def _listed_as(context: Context) -> str:
+    """How a person stands in the policy: local ones by name alone, all others with their home."""
+    person = context.person
+    return person.id if person.platform == "local" else f"{person.home}:{person.id}"
+
+
+async def _permissions(_intent: Permissions, context: Context) -> Card:
+    services = await context.asking.permissions()
+    granted = [each for each in services if each.permissions]
+    rows = tuple((Words(each.service_name), Words(", ".join(each.permissions))) for each in granted)
+    without = [each.service_name for each in services if not each.permissions]
+    blocks: list[Block] = []
+    if rows:
+        blocks.append(Table((Column("Service"), Column("Granted")), rows))
+    if without:
+        blocks.append(Text(f"No grant for the whole of: {', '.join(without)}.", quiet=True))
+    blocks.append(
+        Text(
+            "These are grants for whole services. A key with one package or one data pool shows none and still works."
+        )
+    )
+    return Card(
+        headline(f"The bot's key has grants in {count(len(granted), 'service')}"),
+        title="What the bot's key may do",
+        blocks=tuple(blocks),
+        source=context.source(),
+    )
+
+
+async def _quota(_intent: ShowQuota, context: Context) -> Card:
+    quota = await context.celonis.quota(context.person.key)
+    facts = [
+        Fact("Limit", Number(quota.limit)),
+        Fact("Used", Number(quota.used)),
+        Fact("By you", Number(quota.mine)),
+        Fact("By others", Number(max(0, quota.used - quota.mine))),
+        Fact("Left", Number(quota.left) if quota.left is not None else Missing()),
+        Fact(
+            "Resets", Moment(quota.resets_at) if quota.resets_at else Words("not known; Celonis does not say")
+        ),
+    ]
+    if quota.hit_rate is not None:
+        facts.append(Fact("Answered without a call", Number(round(quota.hit_rate * 100), unit="%")))
+    runs_out = quota.runs_out_at
+    forecast = (
+        f"At this pace it lasts until about {write(Moment(runs_out), context.reader)}."
+        if runs_out is not None
+        else "At this pace it lasts."
+    )
+    blocks: list[Block] = [Facts(tuple(facts)), Text(forecast)]
+    if context.policy.may(context.asker, Right.ADMIN).allowed and quota.people:
+        rows = tuple((Words(who), Number(number)) for who, number in quota.people[:10])
+        blocks.append(Table((Column("Who"), Column("Calls", numeric=True)), rows))
+    left = quota.limit - quota.used if quota.left is None else quota.left
+    return Card(
+        headline(f"{left:,} of {quota.limit:,} calls left"),
+        title=f"Quota of {context.connection}",
+        blocks=tuple(blocks),
+    )
+
+
+STATUS = Command(
+    example=ShowStatus(),
+    summary="connection, key, quota, defaults, version",
+    right=Right.READ,
+    run=_status,
+    aliases=("bot status",),
+)
+WHOAMI = Command(
+    example=WhoAmI(),
+    summary="who you are here and what you may",
+    right=Right.READ,
+    run=_whoami,
+    aliases=("who am i", "wer bin ich"),
+)
+PERMISSIONS = Command(
+    example=Permissions(), summary="what the bot's key may do in Celonis", right=Right.READ, run=_permissions
+)
+QUOTA = Command(
+    example=ShowQuota(),
+    summary="calls used and left, and how long they last",
+    right=Right.READ,
+    run=_quota,
+    aliases=("limits", "limit"),
+)

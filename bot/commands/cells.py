@@ -1,0 +1,69 @@
+"""Values from Celonis as typed cells."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+
+from bot.cards import Cell, Day, Flag, Missing, Moment, Number, Words
+
+NUMERIC = frozenset({"integer", "float", "number"})
+
+
+def is_numeric(kind: str) -> bool:
+    """Whether a column of this Celonis type is set flush right."""
+    return kind in NUMERIC
+
+
+def cell(kind: str, value: object, *, format: str = "", unit: str = "") -> Cell:  # noqa: A002 - Celonis' own word
+    """A value of a data reply as a cell.
+
+    Args:
+        kind: The header's type: string, integer, float, number, boolean, date, time, datetime, timestamp.
+        value: As it came in the JSON. What does not fit its type is shown as the text it is.
+        format: The header's format.
+        unit: The header's unit.
+    """
+    if value is None:
+        return Missing()
+    if isinstance(value, bool):
+        return Flag(value)
+    if kind in NUMERIC and (number := _number(value)) is not None:
+        return Number(number, format, unit)
+    if kind == "boolean" and str(value).casefold() in {"true", "false"}:
+        return Flag(str(value).casefold() == "true")
+    if kind in {"date", "datetime", "timestamp"} and (moment := _moment(value)) is not None:
+        if isinstance(moment, datetime) and kind != "date":
+            return Moment(moment, format)
+        return Day(moment.date() if isinstance(moment, datetime) else moment, format)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return Number(value, format, unit)
+    return Words(str(value))
+
+
+def _number(value: object) -> int | float | Decimal | None:
+    if isinstance(value, int | float):
+        return value if math.isfinite(value) else None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _moment(value: object) -> date | datetime | None:
+    """ISO text or epoch milliseconds; a moment without a zone is taken as UTC, as Celonis stores it."""
+    if isinstance(value, int | float):
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
+    text = str(value).strip()
+    try:
+        if len(text) == len("2026-01-31"):
+            return date.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

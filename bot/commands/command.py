@@ -1,0 +1,237 @@
+"""What a command is, and what it gets to work with.
+
+Commands are an open set, so they are entries of a table. A `Command` answers; a `GuardedCommand` changes something,
+so it is split into the steps between which the gate stands: `ask` makes the question, `check` reads again after the
+click, `send` spends the approval, `follow` watches until the outcome is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+from bot.cards import Card, Reader, Source
+from bot.catalog import Catalog
+from bot.celonis import Asking, Celonis
+from bot.chat import Person, Place, Profile
+from bot.clock import Clock
+from bot.confirm import Approval, Outcome
+from bot.intents import CelonisIntent, Intent, Kind, Name, names
+from bot.policy import Asker, Policy, Right, Touch
+from bot.store import Store
+
+I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
+T = TypeVar("T")
+I_contra = TypeVar("I_contra", bound=Intent, contravariant=True)
+
+
+class Audited(Protocol):
+    """What the commands may read of the audit log."""
+
+    async def recent(self, count: int) -> Sequence[Any]:
+        """The newest rows, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a command may use; all of it belongs to one request.
+
+    Attributes:
+        request_id: Also stands in the log.
+        asker: Person, profile and place; what the policy judges.
+        now: When the request came (UTC).
+        reader: Zone and locale of the answer.
+        connection: The name of the Celonis team that is asked.
+        connections: All that this place is bound to.
+        asking: The client, on behalf of this person; knows what the answer cost and how old it is.
+        celonis: The connection itself: quota and kind of key.
+        catalog: Names that this person may see here.
+        policy: For what a card may offer.
+        store: The place's defaults.
+        clock: For waiting; `now` does not move.
+        table: Every command, for `help`.
+        version: The bot's version.
+        model_default: This place's knowledge model, None where none was chosen.
+        zone_chosen: Whether the place chose its zone itself.
+    """
+
+    request_id: str
+    asker: Asker
+    now: datetime
+    reader: Reader
+    connection: str
+    connections: tuple[str, ...]
+    asking: Asking
+    celonis: Celonis
+    catalog: Catalog
+    policy: Policy
+    store: Store
+    clock: Clock
+    table: tuple[AnyCommand, ...]
+    version: str
+    model_default: Name | None = None
+    zone_chosen: bool = False
+
+    @property
+    def person(self) -> Person:
+        return self.asker.person
+
+    @property
+    def profile(self) -> Profile:
+        return self.asker.profile
+
+    @property
+    def place(self) -> Place:
+        return self.asker.place
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.reader.zone)
+
+    def source(self, model: str = "") -> Source:
+        """Where everything that was read for this answer came from."""
+        return self.asking.source(model)
+
+    def fresh(self) -> Context:
+        """The same, past the cache: for questions and outcomes of writes."""
+        return replace(self, asking=self.asking.fresh())
+
+
+# --- what the policy is asked ----------------------------------------------------------------------------------
+
+_SCOPES: Mapping[Kind, str] = {
+    Kind.CONNECTION: "connection",
+    Kind.MODEL: "model",
+    Kind.RECORD: "record",
+    Kind.POOL: "pool",
+    Kind.JOB: "job",
+}
+_PARTS: Mapping[Kind, str] = {Kind.FIELD: "field", Kind.KPI: "kpi", Kind.FILTER: "filter"}
+
+
+def touches(intent: Intent) -> tuple[Touch, ...]:
+    """The resources that a resolved intent names: its scopes once, and each field, KPI and filter within them.
+
+    Fields of a question to a whole knowledge model are `record.field`, so they bring their record with them.
+    """
+    scopes: dict[str, Name] = {}
+    parts: list[tuple[str, Name]] = []
+    for _, kind, name in names(intent):
+        if kind in _SCOPES:
+            scopes[_SCOPES[kind]] = name
+        elif kind in _PARTS:
+            parts.append((_PARTS[kind], name))
+    found = [Touch(**scopes)]
+    for part, name in parts:
+        within = dict(scopes)
+        if part == "field" and "record" not in scopes and "." in name.id:
+            record, _, field_id = name.id.partition(".")
+            within["record"] = Name(record, record)
+            found.append(Touch(**within, field=Name(name.text, field_id)))
+        else:
+            found.append(Touch(**within, **{part: name}))
+    return tuple(found)
+
+
+# --- the two kinds of commands ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[I]):
+    """One entry of the table: something that only reads (or only changes the bot's own defaults).
+
+    Attributes:
+        example: An intent with made-up but realistic names; feeds help, docs, golden files and round-trip tests.
+        summary: One line for help and docs.
+        right: What the policy asks first.
+        run: The work.
+        aliases: Other ways to start the sentence; `…` stands for the name in the middle ("is … running").
+        touches: The resources the policy asks next; what the intent names, unless told otherwise.
+    """
+
+    example: I
+    summary: str
+    right: Right
+    run: Callable[[I, Context], Awaitable[Card]]
+    aliases: tuple[str, ...] = ()
+    touches: Callable[[I], tuple[Touch, ...]] = touches
+
+    @property
+    def intent(self) -> type[I]:
+        return type(self.example)
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What a guarded command wants to be sure of. The dispatcher adds ticket, buttons and deadline.
+
+    Attributes:
+        target: What exactly would be done; it is stored, and nothing else can be done with the approval.
+        card: The question with the current state in it.
+        yes: The confirming button's label; says what happens.
+        no: The other one's.
+    """
+
+    target: T
+    card: Card
+    yes: str
+    no: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a write stands; the last one has an outcome."""
+
+    card: Card
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedCommand(Generic[I, T]):
+    """One entry of the table: something that changes Celonis, behind a question.
+
+    Attributes:
+        example: As for `Command`.
+        summary: As for `Command`.
+        right: As for `Command`; may depend on the intent (a full load is a right of its own).
+        target: The type of the frozen target, for storing it.
+        ask: Reads live and makes the question; a `Card` where there is nothing to ask.
+        check: Reads live after the click; a `Step` with an outcome where nothing must be sent any more.
+        send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
+        follow: Watches until the outcome is known; sends nothing, so it also serves after a crash.
+        aliases: As for `Command`.
+        touches: As for `Command`.
+    """
+
+    example: I
+    summary: str
+    right: Right | Callable[[I], Right]
+    target: type[T]
+    ask: Callable[[I, Context], Awaitable[Question[T] | Card]]
+    check: Callable[[T, Context], Awaitable[Step | None]]
+    send: Callable[[Approval[T], Context], Awaitable[None]]
+    follow: Callable[[T, Context], AsyncIterator[Step]]
+    aliases: tuple[str, ...] = ()
+    touches: Callable[[I], tuple[Touch, ...]] = touches
+
+    @property
+    def intent(self) -> type[I]:
+        return type(self.example)
+
+
+AnyCommand: TypeAlias = Command[Any] | GuardedCommand[Any, Any]
+
+
+def right_of(command: AnyCommand, intent: Intent) -> Right:
+    """The right that this intent needs."""
+    right = command.right
+    return right if isinstance(right, Right) else right(intent)
+
+
+def needs_celonis(command: AnyCommand) -> bool:
+    """Whether answering asks a Celonis team."""
+    return issubclass(command.intent, CelonisIntent)

@@ -1,0 +1,127 @@
+"""What a place uses when nothing else is said: knowledge model, time zone, connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+from zoneinfo import available_timezones
+
+from bot.cards import Button, Card, Run, Text, headline
+from bot.catalog import Item as Candidate
+from bot.catalog import closest, fold
+from bot.chat import Visibility
+from bot.commands.command import Command, Context
+from bot.errors import BadArgument, NotAllowed
+from bot.intents import CelonisIntent, Intent, Kind, Name, OneName, Phrase, clause
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class UseModel(CelonisIntent):
+    """Make a knowledge model this place's default."""
+
+    words: ClassVar[str] = "use"
+    model: Name | None = field(default=None, metadata=clause("", OneName(Kind.MODEL)))
+
+
+@dataclass(frozen=True, slots=True)
+class UseZone(Intent):
+    """Make a time zone this place's own."""
+
+    words: ClassVar[str] = "use time zone"
+    zone: str = field(default="", metadata=clause("", Phrase()))
+
+
+@dataclass(frozen=True, slots=True)
+class UseConnection(Intent):
+    """Make a connection this place's default."""
+
+    words: ClassVar[str] = "use connection"
+    connection: Name | None = field(default=None, metadata=clause("", OneName(Kind.CONNECTION)))
+
+
+def _may_change(context: Context) -> None:
+    """A channel's defaults are everybody's, so they need `manage`; a direct message is one's own.
+
+    Raises:
+        NotAllowed: Not here, not by this person.
+    """
+    if context.place.visibility is Visibility.PERSONAL:
+        return
+    decision = context.policy.may(context.asker, Right.MANAGE)
+    if not decision.allowed:
+        raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+
+
+async def _use_model(intent: UseModel, context: Context) -> Card:
+    _may_change(context)
+    assert intent.model is not None
+    value = f"{intent.model.id}\n{intent.model.text}"
+    await context.store.set_default(
+        context.place.key, f"model:{context.connection}", value, context.person.key
+    )
+    return Card(
+        headline(f"{intent.model.text} is now the default here"),
+        blocks=(Text("Questions that name no knowledge model are asked of this one."),),
+        source=context.source(intent.model.text),
+    )
+
+
+async def _use_zone(intent: UseZone, context: Context) -> Card:
+    _may_change(context)
+    zones = sorted(available_timezones())
+    wanted = next((zone for zone in zones if fold(zone) == fold(intent.zone)), None)
+    if wanted is None:
+        cities = [
+            Candidate(Kind.CONNECTION, zone, zone.rpartition("/")[2].replace("_", " ")) for zone in zones
+        ]
+        near = [item.id for item, _ in closest(intent.zone, cities, most=3)]
+        if not near:
+            raise BadArgument(
+                f"“{intent.zone}” is no time zone I know.", hint="Say it as in “use time zone Europe/Berlin”."
+            )
+        return Card(
+            headline(f"Which time zone is “{intent.zone}”?"),
+            buttons=tuple(Button(zone, Run(UseZone(zone=zone))) for zone in near),
+        )
+    await context.store.set_default(context.place.key, "zone", wanted, context.person.key)
+    return Card(
+        headline(f"Times here are now those of {wanted}"),
+        blocks=(Text("It decides what “last month” is, and when a time of day comes."),),
+    )
+
+
+async def _use_connection(intent: UseConnection, context: Context) -> Card:
+    _may_change(context)
+    assert intent.connection is not None
+    chosen = next((each for each in context.connections if fold(each) == fold(intent.connection.text)), None)
+    if chosen is None:
+        raise BadArgument(
+            f"I know no connection called “{intent.connection.text}” here.",
+            hint=f"There is {', '.join(context.connections)}.",
+        )
+    await context.store.set_default(context.place.key, "connection", chosen, context.person.key)
+    return Card(headline(f"Questions here now go to {chosen}"))
+
+
+USE_MODEL = Command(
+    example=UseModel(model=Name("Purchase Requisition KM")),
+    summary="ask this knowledge model when none is named here",
+    right=Right.READ,
+    run=_use_model,
+    aliases=("use model", "use knowledge model"),
+)
+USE_ZONE = Command(
+    example=UseZone(zone="Europe/Berlin"),
+    summary="read and write times of this zone here",
+    right=Right.READ,
+    run=_use_zone,
+    aliases=("use timezone", "use zone"),
+)
+USE_CONNECTION = Command(
+    example=UseConnection(connection=Name("dev")),
+    summary="ask this Celonis team when none is named here",
+    right=Right.READ,
+    run=_use_connection,
+    aliases=("use team",),
+)

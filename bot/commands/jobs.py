@@ -1,0 +1,616 @@
+"""Data pools and data jobs: what runs, since when; and stopping a run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar
+
+from bot.cards import (
+    Button,
+    Card,
+    Cell,
+    Column,
+    Fact,
+    Facts,
+    Missing,
+    Moment,
+    Notice,
+    Run,
+    Status,
+    Text,
+    Tone,
+    Words,
+    headline,
+)
+from bot.celonis import CancelRuns, JobRun
+from bot.commands.command import Command, Context, GuardedCommand, Question, Step
+from bot.commands.lists import back, count, page_of, table
+from bot.confirm import Approval, Outcome
+from bot.errors import BadArgument, CelonisError, QuotaExhausted
+from bot.formats import duration, write
+from bot.intents import CelonisIntent, Count, Kind, Name, OneName, SomeOf, clause
+from bot.policy import Right, Touch
+
+ACTIVE = frozenset({"RUNNING", "QUEUED"})
+ENDED = frozenset({"SUCCESS", "FAIL", "CANCEL", "SKIPPED"})
+ORDER = ("RUNNING", "QUEUED", "FAIL", "CANCEL", "SUCCESS", "SKIPPED", "")
+SAID = {
+    "RUNNING": "running",
+    "QUEUED": "queued",
+    "SUCCESS": "succeeded",
+    "FAIL": "failed",
+    "CANCEL": "stopped",
+    "SKIPPED": "skipped",
+    "": "never run",
+}
+STATES = {
+    "active": ACTIVE,
+    "running": {"RUNNING"},
+    "queued": {"QUEUED"},
+    "failed": {"FAIL"},
+    "stopped": {"CANCEL"},
+    "cancelled": {"CANCEL"},
+    "succeeded": {"SUCCESS"},
+    "finished": {"SUCCESS"},
+    "skipped": {"SKIPPED"},
+}
+
+SOON = 60.0
+"""Seconds after which the card says that the run still goes on."""
+PATIENCE = 30 * 60.0
+"""Seconds after which watching a stopped run ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pools(CelonisIntent):
+    """Which data pools there are."""
+
+    words: ClassVar[str] = "pools"
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs(CelonisIntent):
+    """Data jobs with their states."""
+
+    words: ClassVar[str] = "jobs"
+    states: tuple[str, ...] = field(default=(), metadata=clause("", SomeOf(tuple(STATES))))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class ShowJob(CelonisIntent):
+    """One data job."""
+
+    words: ClassVar[str] = "job"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob(CelonisIntent):
+    """Stop the run of a data job."""
+
+    words: ClassVar[str] = "cancel"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+async def _pools(intent: Pools, context: Context) -> Card:
+    visible = {each.id for each in await context.catalog.pools()}
+    found = [each for each in await context.asking.pools_paged() if each.id in visible]
+    if not found:
+        return Card(
+            "No data pool is visible here",
+            blocks=(
+                Text(
+                    "Either nothing is shared with this bot's key (a Celonis admin grants view on the data pool), or "
+                    "the bot's policy shows you none."
+                ),
+            ),
+            source=context.source(),
+        )
+    rows = [
+        (Words(each.name), Words(_said(each.status)), _moment(each.last_execution_start))
+        for each in page_of(found, intent.page)
+    ]
+    running = sum(each.status in ACTIVE for each in found)
+    return Card(
+        headline(f"{count(len(found), 'data pool')}, {running or 'none'} active"),
+        title="Data pools",
+        blocks=(
+            table(
+                intent,
+                (Column("Data pool"), Column("Status"), Column("Last start")),
+                rows,
+                page=intent.page,
+                total=len(found),
+            ),
+        ),
+        buttons=(
+            *(
+                Button(each.name, Run(Jobs(pool=Name(each.name, each.id), via=intent.via)))
+                for each in page_of(found, intent.page)[:4]
+            ),
+            *back(intent, intent.page),
+        ),
+        source=context.source(),
+    )
+
+
+async def _runs(context: Context, pool: Name) -> list[JobRun]:
+    """The visible jobs of a pool with the state of their latest runs."""
+    visible = {each.id for each in await context.catalog.jobs(pool)}
+    states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
+    runs = []
+    for job in await context.asking.jobs(pool.id):
+        if job.id not in visible:
+            continue
+        state = states.get(job.id)
+        runs.append(
+            JobRun(
+                pool_id=pool.id,
+                pool_name=pool.text,
+                job_id=job.id,
+                job_name=job.name,
+                execution_id=job.current_execution_id,
+                started_at=state.last_execution_start if state else None,
+                status=(state.status if state else job.status) or "",
+            )
+        )
+    return runs
+
+
+async def _jobs(intent: Jobs, context: Context) -> Card:
+    pools = [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.pools()]
+    runs = [run for pool in pools for run in await _runs(context, pool)]
+    wanted = {state for word in intent.states for state in STATES[word]}
+    found = [run for run in runs if not wanted or run.status in wanted]
+    found.sort(key=lambda run: (_rank(run.status), run.pool_name, run.job_name))
+    active = [run for run in found if run.status in ACTIVE]
+    failed = sum(run.status == "FAIL" for run in found)
+    where = f" in {intent.pool.text}" if intent.pool else ""
+    if not found:
+        which = " or ".join(intent.states)
+        text = f"No {which} data job{where}" if intent.states else f"No data job is visible{where or ' here'}"
+        return Card(headline(text), blocks=(), source=context.source(intent.pool.text if intent.pool else ""))
+    verdict = f"{count(len(active), 'job')} active" if active else "No job is active"
+    if failed:
+        verdict += f", {failed} failed"
+    if active:
+        verdict += f": {', '.join(run.job_name for run in active)}"
+    columns = [Column("Job"), Column("Status"), Column("Since"), Column("For")]
+    if intent.pool is None:
+        columns.insert(1, Column("Data pool"))
+    rows = [_job_row(run, context.now, pool=intent.pool is None) for run in page_of(found, intent.page)]
+    return Card(
+        headline(f"{verdict}{where}"),
+        title=f"Data jobs{where}",
+        blocks=(table(intent, columns, rows, page=intent.page, total=len(found)),),
+        buttons=(
+            *_stop_buttons(active[:3], intent.via, context),
+            Button("Refresh", Run(intent)),
+            *back(intent, intent.page),
+        ),
+        source=context.source(intent.pool.text if intent.pool else ""),
+    )
+
+
+def _job_row(run: JobRun, now: datetime, *, pool: bool) -> tuple[Cell, ...]:
+    lasts: Cell = Missing()
+    if run.status in ACTIVE and run.started_at is not None:
+        lasts = Words(duration((now - run.started_at).total_seconds()))
+    row: list[Cell] = [Words(run.job_name), Words(_said(run.status)), _moment(run.started_at), lasts]
+    if pool:
+        row.insert(1, Words(run.pool_name))
+    return tuple(row)
+
+
+def _stop_buttons(runs: Sequence[JobRun], via: Name | None, context: Context) -> tuple[Button, ...]:
+    """A way to stop each run, for those who may; the click asks before anything happens."""
+    found = []
+    for run in runs:
+        pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
+        touch = Touch(connection=Name(context.connection, context.connection), pool=pool, job=job)
+        if context.policy.may(context.asker, Right.CANCEL, touch).allowed and not context.asking.read_only:
+            found.append(
+                Button(f"Stop {run.job_name} …", Run(CancelJob(job=job, pool=pool, via=via)), Tone.DANGER)
+            )
+    return tuple(found)
+
+
+async def _job(intent: ShowJob, context: Context) -> Card:
+    if intent.job is None or intent.pool is None:
+        raise BadArgument("Which data job?", hint="Say “jobs” for the list.")
+    run = await _read(intent.pool, intent.job, context)
+    facts: list[Fact] = [
+        Fact("Status", Words(_said(run.status))),
+        Fact("Data pool", Words(run.pool_name)),
+        Fact("Last start", _moment(run.started_at)),
+    ]
+    since = ""
+    if run.status in ACTIVE and run.started_at is not None:
+        lasts = duration((context.now - run.started_at).total_seconds())
+        facts.append(Fact("For", Words(lasts)))
+        since = f", for {lasts}"
+    return Card(
+        headline(f"{_said(run.status)}{since}: {run.job_name} ({run.pool_name})".capitalize()),
+        title=f"{run.job_name}, {run.pool_name}",
+        blocks=(Facts(tuple(facts)),),
+        buttons=(
+            *(_stop_buttons((run,), intent.via, context) if run.status in ACTIVE else ()),
+            Button("Refresh", Run(intent)),
+            Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),
+        ),
+        source=context.source(run.pool_name),
+    )
+
+
+async def _read(pool: Name, job: Name, context: Context) -> JobRun:
+    """The latest run of one job, as Celonis tells it now (two calls: the job has no start time)."""
+    details = await context.asking.job(pool.id, job.id)
+    states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
+    state = states.get(job.id)
+    return JobRun(
+        pool_id=pool.id,
+        pool_name=pool.text,
+        job_id=job.id,
+        job_name=details.name or job.text,
+        execution_id=details.current_execution_id,
+        started_at=state.last_execution_start if state else None,
+        status=details.status or (state.status if state else None) or "",
+    )
+
+
+# --- stopping --------------------------------------------------------------------------------------------------
+
+
+async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Card:
+    if intent.job is None or intent.pool is None:
+        return await _offer(intent, context)
+    run = await _read(intent.pool, intent.job, context)
+    if run.status not in ACTIVE:
+        return Card(
+            headline(f"Nothing to stop: {run.job_name} ({run.pool_name}) is not running"),
+            blocks=(
+                Facts(
+                    (Fact("Status", Words(_said(run.status))), Fact("Last start", _moment(run.started_at)))
+                ),
+            ),
+            buttons=(Button("Jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),),
+            source=context.source(run.pool_name),
+        )
+    facts = [Fact("Data pool", Words(run.pool_name)), Fact("Status", Words(_said(run.status)))]
+    facts.append(
+        Fact("Running since" if run.status == "RUNNING" else "Queued since", _moment(run.started_at))
+    )
+    if run.started_at is not None:
+        facts.append(Fact("For", Words(duration((context.now - run.started_at).total_seconds()))))
+    if len(context.connections) > 1:
+        facts.insert(0, Fact("Celonis team", Words(context.connection)))
+    return Question(
+        target=CancelRuns(context.connection, (run,)),
+        card=Card(
+            headline(f"Stop {run.job_name}? {run.pool_name}, {_since(run, context)}"),
+            title=f"Stop {run.job_name}?",
+            blocks=(
+                Facts(tuple(facts)),
+                Text("What the run has loaded so far stays as it is; the data models are not reloaded."),
+            ),
+            source=context.source(run.pool_name),
+        ),
+        yes="Stop this job",
+        no="Leave it running",
+    )
+
+
+async def _offer(intent: CancelJob, context: Context) -> Card:
+    """Bare `cancel`: what runs and may be stopped by this person; nothing happens before a choice and a question."""
+    pools = [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.pools()]
+    runs = [run for pool in pools for run in await _runs(context, pool) if run.status in ACTIVE]
+    buttons = _stop_buttons(runs, intent.via, context)
+    if not buttons:
+        return Card(
+            "Nothing is running that you may stop",
+            buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
+            source=context.source(),
+        )
+    return Card(
+        headline(f"Which of {count(len(buttons), 'job')} shall stop?"),
+        blocks=(Text("Nothing is stopped yet."),),
+        buttons=buttons,
+        source=context.source(),
+    )
+
+
+def _since(run: JobRun, context: Context) -> str:
+    if run.started_at is None:
+        return _said(run.status)
+    lasts = duration((context.now - run.started_at).total_seconds())
+    return f"{_said(run.status)} since {write(Moment(run.started_at), context.reader)} ({lasts})"
+
+
+async def _check(target: CancelRuns, context: Context) -> Step | None:
+    """Read again just before the call: Celonis cancels by job, so it must still be the run that was shown."""
+    (run,) = target.runs
+    now = await _read(Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id), context)
+    if now.status not in ACTIVE:
+        return Step(
+            Card(
+                headline(f"Nothing was stopped: {run.job_name} had already ended ({_said(now.status)})"),
+                title=f"{run.job_name}, {run.pool_name}",
+                blocks=(
+                    Facts(
+                        (
+                            Fact("Status", Words(_said(now.status))),
+                            Fact("Last start", _moment(now.started_at)),
+                        )
+                    ),
+                ),
+                source=context.source(run.pool_name),
+            ),
+            Outcome.ALREADY_OVER,
+        )
+    if not _same(run, now):
+        again = CancelJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))
+        return Step(
+            Card(
+                headline(f"Nothing was stopped: another run of {run.job_name} has started since"),
+                title=f"{run.job_name}, {run.pool_name}",
+                blocks=(
+                    Text(
+                        "The question was about a run that has ended. Look at the new one and decide again."
+                    ),
+                    Facts(
+                        (Fact("Started", _moment(now.started_at)), Fact("Status", Words(_said(now.status))))
+                    ),
+                ),
+                buttons=(Button("Ask about the new run", Run(again)),),
+                source=context.source(run.pool_name),
+            ),
+            Outcome.ANOTHER_RUN,
+        )
+    return None
+
+
+def _same(shown: JobRun, now: JobRun) -> bool:
+    """Whether two readings are of one run: by execution id, else by start time (a queued run may get its start)."""
+    if shown.execution_id and now.execution_id:
+        return shown.execution_id == now.execution_id
+    if shown.started_at and now.started_at:
+        return shown.started_at == now.started_at
+    return True
+
+
+async def _send(approval: Approval[CancelRuns], context: Context) -> None:
+    for run in approval.target.runs:
+        await context.asking.cancel_job(approval, run)
+
+
+async def _follow(target: CancelRuns, context: Context) -> AsyncIterator[Step]:
+    """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything."""
+    (run,) = target.runs
+    began = context.clock.monotonic()
+    told = False
+    pauses = iter((1.0, 1.0, 2.0, 2.0, 3.0, 3.0))
+    yield Step(
+        _waiting(
+            run, context, "Stopping", "The stop was sent once. I look until it is known how the run ended."
+        )
+    )
+    while True:
+        blind = False
+        try:
+            step = await _seen(run, context)
+        except (CelonisError, QuotaExhausted):
+            step, blind = None, True
+        if step is not None:
+            yield step
+            return
+        waited = context.clock.monotonic() - began
+        if waited >= PATIENCE:
+            yield _unknown(run, context) if blind else _unfinished(run, context)
+            return
+        if waited >= SOON and not told:
+            told = True
+            yield Step(
+                _waiting(
+                    run,
+                    context,
+                    "Unknown yet",
+                    "Celonis does not answer, so I cannot see the run. I keep looking.",
+                )
+                if blind
+                else _waiting(
+                    run,
+                    context,
+                    "Still running",
+                    "The stop was sent once and has not worked yet. I keep looking.",
+                )
+            )
+        await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
+
+
+async def _seen(run: JobRun, context: Context) -> Step | None:
+    """What Celonis says of the run now; None while it goes on.
+
+    Raises:
+        CelonisError, QuotaExhausted: It cannot be seen now; looking again later costs nothing but time.
+    """
+    pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
+    now = await _read(pool, job, context)
+    same = _same(run, now)
+    if same and now.status in ACTIVE:
+        return None
+    status = now.status
+    if not same or now.execution_id is None:
+        status = await _ended_as(run, context) or (now.status if same else "")
+    match status:
+        case "CANCEL":
+            return _outcome(run, now, Outcome.STOPPED, context)
+        case "SUCCESS" | "FAIL" | "SKIPPED" if not same and now.status == "CANCEL":
+            return _outcome(run, now, Outcome.ANOTHER_RUN, context)
+        case "SUCCESS" | "FAIL" | "SKIPPED":
+            return _outcome(run, replace(now, status=status), Outcome.ENDED_BY_ITSELF, context)
+        case _ if status in ACTIVE:
+            return None
+        case _:
+            return _unknown(run, context)
+
+
+async def _ended_as(run: JobRun, context: Context) -> str:
+    """The final status of exactly the run that was shown, from the job's history; empty where it is not listed."""
+    page = await context.asking.executions(run.pool_id, run.job_id)
+    for each in page:
+        if run.execution_id and each.execution_id == run.execution_id:
+            return each.status or ""
+        if not run.execution_id and run.started_at and each.start == run.started_at:
+            return each.status or ""
+    return ""
+
+
+def _outcome(run: JobRun, now: JobRun, outcome: Outcome, context: Context) -> Step:
+    at = write(Moment(context.clock.now()), context.reader)
+    sign, text, status = {
+        Outcome.STOPPED: (
+            f"STOPPED: {run.job_name} ({run.pool_name})",
+            f"Celonis reports the run as stopped. Checked {at}.",
+            Status.ANSWERED,
+        ),
+        Outcome.ENDED_BY_ITSELF: (
+            f"ENDED BY ITSELF, {_said(now.status)}: {run.job_name} ({run.pool_name})",
+            f"The run ended before the stop took effect. Checked {at}.",
+            Status.ANSWERED,
+        ),
+        Outcome.ANOTHER_RUN: (
+            f"ANOTHER RUN WAS HIT: {run.job_name} ({run.pool_name})",
+            "The run that was shown had ended, and the stop reached the one after it. Start that one again if needed.",
+            Status.FAILED,
+        ),
+    }[outcome]
+    return Step(
+        Card(
+            headline(sign),
+            title=f"{run.job_name}, {run.pool_name}",
+            blocks=(
+                Text(text),
+                Facts(
+                    (
+                        Fact("Status now", Words(_said(now.status))),
+                        Fact("Run started", _moment(run.started_at)),
+                    )
+                ),
+            ),
+            buttons=(Button("Jobs of the pool", Run(Jobs(pool=Name(run.pool_name, run.pool_id)))),),
+            source=context.source(run.pool_name),
+            status=status,
+        ),
+        outcome,
+    )
+
+
+def _unknown(run: JobRun, context: Context) -> Step:
+    return Step(
+        Card(
+            headline(f"UNKNOWN: what became of {run.job_name} ({run.pool_name})"),
+            title=f"{run.job_name}, {run.pool_name}",
+            blocks=(
+                Notice(
+                    Tone.DANGER,
+                    "The stop was sent once, and I could not learn how the run ended. Look in Celonis, or ask again.",
+                ),
+            ),
+            buttons=(
+                Button(
+                    "Look again",
+                    Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
+                ),
+            ),
+            source=context.source(run.pool_name),
+            status=Status.FAILED,
+        ),
+        Outcome.UNKNOWN,
+    )
+
+
+def _waiting(run: JobRun, context: Context, sign: str, text: str) -> Card:
+    return Card(
+        headline(f"{sign}: {run.job_name} ({run.pool_name})"),
+        title=f"{run.job_name}, {run.pool_name}",
+        blocks=(Text(text),),
+        source=context.source(run.pool_name),
+        status=Status.WORKING,
+    )
+
+
+def _unfinished(run: JobRun, context: Context) -> Step:
+    return Step(
+        Card(
+            headline(f"STILL RUNNING: {run.job_name} ({run.pool_name}) did not stop"),
+            title=f"{run.job_name}, {run.pool_name}",
+            blocks=(
+                Notice(
+                    Tone.DANGER,
+                    "Celonis took the stop, but the run goes on after 30 minutes. I stop looking now. Stop it in Celonis, "
+                    "or ask again.",
+                ),
+            ),
+            buttons=(
+                Button(
+                    "Look again",
+                    Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
+                ),
+            ),
+            source=context.source(run.pool_name),
+            status=Status.FAILED,
+        ),
+        Outcome.STILL_RUNNING,
+    )
+
+
+def _said(status: str | None) -> str:
+    return SAID.get(status or "", (status or "").lower())
+
+
+def _rank(status: str) -> int:
+    return ORDER.index(status) if status in ORDER else len(ORDER)
+
+
+def _moment(at: datetime | None) -> Cell:
+    return Missing() if at is None else Moment(at)
+
+
+POOLS = Command(
+    example=Pools(), summary="data pools", right=Right.READ, run=_pools, aliases=("data pools", "pool list")
+)
+JOBS = Command(
+    example=Jobs(states=("active",), pool=Name("SAP ECC")),
+    summary="data jobs with status and duration",
+    right=Right.READ,
+    run=_jobs,
+    aliases=("data jobs", "job list", "jobs list", "what is running", "what runs"),
+)
+JOB = Command(
+    example=ShowJob(job=Name("main job"), pool=Name("SAP ECC")),
+    summary="one data job: status, since, duration",
+    right=Right.READ,
+    run=_job,
+    aliases=("data job", "is … running", "is … still running", "status of", "how is … doing"),
+)
+CANCEL = GuardedCommand(
+    example=CancelJob(job=Name("main job"), pool=Name("SAP ECC")),
+    summary="stop a data job, after a question",
+    right=Right.CANCEL,
+    target=CancelRuns,
+    ask=_ask,
+    check=_check,
+    send=_send,
+    follow=_follow,
+    aliases=("stop", "kill", "abort", "terminate", "cancel job", "stop job", "stop the job"),
+)

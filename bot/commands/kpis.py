@@ -1,0 +1,334 @@
+"""KPIs: which there are, and their values against target and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from typing import ClassVar
+
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Cell,
+    Column,
+    Fact,
+    Facts,
+    Missing,
+    Number,
+    Reader,
+    Run,
+    Table,
+    Text,
+    Words,
+    headline,
+)
+from bot.celonis import DataQuery, Header
+from bot.celonis import Kpi as KpiReply
+from bot.celonis.conditions import filter_expressions, ranges
+from bot.commands.cells import cell, is_numeric
+from bot.commands.command import Command, Context
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.records import span
+from bot.errors import BadArgument
+from bot.formats import write
+from bot.intents import (
+    CelonisIntent,
+    Condition,
+    Count,
+    Kind,
+    Name,
+    Names,
+    OneName,
+    Where,
+    clause,
+    comparisons,
+)
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Kpis(CelonisIntent):
+    """Which KPIs a knowledge model has."""
+
+    words: ClassVar[str] = "kpis"
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class ShowKpi(CelonisIntent):
+    """Values of KPIs, alone or by fields."""
+
+    words: ClassVar[str] = "kpi"
+    kpis: tuple[Name, ...] = field(default=(), metadata=clause("", Names(Kind.KPI)))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
+    by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD), "per"))
+    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+async def _kpis(intent: Kpis, context: Context) -> Card:
+    assert intent.model is not None
+    visible = {each.id for each in await context.catalog.kpis(intent.model)}
+    found = [each for each in await context.asking.kpis(intent.model.id) if each.id in visible]
+    shown = page_of(found, intent.page)
+    rows = [
+        (Words(each.name), _target(each), Words(_direction(each)), Words(each.description or ""))
+        for each in shown
+    ]
+    columns = (Column("KPI"), Column("Target", numeric=True), Column("Better is"), Column("Description"))
+    blocks: tuple[Block, ...] = (
+        (table(intent, columns, rows, page=intent.page, total=len(found)),)
+        if found
+        else (Text("No KPI is visible here."),)
+    )
+    return Card(
+        headline(f"{count(len(found), 'KPI')} in {intent.model.text}"),
+        title=f"KPIs of {intent.model.text}",
+        blocks=blocks,
+        buttons=(
+            *(
+                Button(
+                    each.name,
+                    Run(ShowKpi(kpis=(Name(each.name, each.id),), model=intent.model, via=intent.via)),
+                )
+                for each in shown[:4]
+            ),
+            *back(intent, intent.page),
+        ),
+        source=context.source(intent.model.text),
+    )
+
+
+async def _kpi(intent: ShowKpi, context: Context) -> Card:
+    assert intent.model is not None
+    if not intent.kpis:
+        raise BadArgument("Which KPI?", hint=f"Say “kpis of {intent.model.text}” for the list.")
+    model = intent.model
+    about = {each.id: each for each in await context.asking.kpis(model.id)}
+    expressions: tuple[str, ...] = ()
+    notes: list[Block] = []
+    if intent.where is not None:
+        types = await _types(intent, context)
+        expressions = filter_expressions(intent.where, types, zone=context.zone, now=context.now)
+        notes = [
+            Text(f"{name}: {span(start, end, context.reader)}", quiet=True)
+            for name, start, end in ranges(intent.where, types, zone=context.zone, now=context.now)
+        ]
+    limits = context.asking.limits
+    size = limits.page - limits.page % PAGE or limits.page
+    first = (intent.page - 1) * PAGE
+    page = await context.asking.model_data(
+        model.id,
+        DataQuery(
+            kpis=tuple(each.id for each in intent.kpis),
+            fields=tuple(each.id for each in intent.by),
+            filters=tuple(each.id for each in intent.filter),
+            expressions=expressions,
+            page=first // size,
+            page_size=size,
+        ),
+    )
+    headers = {each.id: each for each in page.headers}
+    if not intent.by:
+        return _values(intent, context, page.rows, headers, about=about, notes=notes)
+    rows = list(page.rows)
+    lead = about.get(intent.kpis[0].id)
+    if page.last and page.page == 0 and lead is not None:
+        rows = _worst_first(rows, lead)
+    start = first % size
+    shown = rows[start : start + PAGE]
+    more = (len(rows) > start + PAGE or not page.last) and first + PAGE < limits.rows
+    columns = (
+        *(Column(each.text) for each in intent.by),
+        *(Column(each.text, numeric=True) for each in intent.kpis),
+    )
+    cells = tuple(
+        (
+            *(_field_cell(row, each, headers) for each in intent.by),
+            *(_kpi_cell(row, each, headers, about) for each in intent.kpis),
+        )
+        for row in shown
+    )
+    blocks: list[Block] = []
+    if cells:
+        blocks.append(
+            Table(
+                columns,
+                cells,
+                more=Button("Next rows", Run(replace(intent, page=intent.page + 1))) if more else None,
+                hidden=max(0, len(rows) - start - PAGE) if page.last else 0,
+            )
+        )
+    names = " and ".join(each.text for each in intent.kpis)
+    by = ", ".join(each.text for each in intent.by)
+    whole = page.last and page.page == 0
+    return Card(
+        headline(f"{names} by {by}: {_summary(rows, lead, context.reader, whole=whole)}"),
+        title=f"{names} by {by}, {model.text}",
+        blocks=(*blocks, *notes),
+        buttons=back(intent, intent.page),
+        source=context.source(model.text),
+    )
+
+
+async def _types(intent: ShowKpi, context: Context) -> dict[str, str]:
+    """Types of the fields that the condition names; ids are `record.field`."""
+    assert intent.model is not None
+    assert intent.where is not None
+    types: dict[str, str] = {}
+    for comparison in comparisons(intent.where):
+        record, _, field_id = comparison.field.id.partition(".")
+        details = await context.asking.record(intent.model.id, record)
+        types |= {
+            f"{record}.{each.id}": each.type or "string" for each in details.fields if each.id == field_id
+        }
+    return types
+
+
+def _values(
+    intent: ShowKpi,
+    context: Context,
+    rows: Sequence[Mapping[str, object]],
+    headers: Mapping[str, Header],
+    *,
+    about: Mapping[str, KpiReply],
+    notes: Sequence[Block],
+) -> Card:
+    assert intent.model is not None
+    row = rows[0] if rows else {}
+    facts: list[Fact] = []
+    verdicts: list[str] = []
+    for name in intent.kpis:
+        value = _kpi_cell(row, name, headers, about)
+        kpi = about.get(name.id)
+        verdict = _against(value, kpi, context.reader) if kpi else ""
+        verdicts.append(f"{write(value, context.reader)} {name.text}{f' ({verdict})' if verdict else ''}")
+        facts.append(Fact(name.text, value))
+        if kpi is not None and kpi.target not in {None, ""}:
+            facts.append(Fact(f"Target of {name.text}" if len(intent.kpis) > 1 else "Target", _target(kpi)))
+        if kpi is not None and _direction(kpi):
+            facts.append(Fact("Better is", Words(_direction(kpi))))
+    described = [
+        Text(about[each.id].description or "", quiet=True)
+        for each in intent.kpis
+        if each.id in about and about[each.id].description
+    ]
+    return Card(
+        headline("; ".join(verdicts)),
+        title=f"{', '.join(each.text for each in intent.kpis)}, {intent.model.text}",
+        blocks=(Facts(tuple(facts)), *described, *notes),
+        buttons=(Button("All KPIs", Run(Kpis(model=intent.model, via=intent.via))),),
+        source=context.source(intent.model.text),
+    )
+
+
+def _field_cell(row: Mapping[str, object], name: Name, headers: Mapping[str, Header]) -> Cell:
+    header = headers.get(name.id)
+    kind = header.type if header else "string"
+    if header is None:
+        return cell(kind, row.get(name.id))
+    return cell(kind, row.get(name.id), format=header.format, unit=header.unit)
+
+
+def _kpi_cell(
+    row: Mapping[str, object], name: Name, headers: Mapping[str, Header], about: Mapping[str, KpiReply]
+) -> Cell:
+    header = headers.get(name.id)
+    kpi = about.get(name.id)
+    kind = header.type if header and is_numeric(header.type) else "number"
+    return cell(
+        kind,
+        row.get(name.id),
+        format=(header.format if header else "") or (kpi.format if kpi else ""),
+        unit=(header.unit if header else "") or (kpi.unit if kpi else ""),
+    )
+
+
+def _decimal(value: object) -> Decimal | None:
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _target(kpi: KpiReply) -> Cell:
+    if kpi.target in {None, ""}:
+        return Missing()
+    number = _decimal(kpi.target)
+    return Words(str(kpi.target)) if number is None else Number(number, kpi.format, kpi.unit)
+
+
+def _direction(kpi: KpiReply) -> str:
+    return {"up": "higher", "down": "lower"}.get((kpi.direction or "").casefold(), "")
+
+
+def _meets(value: Decimal, kpi: KpiReply) -> bool | None:
+    """Whether a value is as good as its target; None where there is no target or no direction."""
+    target = _decimal(kpi.target)
+    match _direction(kpi):
+        case "higher" if target is not None:
+            return value >= target
+        case "lower" if target is not None:
+            return value <= target
+        case _:
+            return None
+
+
+def _against(value: Cell, kpi: KpiReply, reader: Reader) -> str:
+    if not isinstance(value, Number):
+        return "no value" if isinstance(value, Missing) else ""
+    number = _decimal(value.value)
+    meets = None if number is None else _meets(number, kpi)
+    if meets is None:
+        return ""
+    return f"target {write(_target(kpi), reader)} {'met' if meets else 'missed'}"
+
+
+def _worst_first(rows: Sequence[Mapping[str, object]], kpi: KpiReply) -> list[Mapping[str, object]]:
+    """Rows with the worst value first where the KPI says what is worse; rows without a value come last."""
+    direction = _direction(kpi)
+    if not direction:
+        return list(rows)
+    known = [row for row in rows if _decimal(row.get(kpi.id)) is not None]
+    unknown = [row for row in rows if _decimal(row.get(kpi.id)) is None]
+    ordered = sorted(
+        known, key=lambda row: _decimal(row.get(kpi.id)) or Decimal(0), reverse=direction == "lower"
+    )
+    return [*ordered, *unknown]
+
+
+def _summary(
+    rows: Sequence[Mapping[str, object]], kpi: KpiReply | None, reader: Reader, *, whole: bool
+) -> str:
+    if not rows:
+        return "no values"
+    if kpi is None or not whole:
+        return count(len(rows), "value")
+    met = [_meets(number, kpi) for row in rows if (number := _decimal(row.get(kpi.id))) is not None]
+    if not met or None in met:
+        return count(len(rows), "value")
+    missed = met.count(False)
+    return f"{missed} of {len(rows)} miss the target of {write(_target(kpi), reader)}"
+
+
+KPIS = Command(
+    example=Kpis(model=Name("Purchase Requisition KM")),
+    summary="KPIs of a knowledge model",
+    right=Right.READ,
+    run=_kpis,
+    aliases=("key figures", "metrics"),
+)
+KPI = Command(
+    example=ShowKpi(kpis=(Name("On-time delivery"),), model=Name("Order to Cash"), by=(Name("Plant"),)),
+    summary="the value of a KPI, alone or by fields",
+    right=Right.READ,
+    run=_kpi,
+    aliases=("key figure", "metric", "value of"),
+)

@@ -1,0 +1,124 @@
+"""Knowledge models: which there are and what is in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bot.cards import Button, Card, Column, Fact, Facts, Notice, Number, Run, Text, Tone, Words, headline
+from bot.commands.command import Command, Context
+from bot.commands.defaults import UseModel
+from bot.commands.kpis import Kpis
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.records import Filters, Records
+from bot.intents import CelonisIntent, Count, Kind, Name, OneName, clause
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Models(CelonisIntent):
+    """Which knowledge models there are."""
+
+    words: ClassVar[str] = "models"
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class ShowModel(CelonisIntent):
+    """What is in one knowledge model."""
+
+    words: ClassVar[str] = "model"
+    model: Name | None = field(default=None, metadata=clause("", OneName(Kind.MODEL)))
+
+
+async def _models(intent: Models, context: Context) -> Card:
+    found = await context.catalog.models()
+    if not found:
+        return Card(
+            "No knowledge model is visible here",
+            blocks=(
+                Text(
+                    "Either nothing is shared with this bot's key (a Celonis admin grants USE PACKAGE on the Studio "
+                    "package), or the bot's policy shows you none."
+                ),
+            ),
+            source=context.source(),
+        )
+    shown = page_of(found, intent.page)
+    rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in shown]
+    here = {each.name for each in shown}
+    buttons = tuple(
+        Button(each.name, Run(ShowModel(model=each.as_name, via=intent.via))) for each in shown[:4]
+    )
+    return Card(
+        headline(f"{count(len(found), 'knowledge model')}: {', '.join(sorted(here))}"),
+        title="Knowledge models",
+        blocks=(
+            table(
+                intent,
+                (Column("Name"), Column("Id"), Column("Published")),
+                rows,
+                page=intent.page,
+                total=len(found),
+            ),
+        ),
+        buttons=(*buttons, *back(intent, intent.page)),
+        source=context.source(),
+    )
+
+
+async def _model(intent: ShowModel, context: Context) -> Card:
+    assert intent.model is not None
+    model = intent.model
+    details = await context.asking.knowledge_model(model.id)
+    records = await context.catalog.records(model)
+    kpis = await context.catalog.kpis(model)
+    filters = await context.catalog.filters(model)
+    facts = [
+        Fact("Id", Words(model.id)),
+        Fact("Records", Number(len(records))),
+        Fact("KPIs", Number(len(kpis))),
+        Fact("Filters", Number(len(filters))),
+    ]
+    if details.extended_km_id:
+        facts.append(Fact("Extends", Words(details.extended_km_id)))
+    blocks = [
+        Facts(tuple(facts)),
+        *(
+            Text(
+                f"{label}: {', '.join(each.name for each in items[:PAGE])}{' …' if len(items) > PAGE else ''}"
+            )
+            for label, items in (("KPIs", kpis), ("Records", records), ("Filters", filters))
+            if items
+        ),
+    ]
+    if not records and not kpis:
+        blocks.append(Notice(Tone.WARNING, "This knowledge model shows neither records nor KPIs to the bot."))
+    return Card(
+        headline(f"{model.text}: {count(len(kpis), 'KPI')}, {count(len(records), 'record')}"),
+        title=model.text,
+        blocks=tuple(blocks),
+        buttons=(
+            Button("KPIs", Run(Kpis(model=model, via=intent.via))),
+            Button("Records", Run(Records(model=model, via=intent.via))),
+            Button("Filters", Run(Filters(model=model, via=intent.via))),
+            Button("Use it here", Run(UseModel(model=model, via=intent.via))),
+        ),
+        source=context.source(model.text),
+    )
+
+
+MODELS = Command(
+    example=Models(),
+    summary="knowledge models you may see",
+    right=Right.READ,
+    run=_models,
+    aliases=("knowledge models", "kms"),
+)
+MODEL = Command(
+    example=ShowModel(model=Name("Purchase Requisition KM")),
+    summary="what is in one knowledge model",
+    right=Right.READ,
+    run=_model,
+    aliases=("knowledge model", "km"),
+)

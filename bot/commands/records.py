@@ -1,0 +1,330 @@
+"""Records of a knowledge model: which there are, their fields and filters, and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar
+
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Cell,
+    Column,
+    Moment,
+    Notice,
+    Reader,
+    Run,
+    Table,
+    Text,
+    Tone,
+    Words,
+    headline,
+)
+from bot.catalog import Item
+from bot.celonis import DataQuery, Header
+from bot.celonis.conditions import filter_expressions, ranges
+from bot.commands.cells import cell, is_numeric
+from bot.commands.command import Command, Context
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.errors import BadArgument
+from bot.formats import write
+from bot.intents import (
+    CelonisIntent,
+    Comparison,
+    Condition,
+    Count,
+    Flag,
+    Kind,
+    Name,
+    Names,
+    OneName,
+    Op,
+    Phrase,
+    SortBy,
+    SortKey,
+    Where,
+    clause,
+)
+from bot.policy import Right
+
+SHOWN_FIELDS = 6
+"""Columns of a table where nobody said which: more do not fit on a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records(CelonisIntent):
+    """Which records a knowledge model has."""
+
+    words: ClassVar[str] = "records"
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class Fields(CelonisIntent):
+    """Which fields a record has."""
+
+    words: ClassVar[str] = "fields"
+    record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class Filters(CelonisIntent):
+    """Which predefined filters a knowledge model has."""
+
+    words: ClassVar[str] = "filters"
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+@dataclass(frozen=True, slots=True)
+class Data(CelonisIntent):
+    """Rows of a record."""
+
+    words: ClassVar[str] = "data"
+    record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
+    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD), "with"))
+    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+    search: str = field(default="", metadata=clause("search", Phrase()))
+    within: Name | None = field(default=None, metadata=clause("in", OneName(Kind.FIELD)))
+    sort: tuple[SortKey, ...] = field(
+        default=(), metadata=clause("sort", SortBy(), "sort by", "order by", "sorted by")
+    )
+    distinct: bool = field(default=False, metadata=clause("distinct", Flag()))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+async def _records(intent: Records, context: Context) -> Card:
+    assert intent.model is not None
+    found = await context.catalog.records(intent.model)
+    shown = page_of(found, intent.page)
+    return Card(
+        headline(f"{count(len(found), 'record')} in {intent.model.text}"),
+        title=f"Records of {intent.model.text}",
+        blocks=_listing(intent, found, "Id", page=intent.page, empty="No record is visible here."),
+        buttons=(
+            *(
+                Button(each.name, Run(Data(record=each.as_name, model=intent.model, via=intent.via)))
+                for each in shown[:4]
+            ),
+            *back(intent, intent.page),
+        ),
+        source=context.source(intent.model.text),
+    )
+
+
+async def _filters(intent: Filters, context: Context) -> Card:
+    assert intent.model is not None
+    found = await context.catalog.filters(intent.model)
+    return Card(
+        headline(f"{count(len(found), 'filter')} in {intent.model.text}"),
+        title=f"Filters of {intent.model.text}",
+        blocks=_listing(intent, found, "Id", page=intent.page, empty="No filter is visible here."),
+        buttons=back(intent, intent.page),
+        source=context.source(intent.model.text),
+    )
+
+
+def _listing(
+    intent: Records | Filters, found: tuple[Item, ...], second: str, *, page: int, empty: str
+) -> tuple[Block, ...]:
+    if not found:
+        return (Text(empty),)
+    rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in page_of(found, page)]
+    columns = (Column("Name"), Column(second), Column("Description"))
+    return (table(intent, columns, rows, page=page, total=len(found)),)
+
+
+async def _fields(intent: Fields, context: Context) -> Card:
+    assert intent.record is not None
+    assert intent.model is not None
+    visible = {each.id for each in await context.catalog.fields(intent.model, intent.record)}
+    details = await context.asking.record(intent.model.id, intent.record.id)
+    found = [each for each in details.fields if each.id in visible]
+    rows = [
+        (
+            Words(each.name),
+            Words(each.id),
+            Words(each.type or ""),
+            Words(" ".join(filter(None, (each.format, each.unit)))),
+        )
+        for each in page_of(found, intent.page)
+    ]
+    columns = (Column("Name"), Column("Id"), Column("Type"), Column("Format"))
+    blocks = (
+        (table(intent, columns, rows, page=intent.page, total=len(found)),)
+        if found
+        else (Text("No field is visible here."),)
+    )
+    return Card(
+        headline(f"{count(len(found), 'field')} in {intent.record.text}"),
+        title=f"Fields of {intent.record.text}, {intent.model.text}",
+        blocks=blocks,
+        buttons=(
+            Button("Show rows", Run(Data(record=intent.record, model=intent.model, via=intent.via))),
+            *back(intent, intent.page),
+        ),
+        source=context.source(intent.model.text),
+    )
+
+
+async def _data(intent: Data, context: Context) -> Card:
+    assert intent.record is not None
+    assert intent.model is not None
+    model, record = intent.model, intent.record
+    details = await context.asking.record(model.id, record.id)
+    listed = await context.catalog.fields(model, record)
+    show = intent.show or tuple(each.as_name for each in listed[:SHOWN_FIELDS])
+    if not show:
+        return Card(
+            headline(f"{record.text} has no field that may be shown here"), source=context.source(model.text)
+        )
+    missing = tuple(key.field for key in intent.sort if key.field.id not in {each.id for each in show})
+    asked = (*show, *missing)
+    limits = context.asking.limits
+    if len(asked) > limits.fields:
+        raise BadArgument(
+            f"Celonis gives at most {limits.fields} fields at once, and this asks for {len(asked)}.",
+            hint="Name the fields you need behind “show”.",
+        )
+    types = {each.id: each.type or "string" for each in details.fields}
+    expressions: tuple[str, ...] = ()
+    periods: tuple[tuple[str, datetime | None, datetime | None], ...] = ()
+    if intent.where is not None:
+        expressions = filter_expressions(intent.where, types, zone=context.zone, now=context.now)
+        periods = ranges(intent.where, types, zone=context.zone, now=context.now)
+    first = (intent.page - 1) * PAGE
+    size = limits.page - limits.page % PAGE or limits.page
+    page = await context.asking.record_data(
+        model.id,
+        record.id,
+        DataQuery(
+            fields=tuple(each.id for each in asked),
+            filters=tuple(each.id for each in intent.filter),
+            expressions=expressions,
+            sort=tuple((key.field.id, key.descending) for key in intent.sort),
+            search=intent.search,
+            search_field=intent.within.id if intent.within else "",
+            distinct=intent.distinct,
+            page=first // size,
+            page_size=size,
+        ),
+    )
+    start = first % size
+    rows = page.rows[start : start + PAGE]
+    here_more = len(page.rows) > start + PAGE
+    capped = first + PAGE >= limits.rows
+    more = (here_more or not page.last) and not capped
+    blocks: list[Block] = []
+    if rows:
+        headers = {each.id: each for each in page.headers}
+        columns = tuple(Column(each.text, numeric=is_numeric(types.get(each.id, ""))) for each in show)
+        blocks.append(
+            Table(
+                columns,
+                tuple(tuple(_value(row, each.id, headers, types) for each in show) for row in rows),
+                more=Button("Next rows", Run(replace(intent, page=intent.page + 1))) if more else None,
+            )
+        )
+    for name, start_of, end_of in periods:
+        blocks.append(Text(f"{name}: {span(start_of, end_of, context.reader)}", quiet=True))
+    if not intent.show and len(listed) > SHOWN_FIELDS:
+        left = len(listed) - SHOWN_FIELDS
+        blocks.append(
+            Text(f"{count(left, 'more field')} not shown; name those you want behind “show”.", quiet=True)
+        )
+    if capped and (here_more or not page.last):
+        blocks.append(
+            Notice(
+                Tone.WARNING,
+                f"Only the first {limits.rows:,} rows can be reached. Narrow the question with “where” or a filter.",
+            )
+        )
+    return Card(
+        headline(_verdict(intent, record, first, len(rows), more=more)),
+        title=f"{record.text}, {model.text}",
+        blocks=tuple(blocks),
+        buttons=(
+            *back(intent, intent.page),
+            Button("Fields", Run(Fields(record=record, model=model, via=intent.via))),
+        ),
+        source=context.source(model.text),
+    )
+
+
+def _verdict(intent: Data, record: Name, first: int, shown: int, *, more: bool) -> str:
+    if not shown:
+        if first:
+            return f"{record.text}: no rows on page {intent.page}"
+        narrowed = intent.where is not None or intent.filter or intent.search
+        return f"{record.text}: no row fits" if narrowed else f"{record.text}: no rows"
+    if first or more:
+        return f"{record.text}: rows {first + 1} to {first + shown}{'' if more else ', the last'}"
+    return f"{record.text}: {count(shown, 'row')}"
+
+
+def _value(
+    row: Mapping[str, object], field_id: str, headers: Mapping[str, Header], types: Mapping[str, str]
+) -> Cell:
+    header = headers.get(field_id)
+    kind = types.get(field_id) or (header.type if header else "") or "string"
+    return cell(
+        kind,
+        row.get(field_id),
+        format=header.format if header else "",
+        unit=header.unit if header else "",
+    )
+
+
+def span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
+    """A half-open range in words, with its zone, as it was really asked."""
+    zone = f"({reader.zone})"
+    if start is not None and end is not None:
+        return f"from {write(Moment(start), reader)} until before {write(Moment(end), reader)} {zone}"
+    if start is not None:
+        return f"from {write(Moment(start), reader)} on {zone}"
+    assert end is not None
+    return f"before {write(Moment(end), reader)} {zone}"
+
+
+RECORDS = Command(
+    example=Records(model=Name("Purchase Requisition KM")),
+    summary="records of a knowledge model",
+    right=Right.READ,
+    run=_records,
+    aliases=("record list",),
+)
+FIELDS = Command(
+    example=Fields(record=Name("Materials"), model=Name("Purchase Requisition KM")),
+    summary="fields of a record, with types and formats",
+    right=Right.READ,
+    run=_fields,
+    aliases=("field list", "columns"),
+)
+FILTERS = Command(
+    example=Filters(model=Name("Purchase Requisition KM")),
+    summary="predefined filters of a knowledge model",
+    right=Right.READ,
+    run=_filters,
+    aliases=("filter list",),
+)
+DATA = Command(
+    example=Data(
+        record=Name("Materials"),
+        model=Name("Purchase Requisition KM"),
+        show=(Name("Material name"), Name("Material group")),
+        where=Comparison(Name("Payment amount"), Op.GT, ("1000",)),
+        sort=(SortKey(Name("Payment amount"), descending=True),),
+    ),
+    summary="rows of a record",
+    right=Right.READ,
+    run=_data,
+    aliases=("rows", "rows of", "data of", "table"),
+)

@@ -1,0 +1,991 @@
+"""From a request to cards: the one way that everything said or clicked takes, and the only error boundary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import structlog
+
+from bot.audit import Audit, Entry, mask
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Choices,
+    Confirm,
+    Dismiss,
+    Everyone,
+    Moment,
+    Notice,
+    Nudge,
+    Only,
+    Reader,
+    Run,
+    Status,
+    Table,
+    Text,
+    Tone,
+    headline,
+)
+from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
+from bot.celonis import Caller, Celonis, Lane
+from bot.chat import Chat, Clicked, Filled, MessageRef, Request, Said, Visibility
+from bot.clock import Clock
+from bot.commands import COMMANDS
+from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, Question, right_of
+from bot.commands.help import Help
+from bot.commands.jobs import Jobs, ShowJob
+from bot.commands.kpis import ShowKpi
+from bot.commands.models import ShowModel
+from bot.commands.records import Data, Fields
+from bot.confirm import Claimed, Outcome, State, Ticket, Tickets
+from bot.errors import (
+    BotError,
+    CelonisError,
+    NotAllowed,
+    NotUnderstood,
+    OutcomeUnknown,
+    StoreUnavailable,
+    TicketGone,
+    UnknownName,
+    UsageError,
+    Who,
+)
+from bot.formats import write
+from bot.grammar import Entry as Pattern
+from bot.grammar import Grammar
+from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
+from bot.policy import Asker, Policy, Right
+from bot.redaction import looks_secret
+from bot.store import Defaults, Store
+
+log = structlog.get_logger()
+
+WORKING_AFTER = 0.8
+"""Seconds after which a person is told that the answer takes a moment."""
+PATIENCE = 25.0
+"""Seconds within which a read has to be answered; later a chat answer is worth nothing."""
+FOLLOWING = 35 * 60.0
+"""Seconds a confirmed write may take, watching included."""
+OPEN_FOR = timedelta(minutes=5)
+KEEP_EVERY = 20.0
+"""Seconds between renewals of a ticket's lease while work on it goes on."""
+ANSWERS = frozenset(
+    {"yes", "y", "ok", "okay", "no", "n", "ja", "nein", "sure", "do it", "confirm", "go", "yes please"}
+)
+BUTTON_SENTENCE = 1500
+MENU_SENTENCE = 120
+MENU_FROM = 5
+LONGEST_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Intent):
+    """A kept sentence that is too long for a button."""
+
+    words: ClassVar[str] = "again"
+    id: str = field(default="", metadata=clause("", Phrase()))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a bot is made of; built once, in the composition root.
+
+    Attributes:
+        celonis: Every connection by name.
+        chats: Every running platform by name.
+        ids: Makes request ids.
+        reader: Zone and locale where a place chose none.
+        words: Aliases of the settings: word -> canonical words.
+        synonyms: By connection: folded word -> name as it stands in Celonis.
+        audit_reads: Whether reads are written to the audit log too.
+    """
+
+    celonis: Mapping[str, Celonis]
+    policy: Policy
+    store: Store
+    tickets: Tickets
+    audit: Audit
+    chats: Mapping[str, Chat]
+    clock: Clock
+    ids: Callable[[], str]
+    reader: Reader
+    version: str
+    words: Mapping[str, str] = field(default_factory=dict)
+    synonyms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    audit_reads: bool = False
+
+
+class Bot:
+    """Answers requests.
+
+    Args:
+        parts: What it is made of.
+        commands: The table.
+    """
+
+    def __init__(self, parts: Parts, commands: Sequence[AnyCommand] = COMMANDS) -> None:
+        self._parts = parts
+        self._commands = tuple(commands)
+        self._by_intent: dict[type[Intent], AnyCommand] = {each.intent: each for each in self._commands}
+        self._by_words = {each.intent.words: each for each in self._commands}
+        patterns = [Pattern(each.intent, each.aliases) for each in self._commands]
+        self._grammar = Grammar([*patterns, Pattern(Recall, ())], parts.words)
+
+    async def answer(self, request: Request) -> AsyncIterator[Card]:
+        """Everything to show for one request, each card replacing the one before it.
+
+        Never raises for anything a person said or Celonis did: that becomes a card.
+        """
+        async with aclosing(self._guarded(request)) as cards:
+            first = asyncio.ensure_future(anext(cards, None))
+            try:
+                await asyncio.wait({first}, timeout=WORKING_AFTER)
+                if not first.done():
+                    yield Card(
+                        "Working on it …",
+                        status=Status.WORKING,
+                        audience=Only(request.person),
+                        aside=isinstance(request.said, Clicked),
+                    )
+                card = await first
+            finally:
+                first.cancel()
+            if card is not None:
+                yield card
+            async for following in cards:
+                yield following
+
+    async def _guarded(self, request: Request) -> AsyncIterator[Card]:
+        try:
+            async with aclosing(self._attend(request)) as cards:
+                async for card in cards:
+                    yield card
+        except BotError as error:
+            log.info("refused", request=request.id, error=type(error).__name__, person=request.person.key)
+            yield await self._explained(error, request)
+        except Exception:
+            log.exception("unexpected", request=request.id)
+            yield replace(explain(_Unexpected(request.id), request.id), audience=Only(request.person))
+
+    async def _explained(self, error: BotError, request: Request) -> Card:
+        if isinstance(error, NotAllowed):
+            try:
+                await self._audit(request, None, decision="refused", rule=error.rule, outcome=error.sentence)
+            except StoreUnavailable:
+                log.warning("audit row lost", request=request.id)
+        return replace(
+            explain(error, request.id), audience=Only(request.person), aside=isinstance(request.said, Clicked)
+        )
+
+    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
+        """Remember in which message a question stands, so that its outcome can be shown there after a restart."""
+        await self._parts.tickets.attach(ticket_id, ref)
+
+    # --- who and where ---
+
+    async def _attend(self, request: Request) -> AsyncIterator[Card]:
+        profile = await self._parts.chats[request.person.platform].profile(request.person)
+        asker = Asker(request.person, profile, request.place)
+        connections = tuple(
+            each for each in self._parts.policy.connections(request.place) if each in self._parts.celonis
+        )
+        if not connections:
+            raise NotAllowed(
+                "This workspace is not connected to a Celonis team.",
+                hint=f"An admin of the bot can bind it: {request.place.platform}, {request.place.home}.",
+                rule="unbound",
+            )
+        visit = _Visit(request, asker, connections, await self._parts.store.defaults(request.place.key))
+        match request.said:
+            case Said(text):
+                cards = self._sentence(text, visit)
+            case Clicked(sentence, "", "") if sentence:
+                cards = self._sentence(sentence, visit)
+            case Clicked("", confirm, "") if confirm:
+                cards = self._confirm(confirm, visit)
+            case Clicked("", "", dismiss) if dismiss:
+                cards = self._dismiss(dismiss, visit)
+            case Filled():
+                raise TicketGone("This form is no longer open.", hint="Ask again.")
+            case _:
+                raise TicketGone("This button says nothing I know.", hint="Ask again in words.")
+        async with aclosing(cards):
+            async for card in cards:
+                yield await self._finished(card, visit)
+
+    def _context(self, visit: _Visit, connection: str, lane: Lane = Lane.PEOPLE) -> Context:
+        parts = self._parts
+        celonis = parts.celonis[connection]
+        patience = FOLLOWING if lane is Lane.GUARDED else PATIENCE
+        asking = celonis.on_behalf(
+            Caller(
+                person=visit.asker.person.key,
+                place=visit.asker.place.key,
+                lane=lane,
+                deadline=parts.clock.monotonic() + patience,
+                fresh=False,
+            )
+        )
+        now = parts.clock.now()
+        catalog = Catalog(
+            asking=asking,
+            connection=connection,
+            policy=parts.policy,
+            asker=visit.asker,
+            store=parts.store,
+            now=now,
+            synonyms=parts.synonyms.get(connection, {}),
+        )
+        return Context(
+            request_id=visit.request.id,
+            asker=visit.asker,
+            now=now,
+            reader=self._reader(visit),
+            connection=connection,
+            connections=visit.connections,
+            asking=asking,
+            celonis=celonis,
+            catalog=catalog,
+            policy=parts.policy,
+            store=parts.store,
+            clock=parts.clock,
+            table=self._commands,
+            version=parts.version,
+            model_default=visit.model(connection),
+            zone_chosen=visit.zone is not None,
+        )
+
+    def _reader(self, visit: _Visit) -> Reader:
+        locale = visit.asker.profile.locale or self._parts.reader.locale
+        return Reader(zone=visit.zone or self._parts.reader.zone, locale=locale)
+
+    # --- sentences ---
+
+    async def _sentence(self, text: str, visit: _Visit) -> AsyncIterator[Card]:
+        if looks_secret(text):
+            raise UsageError(
+                "That looks like a key or a token, so I did not read it, and I do not keep it.",
+                hint="Delete the message and have the key replaced: everybody here could see it.",
+            )
+        if len(text) > LONGEST_TEXT:
+            raise NotUnderstood(f"That is longer than the {LONGEST_TEXT:,} characters I read.")
+        spoken = " ".join(text.split())
+        if spoken.casefold().strip(".!") in ANSWERS:
+            again = await self._open_question(visit)
+            if again is not None:
+                text = again
+        readings = self._grammar.parse(text) if spoken else (Help(),)
+        if readings and isinstance(readings[0], Recall):
+            kept = await self._parts.store.sentence(readings[0].id)
+            readings = self._grammar.parse(kept) if kept is not None else ()
+            if not readings:
+                raise TicketGone(
+                    "This button is too old to know what it stood for.", hint="Ask again in words."
+                )
+        if not readings:
+            yield await self._unread(text, visit)
+            return
+        alternative = await self._choose(readings, visit)
+        if isinstance(alternative, Card):
+            yield alternative
+            return
+        async with aclosing(self._act(alternative, visit)) as cards:
+            async for card in cards:
+                yield card
+
+    async def _open_question(self, visit: _Visit) -> str | None:
+        """The sentence of this person's newest open question here: words never confirm, so it is asked anew."""
+        mine = [
+            each
+            for each in await self._parts.tickets.open_in(visit.request.place.key)
+            if each.asker.key == visit.asker.person.key
+        ]
+        if not mine:
+            return None
+        for each in mine:
+            await self._parts.tickets.dismiss(each.id, visit.asker.person)
+        return mine[-1].sentence
+
+    async def _unread(self, text: str, visit: _Visit) -> Card:
+        """No command fits: perhaps the text is a name, and then what can be seen of it is offered."""
+        name = self._grammar.bare(text)
+        decision = self._parts.policy.may(visit.asker, Right.READ)
+        if name and decision.allowed:
+            context = self._context(visit, visit.connection())
+            found = await _named(name, context)
+            if found:
+                options = tuple(button for item in found for button in _views(item))
+                said = f"“{found[0].name}”" if len(found) == 1 else f"{len(found)} things like “{name}”"
+                return Card(
+                    headline(f"What about {said}?"),
+                    blocks=(Choices("Pick one:", options),),
+                    source=context.source(),
+                    audience=Only(visit.asker.person),
+                )
+        near = self._grammar.nearest(text)
+        error = NotUnderstood("I do not understand that.", nearest=near)
+        return replace(explain(error, visit.request.id), audience=Only(visit.asker.person))
+
+    async def _choose(self, readings: Sequence[Intent], visit: _Visit) -> Alternative | Card:
+        """The one thing that a sentence means, or a card that asks which."""
+        refusal: NotAllowed | None = None
+        resolved: list[tuple[Intent, Resolution]] = []
+        for reading in readings:
+            command = self._by_intent[type(reading)]
+            decision = self._parts.policy.may(visit.asker, right_of(command, reading))
+            if not decision.allowed:
+                refusal = refusal or NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+                continue
+            try:
+                resolved.append((reading, await self._resolve(reading, visit)))
+            except UsageError as error:
+                resolved.append((reading, Resolution((), error)))
+        if not resolved:
+            assert refusal is not None
+            raise refusal
+        options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
+        exact = [each for each in options if each.exact]
+        guarded = any(isinstance(self._by_intent[type(each.intent)], GuardedCommand) for each in options)
+        if len(exact) == 1:
+            return exact[0]
+        if exact:
+            return self._pick(exact, visit)
+        reading, resolution = max(
+            resolved, key=lambda pair: (len(pair[1].alternatives) > 0, _clauses(pair[0]))
+        )
+        if not resolution.alternatives:
+            return self._correctable(
+                reading, resolution.error or NotUnderstood("I do not understand that."), visit
+            )
+        if len(resolution.alternatives) == 1 and not guarded:
+            return resolution.alternatives[0]
+        return self._pick(options if guarded else list(resolution.alternatives), visit)
+
+    async def _resolve(self, reading: Intent, visit: _Visit) -> Resolution:
+        if not isinstance(reading, CelonisIntent):
+            return Resolution((Alternative(reading),))
+        connection = visit.connection(reading.via)
+        if connection is None:
+            assert reading.via is not None
+            raise UnknownName(Kind.CONNECTION, reading.via.text)
+        context = self._context(visit, connection)
+        placed = replace(reading, via=Name(connection, connection))
+        return await context.catalog.resolve(placed, model=context.model_default)
+
+    def _pick(self, options: Sequence[Alternative], visit: _Visit) -> Card:
+        labels = label_of(options)
+        buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, options, strict=True))
+        return Card(
+            "Which one do you mean?",
+            blocks=(Choices("Nothing has been done yet.", buttons),),
+            status=Status.NOT_UNDERSTOOD,
+            audience=Only(visit.asker.person),
+        )
+
+    def _correctable(self, reading: Intent, error: UsageError, visit: _Visit) -> Card:
+        """An error with buttons that say the sentence again with a name that exists."""
+        card = explain(error, visit.request.id)
+        if isinstance(error, UnknownName) and error.nearest:
+            wrong = error
+
+            def mended(right: Name) -> Intent:
+                return map_names(
+                    reading,
+                    lambda _, kind, name: right if kind is wrong.kind and name.text == wrong.text else name,
+                )
+
+            options = tuple(Button(each.text, Run(mended(each))) for each in error.nearest)
+            card = replace(card, blocks=(*card.blocks, Choices("Did you mean:", options)))
+        return replace(card, audience=Only(visit.asker.person))
+
+    # --- acting ---
+
+    async def _act(self, alternative: Alternative, visit: _Visit) -> AsyncIterator[Card]:
+        intent = alternative.intent
+        command = self._by_intent[type(intent)]
+        connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
+        assert connection is not None
+        right = right_of(command, intent)
+        touched = command.touches(intent)
+        decision = self._parts.policy.may_all(visit.asker, right, touched)
+        if not decision.allowed:
+            raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+        match command:
+            case Command():
+                context = self._context(visit, connection)
+                if self._parts.audit_reads:
+                    await self._audit(
+                        visit.request, intent, right=right, decision="allowed", rule=decision.rule
+                    )
+                card = await command.run(intent, context)
+                public = self._parts.policy.public(visit.asker, touched)
+                personal = visit.request.place.visibility is Visibility.PERSONAL
+                yield replace(
+                    card,
+                    sentence=card.sentence or self._shown(intent, visit),
+                    audience=Everyone() if public or personal else Only(visit.asker.person),
+                    blocks=(*_taken(alternative), *card.blocks),
+                )
+            case GuardedCommand():
+                yield await self._ask(command, intent, visit, connection, rule=decision.rule)
+
+    def _shown(self, intent: Intent, visit: _Visit) -> str:
+        """The sentence as a person would say it: without ids, and without the connection where there is one."""
+        plain = map_names(intent, lambda _at, _kind, name: Name(name.text or name.id))
+        if isinstance(plain, CelonisIntent) and len(visit.connections) == 1:
+            plain = replace(plain, via=None)
+        return say(plain)
+
+    async def _ask(
+        self, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit, connection: str, *, rule: str
+    ) -> Card:
+        if self._parts.celonis[connection].connection.read_only:
+            raise NotAllowed(
+                f"The connection {connection} is set to read only.",
+                hint="An admin of the bot can change that.",
+                rule="read only",
+            )
+        context = self._context(visit, connection, Lane.GUARDED).fresh()
+        question = await command.ask(intent, context)
+        if isinstance(question, Card):
+            return replace(question, sentence=self._shown(intent, visit))
+        ticket = await self._parts.tickets.open(
+            command=command.intent.words,
+            sentence=say(intent),
+            target=question.target,
+            connection=connection,
+            asker=visit.asker.person,
+            place=visit.request.place,
+            expires_in=OPEN_FOR,
+        )
+        await self._audit(
+            visit.request,
+            intent,
+            right=right_of(command, intent),
+            decision="asked",
+            rule=rule,
+            ticket=ticket.id,
+            connection=connection,
+        )
+        return self._question(question, ticket, visit)
+
+    def _question(self, question: Question[Any], ticket: Ticket, visit: _Visit) -> Card:
+        until = write(Moment(ticket.expires_at), self._reader(visit))
+        return replace(
+            question.card,
+            blocks=(
+                *question.card.blocks,
+                Text(
+                    f"Open until {until}. Only a button answers this; nothing has been done yet.", quiet=True
+                ),
+            ),
+            buttons=(
+                Button(question.yes, Confirm(ticket.id), Tone.DANGER),
+                Button(question.no, Dismiss(ticket.id)),
+            ),
+            status=Status.QUESTION,
+            audience=Everyone(),
+            lasting=True,
+        )
+
+    # --- clicks on questions ---
+
+    async def _ticket(self, ticket_id: str, visit: _Visit) -> tuple[Ticket, GuardedCommand[Any, Any], Intent]:
+        """The question behind a button, if it belongs to this place.
+
+        Raises:
+            TicketGone: It does not, or never did.
+        """
+        ticket = await self._parts.tickets.load(ticket_id)
+        if (
+            ticket is None
+            or ticket.place.key != visit.request.place.key
+            or ticket.connection not in visit.connections
+        ):
+            raise TicketGone(
+                "I do not know this question (any more), so nothing was done.", hint="Ask again."
+            )
+        command = self._by_words.get(ticket.command)
+        readings = self._grammar.parse(ticket.sentence)
+        if not isinstance(command, GuardedCommand) or len(readings) != 1:
+            raise TicketGone("This question is from an older version of the bot.", hint="Ask again.")
+        return ticket, command, readings[0]
+
+    async def _confirm(self, ticket_id: str, visit: _Visit) -> AsyncIterator[Card]:
+        ticket, command, intent = await self._ticket(ticket_id, visit)
+        await self._judge(command, intent, ticket, visit)
+        claim = await self._parts.tickets.claim(ticket_id, visit.asker.person)
+        if not isinstance(claim, Claimed):
+            async with aclosing(self._late(claim.ticket or ticket, command, intent, visit)) as cards:
+                async for card in cards:
+                    yield card
+            return
+        ticket = claim.ticket
+        await self._note(visit, ticket, intent, decision="confirmed")
+        async with self._keeping(ticket):
+            yield Card(
+                headline(f"Looking once more before: {self._shown(intent, visit)}"),
+                status=Status.WORKING,
+                lasting=True,
+            )
+            async with aclosing(self._carry_out(claim, command, intent, visit)) as cards:
+                async for card in cards:
+                    yield card
+
+    async def _judge(
+        self, command: GuardedCommand[Any, Any], intent: Intent, ticket: Ticket, visit: _Visit
+    ) -> None:
+        """Ask the policy again, about the person who clicked.
+
+        Raises:
+            NotAllowed: It says no; the question stays open.
+        """
+        decision = self._parts.policy.may_all(visit.asker, right_of(command, intent), command.touches(intent))
+        if not decision.allowed:
+            await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
+            raise NotAllowed(
+                decision.sentence, hint=decision.hint or "The question stays open for those who may.", rule=""
+            )
+        if self._parts.celonis[ticket.connection].connection.read_only:
+            raise NotAllowed(f"The connection {ticket.connection} is set to read only.", rule="read only")
+
+    async def _carry_out(
+        self, claim: Claimed, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+    ) -> AsyncIterator[Card]:
+        """The steps behind the gate, in the only order there is: look, note, send once, look until it is known."""
+        tickets, ticket = self._parts.tickets, claim.ticket
+        approval = tickets.approve(claim, command.target)
+        context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
+        try:
+            over = await command.check(approval.target, context)
+        except BotError as error:
+            await self._finish(ticket, intent, visit, Outcome.NOTHING_SENT, error.sentence)
+            yield self._last(explain(error, visit.request.id), visit)
+            return
+        if over is not None:
+            assert over.outcome is not None
+            await self._finish(ticket, intent, visit, over.outcome)
+            yield self._last(over.card, visit)
+            return
+        await tickets.sending(ticket)
+        await self._note(visit, ticket, intent, decision="sending")
+        try:
+            await command.send(approval, context)
+        except OutcomeUnknown as error:
+            log.warning(
+                "write without an answer", request=visit.request.id, ticket=ticket.id, status=error.status
+            )
+        except BotError as error:
+            await self._finish(ticket, intent, visit, Outcome.REFUSED, error.sentence)
+            yield self._last(explain(error, visit.request.id), visit)
+            return
+        async with aclosing(self._watch(ticket, command, intent, visit)) as cards:
+            async for card in cards:
+                yield card
+
+    async def _watch(
+        self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+    ) -> AsyncIterator[Card]:
+        """Look until the outcome is known; also after a crash, since looking changes nothing."""
+        context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
+        target = self._parts.tickets.target(ticket, command.target)
+        async with aclosing(command.follow(target, context)) as steps:
+            async for step in steps:
+                if step.outcome is None:
+                    yield self._progress_card(step.card)
+                    continue
+                await self._finish(ticket, intent, visit, step.outcome)
+                yield self._last(step.card, visit)
+
+    async def _late(
+        self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+    ) -> AsyncIterator[Card]:
+        """A click on a question that is no longer open: what became of it."""
+        shown = self._shown(intent, visit)
+        match ticket.state:
+            case State.EXPIRED:
+                await self._note(visit, ticket, intent, decision="expired")
+                yield Card(
+                    headline("Too late: the question has expired, and nothing was done"),
+                    title=shown,
+                    buttons=(Button("Ask again", Run(intent)),),
+                    status=Status.REFUSED,
+                )
+            case State.DISMISSED:
+                yield self._already("Already answered with no; nothing was done", shown, intent)
+            case State.CLAIMED | State.SENDING:
+                async with aclosing(self._resume(ticket, command, intent, visit)) as cards:
+                    async for card in cards:
+                        yield card
+            case State.DONE:
+                outcome = ticket.outcome.value if ticket.outcome else "unknown"
+                yield self._already(f"Already done once, not again: {outcome}", shown, intent)
+            case State.OPEN:
+                raise TicketGone(
+                    "Somebody else answered at the same moment.", hint="Look at the message again."
+                )
+
+    def _already(self, text: str, shown: str, intent: Intent) -> Card:
+        return Card(
+            headline(text),
+            title=shown,
+            buttons=(Button("Ask again", Run(intent)),),
+            status=Status.REFUSED,
+            aside=True,
+        )
+
+    async def _resume(
+        self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+    ) -> AsyncIterator[Card]:
+        """A question somebody answered whose work goes on, or was cut off by a crash."""
+        left = [each for each in await self._parts.tickets.abandoned() if each.id == ticket.id]
+        if not left:
+            who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "somebody"
+            yield replace(self._already(f"{who} has answered this; it is being done", "", intent), buttons=())
+            return
+        if left[0].state is State.DONE:
+            yield self._interrupted(intent, visit)
+            return
+        async with self._keeping(left[0]), aclosing(self._watch(left[0], command, intent, visit)) as cards:
+            async for card in cards:
+                yield card
+
+    def _interrupted(self, intent: Intent, visit: _Visit) -> Card:
+        return Card(
+            headline("Interrupted before anything was sent; nothing was done"),
+            title=self._shown(intent, visit),
+            buttons=(Button("Ask again", Run(intent)),),
+            status=Status.FAILED,
+            lasting=True,
+        )
+
+    async def recover(self) -> int:
+        """Bring questions that a crash left half done to a true end; returns how many there were.
+
+        What was claimed only was not sent. What was being sent is looked up, never sent again.
+        """
+        left = await self._parts.tickets.abandoned()
+        for ticket in left:
+            command = self._by_words.get(ticket.command)
+            readings = self._grammar.parse(ticket.sentence)
+            if (
+                not isinstance(command, GuardedCommand)
+                or not readings
+                or ticket.connection not in self._parts.celonis
+            ):
+                log.error("ticket of an unknown command", ticket=ticket.id)
+                continue
+            person = ticket.claimed_by or ticket.asker
+            request = Request(
+                id=self._parts.ids(),
+                said=Clicked(confirm=ticket.id),
+                person=person,
+                place=ticket.place,
+                at=self._parts.clock.now(),
+                message=ticket.message,
+            )
+            profile = await self._parts.chats[person.platform].profile(person)
+            defaults = await self._parts.store.defaults(ticket.place.key)
+            visit = _Visit(request, Asker(person, profile, ticket.place), (ticket.connection,), defaults)
+            if ticket.state is State.DONE:
+                await self._tell(ticket, await self._finished(self._interrupted(readings[0], visit), visit))
+                continue
+            async with (
+                self._keeping(ticket),
+                aclosing(self._watch(ticket, command, readings[0], visit)) as cards,
+            ):
+                async for card in cards:
+                    await self._tell(ticket, await self._finished(card, visit))
+        return len(left)
+
+    async def _tell(self, ticket: Ticket, card: Card) -> None:
+        chat = self._parts.chats.get(ticket.place.platform)
+        if chat is None:
+            return
+        try:
+            if ticket.message is not None:
+                await chat.update(ticket.message, card)
+            elif card.status is not Status.WORKING:
+                await chat.post(ticket.place, card)
+        except BotError as error:
+            log.warning("outcome not delivered", ticket=ticket.id, error=error.sentence)
+
+    async def _dismiss(self, ticket_id: str, visit: _Visit) -> AsyncIterator[Card]:
+        ticket, command, intent = await self._ticket(ticket_id, visit)
+        if ticket.asker.key != visit.asker.person.key:
+            await self._judge(command, intent, ticket, visit)
+        if await self._parts.tickets.dismiss(ticket_id, visit.asker.person):
+            await self._note(visit, ticket, intent, decision="dismissed")
+            yield Card(
+                headline("Nothing was done"),
+                title=self._shown(intent, visit),
+                blocks=(Text(f"{visit.asker.person.name or visit.asker.person.id} said no."),),
+                buttons=(Button("Ask again", Run(intent)),),
+                lasting=True,
+            )
+            return
+        current = await self._parts.tickets.load(ticket_id)
+        async with aclosing(self._late(current or ticket, command, intent, visit)) as cards:
+            async for card in cards:
+                yield card
+
+    @asynccontextmanager
+    async def _keeping(self, ticket: Ticket) -> AsyncIterator[None]:
+        """Renew a ticket's lease while the work goes on, so that nobody takes it for abandoned."""
+
+        async def keep() -> None:
+            while True:
+                await self._parts.clock.sleep(KEEP_EVERY)
+                try:
+                    await self._parts.tickets.keep(ticket)
+                except StoreUnavailable:
+                    log.warning("lease not renewed", ticket=ticket.id)
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+
+    async def _finish(
+        self, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome, note: str = ""
+    ) -> None:
+        await self._parts.tickets.finish(ticket.id, outcome, note)
+        await self._note(visit, ticket, intent, decision="done", outcome=outcome.value)
+
+    def _progress_card(self, card: Card) -> Card:
+        return replace(card, lasting=True, audience=Everyone())
+
+    def _last(self, card: Card, visit: _Visit) -> Card:
+        return replace(
+            card,
+            lasting=True,
+            audience=Everyone(),
+            nudge=Nudge(visit.asker.person, card.headline),
+            aside=False,
+        )
+
+    # --- the log ---
+
+    async def _note(
+        self,
+        visit: _Visit,
+        ticket: Ticket,
+        intent: Intent,
+        *,
+        decision: str,
+        rule: str = "",
+        outcome: str = "",
+    ) -> None:
+        command = self._by_intent[type(intent)]
+        await self._audit(
+            visit.request,
+            intent,
+            right=right_of(command, intent),
+            decision=decision,
+            rule=rule,
+            ticket=ticket.id,
+            outcome=outcome,
+            connection=ticket.connection,
+        )
+
+    async def _audit(
+        self,
+        request: Request,
+        intent: Intent | None,
+        *,
+        right: Right | None = None,
+        decision: str,
+        rule: str = "",
+        ticket: str = "",
+        outcome: str = "",
+        connection: str = "",
+    ) -> None:
+        await self._parts.audit.write(
+            Entry(
+                at=self._parts.clock.now(),
+                request=request.id,
+                person=request.person.key,
+                place=request.place.key,
+                connection=connection,
+                right=right.value if right else "",
+                sentence=mask(intent) if intent is not None else "",
+                resources=(),
+                decision=decision,
+                rule=rule,
+                ticket=ticket,
+                outcome=outcome,
+            )
+        )
+
+    # --- finishing touches ---
+
+    async def _finished(self, card: Card, visit: _Visit) -> Card:
+        """Zone and locale of the reader; sentences too long for a button are kept under a short id."""
+        return await self._sealed(replace(card, reader=self._reader(visit)))
+
+    async def _sealed(self, card: Card) -> Card:
+        async def seal(button: Button, limit: int) -> Button:
+            if not isinstance(button.action, Run):
+                return button
+            sentence = say(button.action.intent)
+            if len(sentence) <= limit:
+                return button
+            return replace(button, action=Run(Recall(await self._parts.store.keep_sentence(sentence))))
+
+        blocks: list[Block] = []
+        for block in card.blocks:
+            match block:
+                case Choices(prompt, options):
+                    limit = MENU_SENTENCE if len(options) > MENU_FROM else BUTTON_SENTENCE
+                    blocks.append(Choices(prompt, tuple([await seal(each, limit) for each in options])))
+                case Table(more=Button() as more):
+                    blocks.append(replace(block, more=await seal(more, BUTTON_SENTENCE)))
+                case _:
+                    blocks.append(block)
+        limit = MENU_SENTENCE if len(card.buttons) > MENU_FROM else BUTTON_SENTENCE
+        buttons = tuple([await seal(each, limit) for each in card.buttons])
+        return replace(card, blocks=tuple(blocks), buttons=buttons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One request with what is known of its person and place."""
+
+    request: Request
+    asker: Asker
+    connections: tuple[str, ...]
+    defaults: Defaults
+
+    @property
+    def zone(self) -> str | None:
+        return self.defaults.get("zone")
+
+    def connection(self, via: Name | None = None) -> str:
+        """The connection that is meant.
+
+        Raises:
+            UnknownName: None of that name is bound to this place.
+        """
+        if via is None:
+            chosen = self.defaults.get("connection")
+            return chosen if chosen in self.connections else self.connections[0]
+        found = next((each for each in self.connections if fold(each) == fold(via.id or via.text)), None)
+        if found is None:
+            raise UnknownName(
+                Kind.CONNECTION, via.text or via.id, nearest=[Name(each) for each in self.connections]
+            )
+        return found
+
+    def model(self, connection: str) -> Name | None:
+        kept = self.defaults.get(f"model:{connection}")
+        if not kept:
+            return None
+        model_id, _, text = kept.partition("\n")
+        return Name(text, model_id)
+
+
+class _Unexpected(BotError):
+    who = Who.BOT_ADMIN
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            "Something went wrong that I did not expect.",
+            hint=f"Tell an admin of the bot this reference: {reference}",
+            undone="I do not know how far it got." if reference else "",
+        )
+
+
+def explain(error: BotError, reference: str = "") -> Card:
+    """An error as a card: the sentence, what did not happen, the next step, and who can take it."""
+    blocks: list[Block] = []
+    if error.undone:
+        blocks.append(Text(error.undone))
+    if error.hint:
+        blocks.append(Notice(Tone.WARNING, error.hint))
+    match error:
+        case NotUnderstood(nearest=nearest) if nearest:
+            blocks.append(Text(f"Close to it: {', '.join(nearest)}"))
+            status = Status.NOT_UNDERSTOOD
+        case NotAllowed():
+            status = Status.REFUSED
+        case UsageError():
+            status = Status.NOT_UNDERSTOOD if not isinstance(error, TicketGone) else Status.REFUSED
+        case CelonisError(support_id=support_id) if support_id:
+            blocks.append(Text(f"Celonis support id: {support_id}"))
+            status = Status.FAILED
+        case _:
+            status = Status.FAILED
+    match error.who:
+        case Who.BOT_ADMIN:
+            blocks.append(Text("An admin of this bot can mend it.", quiet=True))
+        case Who.CELONIS_ADMIN:
+            blocks.append(Text("A Celonis admin can mend it.", quiet=True))
+        case Who.ASKER | Who.TIME:
+            pass
+    long = len(error.sentence) > len(headline(error.sentence))
+    return Card(
+        headline(error.sentence),
+        blocks=((Text(error.sentence), *blocks) if long else tuple(blocks)),
+        status=status,
+        reference=reference if status is Status.FAILED else "",
+    )
+
+
+def _clauses(intent: Intent) -> int:
+    return sum(getattr(intent, each.name) != each.default for each in fields(intent))
+
+
+def _unique(alternatives: Any) -> list[Alternative]:
+    return list({repr(each.intent): each for each in alternatives}.values())
+
+
+def _taken(alternative: Alternative) -> tuple[Block, ...]:
+    """Say it where a misspelt name was taken for one that exists."""
+    return tuple(Text(f"I took “{said}” for “{name}”.", quiet=True) for said, name in alternative.taken)
+
+
+async def _named(name: str, context: Context) -> tuple[Item, ...]:
+    """Things of this name: exact ones, else the closest."""
+    items: list[Item] = [*await context.catalog.models()]
+    for pool in await context.catalog.pools():
+        items += [pool, *await context.catalog.jobs(pool.as_name)]
+    if context.model_default is not None:
+        items += await context.catalog.kpis(context.model_default)
+        items += await context.catalog.records(context.model_default)
+        items = [
+            replace(each, within=((Kind.MODEL, context.model_default),))
+            if each.kind in {Kind.KPI, Kind.RECORD}
+            else each
+            for each in items
+        ]
+    return matching(name, items) or tuple(item for item, _ in closest(name, items, most=3))
+
+
+def _views(item: Item) -> tuple[Button, ...]:
+    within = dict(item.within)
+    match item.kind:
+        case Kind.MODEL:
+            return (Button(f"Knowledge model {item.name}", Run(ShowModel(model=item.as_name))),)
+        case Kind.POOL:
+            return (Button(f"Jobs of {item.name}", Run(Jobs(pool=item.as_name))),)
+        case Kind.JOB:
+            return (Button(f"Job {item.label}", Run(ShowJob(job=item.as_name, pool=within.get(Kind.POOL)))),)
+        case Kind.KPI:
+            return (
+                Button(f"KPI {item.name}", Run(ShowKpi(kpis=(item.as_name,), model=within.get(Kind.MODEL)))),
+            )
+        case Kind.RECORD:
+            model = within.get(Kind.MODEL)
+            return (
+                Button(f"Rows of {item.name}", Run(Data(record=item.as_name, model=model))),
+                Button(f"Fields of {item.name}", Run(Fields(record=item.as_name, model=model))),
+            )
+        case _:
+            return ()
