@@ -1,0 +1,605 @@
+"""Cards as Block Kit. Pure: every limit and all escaping of Slack live here, and nothing is sent.
+
+Foreign text only ever stands where Slack reads no markup (`plain_text` without emoji codes, `raw_text`, `rich_text`
+elements), so `<!channel>`, `<@U1>` and `*bold*` are just characters. The one string with markup is a message's `text`,
+which is escaped.
+
+Limits: https://docs.slack.dev/reference/block-kit/blocks and the pages of the elements below it, read in 2026. Lengths
+are counted in UTF-16 units, the stricter reading of "characters".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Chart,
+    Choices,
+    Column,
+    Fact,
+    Facts,
+    Form,
+    FormField,
+    Input,
+    Notice,
+    Nudge,
+    OpenUrl,
+    Table,
+    Text,
+    Tone,
+    buttons,
+    form_button,
+)
+from bot.chat import Clicked, Filled
+from bot.errors import BadArgument
+from bot.formats import (
+    ELLIPSIS,
+    TONE_WORDS,
+    announce,
+    bars,
+    clean,
+    columns,
+    cut,
+    footer,
+    left_out,
+    rule,
+    units,
+    whole_lines,
+    write,
+)
+from bot.wire import Shorten, Verb, decode, encode, pack, safe_url
+
+Json: TypeAlias = dict[str, Any]
+
+# --- limits ----------------------------------------------------------------------------------------------------
+
+BLOCKS = 50
+TEXT = 3000
+HEADER = 150
+ACTION_ELEMENTS = 25
+BUTTON_LABEL = 75
+BUTTON_VALUE = 2000
+URL = 3000
+OPTIONS = 100
+OPTION_TEXT = 75
+OPTION_VALUE = 150
+PLACEHOLDER = 150
+TABLE_ROWS = 100
+TABLE_COLUMNS = 20
+TABLE_TEXT = 10_000
+VIEW_TITLE = 24
+VIEW_BLOCKS = 100
+INPUT_LABEL = 2000
+INPUT_TEXT = 3000
+
+# Ours. A message's total size is not documented; 13,200 characters are known to be refused.
+_MESSAGE_TEXT = 12_000
+_BODY_BLOCKS = 36
+_PARAGRAPHS = 4000
+_TITLE = 600
+_CHOICES_AS_BUTTONS = 5
+_CELL = 200
+_TITLE_CELL = 60
+_FACT = 1000
+_QUIET = 2000
+_SENTENCE = 500
+_NARROW = 64
+_NARROW_COLUMN = 24
+_POINTS = 30
+
+_SYMBOLS = {Tone.PLAIN: "ℹ", Tone.GOOD: "✔", Tone.WARNING: "⚠", Tone.DANGER: "⛔"}
+_STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "primary", Tone.DANGER: "danger"}
+_USER_ID = re.compile(r"[UW][A-Z0-9]{1,20}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SlackMessage:
+    """What `chat.postMessage` takes: `text` is what notifications and screen readers say."""
+
+    text: str
+    blocks: list[Json]
+
+
+# --- small parts -----------------------------------------------------------------------------------------------
+
+
+def _plain(text: str, length: int) -> Json:
+    return {"type": "plain_text", "text": cut(text.strip(), length) or ELLIPSIS, "emoji": False}
+
+
+def _section(text: str, length: int = TEXT) -> Json:
+    return {"type": "section", "text": _plain(text, length)}
+
+
+def _context(text: str) -> Json:
+    return {"type": "context", "elements": [_plain(text, _QUIET)]}
+
+
+def _run(text: str, *, bold: bool = False) -> Json:
+    return {"type": "text", "text": text, "style": {"bold": True}} if bold else {"type": "text", "text": text}
+
+
+def _rich(*elements: Json) -> Json:
+    return {"type": "rich_text", "elements": list(elements)}
+
+
+def _rich_section(*runs: Json) -> Json:
+    return {"type": "rich_text_section", "elements": list(runs)}
+
+
+def _preformatted(text: str) -> Json:
+    return _rich({"type": "rich_text_preformatted", "elements": [_run(text or ELLIPSIS)]})
+
+
+def escape(text: str) -> str:
+    """Text for a string in which Slack reads `<…>` markup (https://docs.slack.dev/messaging/formatting-message-text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _fits_button(text: str) -> bool:
+    return units(text) <= BUTTON_VALUE
+
+
+def _fits_option(text: str) -> bool:
+    return units(text) <= OPTION_VALUE
+
+
+# --- a message -------------------------------------------------------------------------------------------------
+
+
+def render(card: Card, shorten: Shorten | None = None) -> SlackMessage:
+    """A card as a message.
+
+    Args:
+        card: What to show.
+        shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
+
+    Raises:
+        ValueError: A sentence is longer than a button can carry, and `shorten` gave no stand-in that fits.
+    """
+    head = announce(card)
+    message = _Message(card, shorten)
+    message.add({"type": "header", "text": _plain(head, HEADER)})
+    if card.title:
+        message.write(clean(card.title), _TITLE)
+    for block in card.blocks:
+        message.block(block)
+    message.finish()
+    return SlackMessage(escape(cut(head, HEADER)), message.blocks)
+
+
+def long_sentences(card: Card) -> tuple[str, ...]:
+    """The sentences on a card that its buttons cannot carry: store them, then render with their stand-ins."""
+    found: dict[str, None] = {}
+
+    def note(sentence: str) -> str:
+        found[sentence] = None
+        return "-" * 16
+
+    render(card, note)
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Message:
+    card: Card
+    shorten: Shorten | None
+    blocks: list[Json] = field(default_factory=list)
+    room: int = _MESSAGE_TEXT
+    has_table: bool = False
+    pressables: int = 0
+    late: list[Button] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, *blocks: Json) -> None:
+        self.blocks.extend(blocks)
+
+    def full(self) -> bool:
+        return len(self.blocks) >= _BODY_BLOCKS or self.room <= 0
+
+    # text
+
+    def take(self, text: str, length: int) -> str:
+        """As much of a text as there is room for; the cut is visible."""
+        taken = cut(text, max(1, min(length, self.room)))
+        self.room -= units(taken)
+        return taken
+
+    def write(self, text: str, length: int = _PARAGRAPHS) -> None:
+        text = text.strip("\n")
+        kept = self.take(text, length)
+        for piece in whole_lines(kept, TEXT):
+            if piece.strip():
+                self.add(_section(piece))
+
+    # blocks
+
+    def block(self, block: Block) -> None:
+        if self.full():
+            self.left_out += 1
+            self.late.extend(buttons(_only(block)))
+            return
+        match block:
+            case Text(text, quiet, code):
+                self.text(clean(text, lines=True), quiet=quiet, code=code)
+            case Facts(facts):
+                self.facts(facts)
+            case Table():
+                self.table(block)
+            case Chart():
+                self.chart(block)
+            case Notice(tone, text):
+                self.notice(tone, clean(text, lines=True))
+            case Choices(prompt, options):
+                self.choices(clean(prompt, lines=True), options)
+            case Form():
+                self.form(block)
+            case _:
+                assert_never(block)
+
+    def text(self, text: str, *, quiet: bool, code: bool) -> None:
+        if code:
+            for piece in whole_lines(self.take(text, _PARAGRAPHS), TEXT):
+                self.add(_preformatted(piece))
+        elif quiet:
+            self.add(_context(self.take(text, _QUIET)))
+        else:
+            self.write(text)
+
+    def facts(self, facts: Sequence[Fact]) -> None:
+        runs: list[Json] = []
+        spent = 0
+        for index, fact in enumerate(facts):
+            label, value = (
+                cut(clean(fact.label), _TITLE_CELL),
+                cut(write(fact.value, self.card.reader), _FACT),
+            )
+            size = units(label) + units(value) + 3
+            if spent + size > min(self.room, TEXT):
+                runs.append(_run(left_out(len(facts) - index, "line")))
+                break
+            spent += size
+            runs.extend((_run(f"{label}: ", bold=True), _run(f"{value}\n")))
+        self.room -= spent
+        if runs:
+            runs[-1]["text"] = runs[-1]["text"].rstrip("\n") or " "
+            self.add(_rich(_rich_section(*runs)))
+
+    def notice(self, tone: Tone, text: str) -> None:
+        word = TONE_WORDS[tone]
+        sign = _SYMBOLS[tone] if text.casefold().startswith(word.casefold()) else f"{_SYMBOLS[tone]} {word}:"
+        self.add(_rich(_rich_section(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS))))
+
+    def chart(self, chart: Chart) -> None:
+        drawn = bars(chart, self.card.reader)[:_POINTS]
+        title = self.take(clean(chart.title), HEADER)
+        lines = columns([(bar.label, bar.drawn, bar.value) for bar in drawn], (False, False, True), widest=16)
+        if title:
+            self.add(_rich(_rich_section(_run(title, bold=True))))
+        self.add(_preformatted(self.take("\n".join(lines), TEXT)))
+        if len(chart.points) > _POINTS:
+            self.add(_context(f"{left_out(len(chart.points) - _POINTS, 'point')} They are in the table."))
+
+    # tables
+
+    def table(self, table: Table) -> None:
+        headings = [clean(column.title) or ELLIPSIS for column in table.columns]
+        written = [[write(cell, self.card.reader) for cell in row] for row in table.rows]
+        if not written:
+            self.add(_context(f"No rows. Columns: {', '.join(headings)}"))
+        elif self.has_table or any(len(row) > TABLE_COLUMNS for row in written[:1]):
+            self.lines_of_table(table.columns, headings, written)
+        else:
+            self.real_table(table.columns, headings, written)
+        self.more(table)
+
+    def real_table(self, heads: Sequence[Column], headings: list[str], written: list[list[str]]) -> None:
+        budget = min(TABLE_TEXT, self.room)
+        rows: list[list[str]] = []
+        for row, length in [(headings, _TITLE_CELL), *((row, _CELL) for row in written)]:
+            cells = [cut(cell, length) if cell.strip() else " " for cell in row]
+            size = sum(units(cell) for cell in cells)
+            if size > budget or len(rows) == TABLE_ROWS:
+                break
+            budget -= size
+            self.room -= size
+            rows.append(cells)
+        if len(rows) > 1:
+            self.has_table = True
+            self.add(
+                {
+                    "type": "table",
+                    "column_settings": [
+                        {"align": "right" if head.numeric else "left", "is_wrapped": True} for head in heads
+                    ],
+                    "rows": [[{"type": "raw_text", "text": cell} for cell in row] for row in rows],
+                }
+            )
+        missing = len(written) - max(0, len(rows) - 1)
+        if missing:
+            self.add(_context(left_out(missing, "row")))
+
+    def lines_of_table(self, heads: Sequence[Column], headings: list[str], written: list[list[str]]) -> None:
+        """A table without Slack's table block: Slack takes one a message, of at most 20 columns."""
+        everything = [headings, *written]
+        laid_out = columns(everything, [head.numeric for head in heads], widest=_NARROW_COLUMN)
+        if max(map(len, laid_out)) <= _NARROW:
+            laid_out.insert(1, rule(everything, len(headings), widest=_NARROW_COLUMN))
+            kept = _that_fit(laid_out, min(TEXT, self.room))
+            self.add(_preformatted("\n".join(kept)))
+            missing = max(0, len(laid_out) - max(2, len(kept)))
+        else:
+            pieces = [
+                "; ".join(f"{head}: {cell}" for head, cell in zip(headings, row, strict=True))
+                for row in written
+            ]
+            kept = _that_fit([cut(f"• {piece}", _FACT) for piece in pieces], min(TEXT, self.room))
+            if kept:
+                self.add(_rich(_rich_section(_run("\n".join(kept)))))
+            missing = len(pieces) - len(kept)
+        self.room -= sum(units(line) + 1 for line in kept)
+        if missing:
+            self.add(_context(left_out(missing, "row")))
+
+    def more(self, table: Table) -> None:
+        if table.hidden:
+            self.add(_context(f"{table.hidden:,} more not shown."))
+        if table.more is not None:
+            self.add(*self.action_blocks((table.more,)))
+
+    # what can be pressed
+
+    def choices(self, prompt: str, options: Sequence[Button]) -> None:
+        if prompt.strip():
+            self.add(_section(self.take(prompt, TEXT)))
+        if len(options) <= _CHOICES_AS_BUTTONS:
+            self.add(*self.action_blocks(options))
+        else:
+            self.add(*self.menus(options))
+
+    def form(self, form: Form) -> None:
+        asked = ", ".join(clean(each.label) for each in form.fields)
+        if asked:
+            self.add(_section(self.take(f"{clean(form.title) or 'To fill in'}: {asked}", TEXT)))
+        self.add(*self.action_blocks((form_button(form),)))
+
+    def action_blocks(self, pressed: Iterable[Button]) -> list[Json]:
+        pressed = tuple(pressed)
+        unsafe = [each for each in pressed if not _can_be_pressed(each)]
+        elements = [self.button(each) for each in pressed if _can_be_pressed(each)]
+        blocks: list[Json] = [
+            {"type": "actions", "elements": elements[start : start + ACTION_ELEMENTS]}
+            for start in range(0, len(elements), ACTION_ELEMENTS)
+        ]
+        if unsafe:
+            labels = ", ".join(cut(clean(each.label), BUTTON_LABEL) for each in unsafe)
+            blocks.append(_context(f"No safe address to open: {labels}"))
+        return blocks
+
+    def number(self, verb: Verb) -> str:
+        self.pressables += 1
+        return f"{verb}:{self.pressables - 1}"
+
+    def button(self, button: Button) -> Json:
+        verb, value = encode(button.action, _fits_button, self.shorten)
+        element: Json = {
+            "type": "button",
+            "action_id": self.number(verb),
+            "text": _plain(clean(button.label), BUTTON_LABEL),
+        }
+        element["url" if verb == Verb.OPEN else "value"] = value
+        style = _STYLES[button.tone]
+        return element if style is None else element | {"style": style}
+
+    def menus(self, options: Sequence[Button]) -> list[Json]:
+        """Menus of at most 100 entries. Pages to open cannot be in a menu and stay buttons."""
+        pages = [option for option in options if isinstance(option.action, OpenUrl)]
+        others = [option for option in options if not isinstance(option.action, OpenUrl)]
+        menus: list[Json] = []
+        for start in range(0, len(others), OPTIONS):
+            some = others[start : start + OPTIONS]
+            prompt = "Choose" if len(others) <= OPTIONS else f"Choose ({start + 1} to {start + len(some)})"
+            menus.append(
+                {
+                    "type": "static_select",
+                    "action_id": self.number(Verb.PICK),
+                    "placeholder": _plain(prompt, PLACEHOLDER),
+                    "options": [self.option(option) for option in some],
+                }
+            )
+        shown = menus[:ACTION_ELEMENTS]
+        blocks: list[Json] = [{"type": "actions", "elements": shown}] if shown else []
+        if len(menus) > len(shown):
+            blocks.append(_context(left_out(len(others) - ACTION_ELEMENTS * OPTIONS, "choice")))
+        return [*blocks, *self.action_blocks(pages)]
+
+    def option(self, button: Button) -> Json:
+        return _option(clean(button.label), pack(button.action, _fits_option, self.shorten))
+
+    # the end
+
+    def finish(self) -> None:
+        tail: list[Json] = []
+        pressed = [*self.late, *self.card.buttons]
+        if len(pressed) <= ACTION_ELEMENTS:
+            tail += self.action_blocks(pressed)
+        else:
+            tail += self.action_blocks(pressed[: ACTION_ELEMENTS - 1])
+            tail += self.menus(pressed[ACTION_ELEMENTS - 1 :])
+        lines = footer(self.card)
+        if lines:
+            tail.append(_context("\n".join(cut(line, _SENTENCE) for line in lines)))
+        body = self.blocks[: BLOCKS - 1 - len(tail)]
+        if self.left_out or len(body) < len(self.blocks):
+            body.append(_context(left_out(self.left_out + len(self.blocks) - len(body), "part")))
+        self.blocks = [*body, *tail]
+
+
+def _can_be_pressed(button: Button) -> bool:
+    match button.action:
+        case OpenUrl(url):
+            return safe_url(url) and len(url) <= URL
+        case _:
+            return True
+
+
+def _only(block: Block) -> Card:
+    return Card(ELLIPSIS, blocks=(block,))
+
+
+def _that_fit(lines: Sequence[str], room: int) -> list[str]:
+    kept: list[str] = []
+    for line in lines:
+        room -= units(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
+
+
+def _option(label: str, value: str) -> Json:
+    text = _plain(label, OPTION_TEXT)
+    option: Json = {"text": text, "value": value}
+    if units(label.strip()) > OPTION_TEXT:
+        rest = label.strip()[len(text["text"]) - 1 :]
+        option["description"] = _plain(ELLIPSIS + rest, OPTION_TEXT)
+    return option
+
+
+# --- mentions --------------------------------------------------------------------------------------------------
+
+
+def render_nudge(nudge: Nudge) -> SlackMessage:
+    """A reply that mentions somebody; where the id is none of Slack's, the name stands there instead."""
+    said = cut(clean(nudge.text, lines=True), TEXT - 100)
+    person = nudge.person
+    if person.platform == "slack" and _USER_ID.match(person.id):
+        who: Json = {"type": "user", "user_id": person.id}
+        text = f"<@{person.id}> {escape(said)}"
+    else:
+        name = cut(clean(person.name), _TITLE_CELL) or "Somebody"
+        who, text = _run(name, bold=True), escape(f"{name} {said}")
+    return SlackMessage(text, [_rich(_rich_section(who, _run(f" {said}")))])
+
+
+# --- forms -----------------------------------------------------------------------------------------------------
+
+FORM_CALLBACK = "form"
+_FIELD_ACTION = "value"
+
+
+def render_form(form: Form, shorten: Shorten | None = None) -> Json:
+    """A form as a modal view; `read_form` reads what is posted.
+
+    Raises:
+        ValueError: A choice's value is longer than Slack takes and `shorten` gave no stand-in, or there are more fields than
+            a view holds.
+    """
+    if len(form.fields) > VIEW_BLOCKS:
+        raise ValueError(f"a form has at most {VIEW_BLOCKS} fields on Slack")
+    title = clean(form.title) or clean(form.submit)
+    return {
+        "type": "modal",
+        "callback_id": FORM_CALLBACK,
+        "private_metadata": form.id,
+        "title": _plain(title, VIEW_TITLE),
+        "submit": _plain(clean(form.submit), VIEW_TITLE),
+        "close": _plain("Leave it", VIEW_TITLE),
+        "blocks": [_input(each, shorten) for each in form.fields] or [_section(title)],
+    }
+
+
+def _input(asked: FormField, shorten: Shorten | None) -> Json:
+    return {
+        "type": "input",
+        "block_id": asked.key,
+        "label": _plain(clean(asked.label), INPUT_LABEL),
+        "optional": not asked.required,
+        "element": _element(asked, shorten) | {"action_id": _FIELD_ACTION},
+    }
+
+
+def _element(asked: FormField, shorten: Shorten | None) -> Json:
+    shown = asked.options[:OPTIONS]
+    kind = asked.input if shown or asked.input not in (Input.CHOICE, Input.CHOICES) else Input.TEXT
+    options = [_option(clean(label) or ELLIPSIS, _option_value(value, shorten)) for value, label in shown]
+    chosen = [option for option, (value, _) in zip(options, shown, strict=True) if value == asked.value]
+    match kind:
+        case Input.TEXT:
+            element: Json = {"type": "plain_text_input", "max_length": INPUT_TEXT}
+            value = cut(clean(asked.value), INPUT_TEXT)
+            return element | {"initial_value": value} if value else element
+        case Input.CHOICE:
+            element = {"type": "static_select", "options": options}
+            return element | {"initial_option": chosen[0]} if chosen else element
+        case Input.CHOICES:
+            element = {"type": "multi_static_select", "options": options}
+            return element | {"initial_options": chosen[:1]} if chosen else element
+        case Input.TIME:
+            element = {"type": "timepicker"}
+            good = re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", asked.value)
+            return element | {"initial_time": asked.value} if good else element
+        case _:
+            assert_never(kind)
+
+
+def _option_value(value: str, shorten: Shorten | None) -> str:
+    if not value or not _fits_option(value):
+        value = shorten(value) if shorten is not None else ""
+    if not value or not _fits_option(value):
+        raise ValueError(f"a choice's value has 1 to {OPTION_VALUE} characters on Slack; shorten it first")
+    return value
+
+
+# --- what comes back -------------------------------------------------------------------------------------------
+
+
+def read_action(action: object) -> Clicked | Filled | None:
+    """One entry of `actions` in a `block_actions` payload; None where a page was opened.
+
+    Raises:
+        BadArgument: Not one of our buttons.
+    """
+    if isinstance(action, Mapping):
+        verb = str(action.get("action_id", "")).partition(":")[0]
+        chosen = action.get("selected_option")
+        value = chosen.get("value") if isinstance(chosen, Mapping) else action.get("value")
+        return decode(verb, value)
+    return decode("", None)
+
+
+def read_form(view: object) -> Filled:
+    """The `view` of a `view_submission` payload.
+
+    Raises:
+        BadArgument: Not one of our forms.
+    """
+    if isinstance(view, Mapping) and view.get("callback_id") == FORM_CALLBACK:
+        opened = decode(Verb.SUBMIT, view.get("private_metadata"))
+        state = view.get("state")
+        values = state.get("values") if isinstance(state, Mapping) else None
+        if isinstance(opened, Filled) and isinstance(values, Mapping):
+            return Filled(opened.form, tuple((str(key), _posted(value)) for key, value in values.items()))
+    raise BadArgument(
+        "This form is not one I made, or it arrived broken.", hint="Ask again, and use the new form."
+    )
+
+
+def _posted(value: object) -> tuple[str, ...]:
+    element = value.get(_FIELD_ACTION) if isinstance(value, Mapping) else None
+    if not isinstance(element, Mapping):
+        return ()
+    several = element.get("selected_options")
+    if isinstance(several, list):
+        return tuple(str(each.get("value", "")) for each in several if isinstance(each, Mapping))
+    one = element.get("selected_option")
+    found = (
+        one.get("value") if isinstance(one, Mapping) else element.get("value", element.get("selected_time"))
+    )
+    return (found,) if isinstance(found, str) and found else ()

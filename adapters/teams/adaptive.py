@@ -1,0 +1,658 @@
+"""Cards as Adaptive Cards 1.5. Pure: every limit and all escaping of Teams live here, and nothing is sent.
+
+A `TextBlock` reads Markdown, a `TextRun` does not; so all text stands in text runs, and foreign text is just characters.
+A card has at most six actions in all: Teams drops the others without a word. Its size stays under 28 KB of ASCII JSON,
+which is well under what Teams takes however it counts. What does not fit is cut visibly.
+
+Sources: https://adaptivecards.io/explorer (schema 1.5.0), https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format,
+https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages, read in 2026.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+from urllib.parse import quote, unquote
+
+from bot.cards import (
+    Action,
+    Block,
+    Button,
+    Card,
+    Chart,
+    Choices,
+    Confirm,
+    Dismiss,
+    Facts,
+    Form,
+    FormField,
+    Input,
+    Notice,
+    Nudge,
+    OpenUrl,
+    Run,
+    Submit,
+    Table,
+    Text,
+    Tone,
+    buttons,
+    form_button,
+)
+from bot.chat import Clicked, Filled
+from bot.formats import (
+    ELLIPSIS,
+    TONE_WORDS,
+    announce,
+    bars,
+    clean,
+    cut,
+    footer,
+    left_out,
+    units,
+    write,
+)
+from bot.wire import KEYS, Shorten, Verb, decode_data, encode, pack, safe_url
+
+Json: TypeAlias = dict[str, Any]
+
+# --- limits ----------------------------------------------------------------------------------------------------
+
+ACTIONS = 6
+CARD_SIZE = 28 * 1024
+
+# Ours: what keeps a card readable on a phone, and leaves room for the rest of it.
+_VALUE = 500
+_OPTION_VALUE = 200
+_MENU_SIZE = 10_000
+_OPTIONS = 100
+_CHOICES_AS_BUTTONS = 5
+_TITLE = 300
+_LABEL = 60
+_OPTION_LABEL = 90
+_QUIET = 300
+_PARAGRAPHS = 4000
+_LINES = 60
+_TABLE_COLUMNS = 4
+_CELL = 200
+_FACT = 1000
+_POINTS = 30
+_INPUT_TEXT = 3000
+
+_STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
+_NOTICE_STYLES = {
+    Tone.PLAIN: "emphasis",
+    Tone.GOOD: "good",
+    Tone.WARNING: "warning",
+    Tone.DANGER: "attention",
+}
+_MENTIONABLE_ID = re.compile(
+    r"(29:[\w-]{1,200}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z", re.ASCII
+)
+_MENTIONABLE_NAME = re.compile(r"[\w '.,-]+")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~|<>&])")
+
+
+def size(part: object) -> int:
+    """Length as ASCII JSON, the longest form in which a card ever travels."""
+    return len(json.dumps(part, separators=(",", ":"))) + 1
+
+
+# --- small parts -----------------------------------------------------------------------------------------------
+
+
+def _run(text: str, **how: object) -> Json:
+    return {"type": "TextRun", "text": text or " ", **how}
+
+
+def _rich(*runs: Json, **how: object) -> Json:
+    return {"type": "RichTextBlock", "inlines": list(runs), **how}
+
+
+def _quiet(text: str, **how: object) -> Json:
+    return _rich(_run(text, size="Small", isSubtle=True), **how)
+
+
+def _bold(text: str) -> Json:
+    return _run(text, weight="Bolder")
+
+
+def escape(text: str) -> str:
+    """Text for the few places that may read Markdown and take nothing else."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _fits_button(text: str) -> bool:
+    return size(text) <= _VALUE
+
+
+def _fits_option(text: str) -> bool:
+    return size(text) <= _OPTION_VALUE
+
+
+def _can_be_pressed(button: Button) -> bool:
+    match button.action:
+        case OpenUrl(url):
+            return safe_url(url) and len(url) <= _VALUE
+        case _:
+            return True
+
+
+def _action(button: Button, shorten: Shorten | None) -> Json:
+    title = cut(clean(button.label).strip(), _LABEL) or ELLIPSIS
+    verb, value = encode(button.action, _fits_button, shorten)
+    if verb == Verb.OPEN:
+        return {"type": "Action.OpenUrl", "title": title, "url": value}
+    inputs = "auto" if verb == Verb.SUBMIT else "none"
+    return _execute(title, verb, {KEYS[verb]: value}, inputs, _STYLES[button.tone])
+
+
+def _execute(title: str, verb: Verb, data: Json, inputs: str, style: str | None = None) -> Json:
+    how = {"title": title, "data": data, "associatedInputs": inputs} | (
+        {} if style is None else {"style": style}
+    )
+    return {"type": "Action.Execute", "verb": verb.value, **how, "fallback": {"type": "Action.Submit", **how}}
+
+
+# --- which button goes where -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Plan:
+    """How at most six actions reach everything that can be pressed.
+
+    Attributes:
+        menus: Blocks (by position) whose choices become a menu with one action.
+        moved: Blocks whose buttons do not stand with them but in the last menu.
+        bottom: Buttons at the end of the card.
+        rest: What the last menu holds.
+        lost: Pages to open for which there is no room; a menu cannot open pages.
+    """
+
+    menus: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
+    bottom: list[Button] = field(default_factory=list)
+    rest: list[Button] = field(default_factory=list)
+    lost: list[Button] = field(default_factory=list)
+
+
+def _plan(card: Card) -> _Plan:
+    plan = _Plan()
+    own = {index: _buttons_of(block) for index, block in enumerate(card.blocks)}
+    pages = [each for found in own.values() for each in found if isinstance(each.action, OpenUrl)]
+    own = {
+        index: [each for each in found if not isinstance(each.action, OpenUrl)]
+        for index, found in own.items()
+    }
+    bottom = [*card.buttons, *pages]
+    plan.lost = [each for each in bottom if not _can_be_pressed(each)]
+    bottom = [each for each in bottom if _can_be_pressed(each)]
+
+    plan.menus = {index for index, found in own.items() if len(found) > _CHOICES_AS_BUTTONS}
+    cost = {index: 1 if index in plan.menus else len(found) for index, found in own.items()}
+    if sum(cost.values()) + len(bottom) > ACTIONS:
+        plan.menus = {index for index, found in own.items() if len(found) > 1}
+        cost = {index: min(1, len(found)) for index, found in own.items()}
+    if sum(cost.values()) + len(bottom) <= ACTIONS:
+        plan.bottom = bottom
+        return plan
+
+    # One action is the last menu's. Answers to a question come first, then what stands in the blocks, then the others.
+    left = ACTIONS - 1
+    by_rank = sorted(range(len(bottom)), key=lambda at: (_rank(bottom[at].action), at))
+    urgent = [at for at in by_rank if _rank(bottom[at].action) == 0][:left]
+    left -= len(urgent)
+    for index, found in sorted(own.items(), key=lambda pair: not isinstance(card.blocks[pair[0]], Form)):
+        if cost[index] > left:
+            plan.moved.add(index)
+            plan.rest.extend(found)
+        left -= 0 if index in plan.moved else cost[index]
+    kept = {*urgent, *[at for at in by_rank if at not in urgent][:left]}
+    plan.bottom = [each for at, each in enumerate(bottom) if at in kept]
+    others = [each for at, each in enumerate(bottom) if at not in kept]
+    plan.rest.extend(each for each in others if not isinstance(each.action, OpenUrl))
+    plan.lost.extend(each for each in others if isinstance(each.action, OpenUrl))
+    return plan
+
+
+def _buttons_of(block: Block) -> list[Button]:
+    return list(buttons(Card(ELLIPSIS, blocks=(block,))))
+
+
+def _rank(action: Action) -> int:
+    match action:
+        case Confirm() | Dismiss():
+            return 0
+        case OpenUrl():
+            return 1
+        case Submit() | Run():
+            return 2
+        case _:
+            assert_never(action)
+
+
+# --- a card ----------------------------------------------------------------------------------------------------
+
+
+def render(card: Card, shorten: Shorten | None = None) -> Json:
+    """A card as an Adaptive Card 1.5 that the strict schema takes.
+
+    Args:
+        card: What to show.
+        shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
+
+    Raises:
+        ValueError: A sentence is longer than a button should carry, and `shorten` gave no stand-in that fits.
+    """
+    return _Sheet(card, shorten).render()
+
+
+def full_width(rendered: Json) -> Json:
+    """The same card as wide as the window. Teams' own key, which the public schema does not know."""
+    return {**rendered, "msteams": {"width": "Full"}}
+
+
+def long_sentences(card: Card) -> tuple[str, ...]:
+    """The sentences on a card that its buttons should not carry: store them, then render with their stand-ins."""
+    found: dict[str, None] = {}
+
+    def note(sentence: str) -> str:
+        found[sentence] = None
+        return "-" * 16
+
+    render(card, note)
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Sheet:
+    card: Card
+    shorten: Shorten | None
+    room: int = CARD_SIZE
+    menus: int = 0
+    lonely_menu: bool = False
+
+    def render(self) -> Json:
+        plan = _plan(self.card)
+        forms = any(isinstance(block, Form) for block in self.card.blocks)
+        self.lonely_menu = not forms and len(plan.menus - plan.moved) + bool(plan.rest) == 1
+        head = announce(self.card)
+        top = [_rich(_run(head, size="Large", weight="Bolder"))]
+        if self.card.title:
+            top.append(_rich(_run(cut(clean(self.card.title), _TITLE))))
+        actions = [_action(button, self.shorten) for button in plan.bottom]
+        tail = self.tail(plan)
+        rendered: Json = {
+            "type": "AdaptiveCard",
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "version": "1.5",
+            "lang": "en",
+            "fallbackText": escape(head),
+            # Read aloud as speech markup if it looks like it.
+            "speak": re.sub("[<>&]", " ", head),
+            "body": [],
+            "actions": actions,
+        }
+        self.room -= size(rendered) + size(top) + size(tail)
+        rest: list[Json] = []
+        if plan.rest:
+            rest = self.menu("More", plan.rest)
+        rendered["body"] = [*top, *self.body(plan), *rest, *tail]
+        if not actions:
+            del rendered["actions"]
+        return rendered
+
+    def tail(self, plan: _Plan) -> list[Json]:
+        lines = [cut(line, _QUIET) for line in footer(self.card)]
+        if plan.lost:
+            labels = ", ".join(clean(button.label) for button in plan.lost)
+            lines.insert(0, cut(f"Cannot be opened from here: {labels}", _QUIET))
+        return [
+            _quiet(line, separator=True, spacing="Medium") if index == 0 else _quiet(line, spacing="None")
+            for index, line in enumerate(lines)
+        ]
+
+    def body(self, plan: _Plan) -> list[Json]:
+        """The blocks. What can be pressed is laid out first, so that long text never takes its room."""
+        pressed = {
+            index: self.inputs(block)
+            if index in plan.moved
+            else self.pressable(block, menu=index in plan.menus)
+            for index, block in enumerate(self.card.blocks)
+        }
+        elements: list[Json] = []
+        missing = 0
+        for index, block in enumerate(self.card.blocks):
+            if self.room < _NOTE:
+                missing += 0 if isinstance(block, Choices | Form) else 1
+            else:
+                elements.extend(self.readable(block))
+            elements.extend(pressed[index])
+        if missing:
+            elements.append(_quiet(left_out(missing, "part")))
+        return elements
+
+    # what can be pressed
+
+    def spend(self, elements: list[Json]) -> list[Json]:
+        self.room -= size(elements)
+        return elements
+
+    def pressable(self, block: Block, *, menu: bool) -> list[Json]:
+        match block:
+            case Choices(prompt, options):
+                label = cut(clean(prompt).strip(), _TITLE)
+                usable = [each for each in options if not isinstance(each.action, OpenUrl)]
+                if menu:
+                    return self.menu(label, usable)
+                shown = self.action_set(usable)
+                return self.spend(([_rich(_run(label))] if label else []) + shown)
+            case Table(more=Button() as more):
+                return self.spend(self.action_set([more]))
+            case Form():
+                return [*self.inputs(block), *self.spend(self.action_set([form_button(block)]))]
+            case Text() | Facts() | Table() | Chart() | Notice():
+                return []
+            case _:
+                assert_never(block)
+
+    def action_set(self, pressed: Iterable[Button]) -> list[Json]:
+        actions = [_action(each, self.shorten) for each in pressed if not isinstance(each.action, OpenUrl)]
+        return [{"type": "ActionSet", "actions": actions}] if actions else []
+
+    def menu(self, label: str, options: Sequence[Button]) -> list[Json]:
+        key = f"{Verb.PICK}:{self.menus}"
+        self.menus += 1
+        room = min(_MENU_SIZE, self.room - _NOTE)
+        choices: list[Json] = []
+        for option in options[:_OPTIONS]:
+            title = cut(clean(option.label).strip(), _OPTION_LABEL) or ELLIPSIS
+            choice = {"title": title, "value": pack(option.action, _fits_option, self.shorten)}
+            room -= size(choice)
+            if room < 0 and choices:
+                break
+            choices.append(choice)
+        field_: Json = {
+            "type": "Input.ChoiceSet",
+            "id": key,
+            "label": label or "Choose",
+            "style": "compact",
+            "placeholder": "Choose",
+            "errorMessage": "Choose an entry of the list first.",
+            "choices": choices,
+        }
+        if self.lonely_menu:
+            field_["isRequired"] = True
+        press = {
+            "type": "ActionSet",
+            "actions": [_execute("Choose", Verb.PICK, {KEYS[Verb.PICK]: key}, "auto")],
+        }
+        elements = [field_, press]
+        if len(choices) < len(options):
+            elements.insert(1, _quiet(left_out(len(options) - len(choices), "choice")))
+        return self.spend(elements)
+
+    def inputs(self, block: Block) -> list[Json]:
+        if not isinstance(block, Form):
+            return []
+        title = cut(clean(block.title).strip(), _TITLE)
+        return self.spend([*([_rich(_bold(title))] if title else []), *map(_input, block.fields)])
+
+    # what can be read
+
+    def readable(self, block: Block) -> list[Json]:
+        match block:
+            case Text(text, quiet, code):
+                return self.paragraphs(clean(text, lines=True), quiet=quiet, code=code)
+            case Facts(facts):
+                rows = [
+                    _rich(
+                        _bold(f"{cut(clean(fact.label), _LABEL)}: "),
+                        _run(cut(write(fact.value, self.card.reader), _FACT)),
+                        spacing="Small",
+                    )
+                    for fact in facts
+                ]
+                return self.that_fit(rows, "line")
+            case Table():
+                return self.table(block)
+            case Chart():
+                return self.chart(block)
+            case Notice(tone, text):
+                return self.notice(tone, clean(text, lines=True))
+            case Choices() | Form():
+                return []
+            case _:
+                assert_never(block)
+
+    def that_fit(self, elements: Sequence[Json], what: str) -> list[Json]:
+        kept: list[Json] = []
+        for element in elements:
+            if size(element) > self.room - _NOTE:
+                return [*kept, *self.spend([_quiet(left_out(len(elements) - len(kept), what))])]
+            kept += self.spend([element])
+        return kept
+
+    def paragraphs(self, text: str, *, quiet: bool, code: bool) -> list[Json]:
+        # Line breaks inside a text run are not drawn everywhere, so every line is a block of its own.
+        how: Json = (
+            {"isSubtle": True, "size": "Small"} if quiet else {"fontType": "Monospace"} if code else {}
+        )
+        blocks: list[Json] = []
+        gap = "Default"
+        for line in cut(text, _PARAGRAPHS).split("\n"):
+            if line.strip():
+                blocks.append(_rich(_run(line, **how), spacing=gap))
+                gap = "None"
+            else:
+                gap = "Medium"
+        shown = self.that_fit(blocks[:_LINES], "line")
+        if len(blocks) > _LINES:
+            shown.append(_quiet(left_out(len(blocks) - _LINES, "line")))
+        return shown
+
+    def notice(self, tone: Tone, text: str) -> list[Json]:
+        word = TONE_WORDS[tone]
+        said = cut(text, _PARAGRAPHS) or ELLIPSIS
+        runs = [] if said.casefold().startswith(word.casefold()) else [_bold(f"{word}: ")]
+        lines = [line for line in said.split("\n") if line.strip()] or [ELLIPSIS]
+        items = [
+            _rich(*runs, _run(lines[0])),
+            *(_rich(_run(line), spacing="None") for line in lines[1:_LINES]),
+        ]
+        self.room -= size({"type": "Container", "style": _NOTICE_STYLES[tone], "items": []})
+        return [{"type": "Container", "style": _NOTICE_STYLES[tone], "items": self.that_fit(items, "line")}]
+
+    def table(self, table: Table) -> list[Json]:
+        headings = [clean(column.title) or ELLIPSIS for column in table.columns]
+        written = [[cut(write(cell, self.card.reader), _CELL) for cell in row] for row in table.rows]
+        numeric = [column.numeric for column in table.columns]
+        elements: list[Json]
+        if not written:
+            elements = self.that_fit(
+                [_quiet(cut(f"No rows. Columns: {', '.join(headings)}", _PARAGRAPHS))], "line"
+            )
+        elif len(headings) <= _TABLE_COLUMNS:
+            elements = self.grid(headings, written, numeric)
+        else:
+            elements = self.rows(headings, written)
+        if table.hidden:
+            elements += self.spend([_quiet(f"{table.hidden:,} more not shown.")])
+        return elements
+
+    def grid(
+        self, headings: list[str], written: list[list[str]], numeric: list[bool], *, lines: bool = True
+    ) -> list[Json]:
+        # The first row is the heading by default. The schema and the clients disagree on that property's name
+        # (firstRowAsHeader, firstRowAsHeaders), so it stays unsaid.
+        widths = [
+            max(1, min(4, max(units(row[index]) for row in [headings, *written]) // 8))
+            for index in range(len(headings))
+        ]
+        table: Json = {
+            "type": "Table",
+            "columns": [
+                {"width": width, "horizontalCellContentAlignment": "Right" if right else "Left"}
+                for width, right in zip(widths, numeric, strict=True)
+            ],
+            "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
+            "showGridLines": lines,
+        }
+        self.spend([table])
+        kept = 0
+        for row in written:
+            line = _row([_run(cell) for cell in row])
+            if size(line) > self.room - _NOTE:
+                break
+            self.room -= size(line)
+            table["rows"].append(line)
+            kept += 1
+        if kept == len(written):
+            return [table]
+        return [*([table] if kept else []), *self.spend([_quiet(left_out(len(written) - kept, "row"))])]
+
+    def rows(self, headings: list[str], written: list[list[str]]) -> list[Json]:
+        """A table too wide for a phone: each row as its first cell, with the others named below it."""
+        items: list[Json] = []
+        for row in written:
+            rest = " · ".join(
+                f"{head}: {cell}" for head, cell in zip(headings[1:], row[1:], strict=True) if cell
+            )
+            first = _rich(_run(f"{headings[0]}: ", isSubtle=True), _bold(row[0]))
+            items.append(
+                {
+                    "type": "Container",
+                    "separator": True,
+                    "items": [first, _rich(_run(cut(rest, _PARAGRAPHS)), spacing="None")],
+                }
+            )
+        return self.that_fit(items, "row")
+
+    def chart(self, chart: Chart) -> list[Json]:
+        drawn = bars(chart, self.card.reader)[:_POINTS]
+        headings = [
+            cut(clean(chart.title), _LABEL) or ELLIPSIS,
+            " ",
+            cut(clean(chart.unit), _LABEL) or "Value",
+        ]
+        elements = self.grid(
+            headings,
+            [[cut(bar.label, _LABEL), bar.drawn, bar.value] for bar in drawn],
+            [False, False, True],
+            lines=False,
+        )
+        if len(chart.points) > len(drawn):
+            elements += self.spend([_quiet(left_out(len(chart.points) - len(drawn), "point"))])
+        return elements
+
+
+_NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
+
+
+def _row(runs: Sequence[Json]) -> Json:
+    return {"type": "TableRow", "cells": [{"type": "TableCell", "items": [_rich(run)]} for run in runs]}
+
+
+# --- forms -----------------------------------------------------------------------------------------------------
+
+_FIELD, _FIELDS = "field:", "fields:"
+
+
+def _input(asked: FormField) -> Json:
+    label = cut(clean(asked.label).strip(), _TITLE) or ELLIPSIS
+    several = asked.input == Input.CHOICES and bool(asked.options)
+    element: Json = {
+        "id": f"{_FIELDS if several else _FIELD}{asked.key}",
+        "label": label,
+        "isRequired": asked.required,
+        "errorMessage": cut(f"Fill in: {label}", _TITLE),
+    }
+    kind = asked.input if asked.options or asked.input == Input.TIME else Input.TEXT
+    # Several chosen values come back with commas between them, so commas inside them are percent-encoded.
+    options = [
+        (quote(value, safe=" ") if several else value, title) for value, title in asked.options[:_OPTIONS]
+    ]
+    match kind:
+        case Input.TEXT:
+            element |= {
+                "type": "Input.Text",
+                "maxLength": _INPUT_TEXT,
+                "value": cut(clean(asked.value), _TITLE),
+            }
+        case Input.TIME:
+            element |= {"type": "Input.Time"}
+            if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", asked.value):
+                element["value"] = asked.value
+        case Input.CHOICE | Input.CHOICES:
+            choices = [
+                {"title": _choice_title(title, several=several), "value": value} for value, title in options
+            ]
+            element |= {"type": "Input.ChoiceSet", "choices": choices, "isMultiSelect": several}
+            if several:
+                element["style"] = "expanded"
+            if asked.value:
+                element["value"] = quote(asked.value, safe=" ") if several else asked.value
+        case _:
+            assert_never(kind)
+    return element
+
+
+def _choice_title(title: str, *, several: bool) -> str:
+    # Titles of tick boxes are read as Markdown, those of a drop-down list are not.
+    short = cut(clean(title).strip(), _OPTION_LABEL) or ELLIPSIS
+    return escape(short) if several else short
+
+
+# --- mentions --------------------------------------------------------------------------------------------------
+
+
+def render_nudge(nudge: Nudge) -> Json:
+    """A small card that mentions somebody; where the id is none of Teams', only the name stands there.
+
+    The mention needs the root key `msteams`, which the public schema does not know.
+    """
+    person = nudge.person
+    said = cut(clean(nudge.text), _PARAGRAPHS) or ELLIPSIS
+    name = cut("".join(_MENTIONABLE_NAME.findall(clean(person.name))).strip(), _LABEL) or "you"
+    card: Json = {
+        "type": "AdaptiveCard",
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "version": "1.5",
+        "lang": "en",
+        "fallbackText": escape(said),
+        "speak": re.sub("[<>&]", " ", said),
+    }
+    if person.platform == "teams" and _MENTIONABLE_ID.match(person.id):
+        at = f"<at>{name}</at>"
+        mention = {"type": "mention", "text": at, "mentioned": {"id": person.id, "name": name}}
+        card["body"] = [{"type": "TextBlock", "text": at, "wrap": True}, _rich(_run(said), spacing="None")]
+        return card | {"msteams": {"entities": [mention]}}
+    card["body"] = [_rich(_bold(name), _run(f" {said}"))]
+    return card
+
+
+# --- what comes back -------------------------------------------------------------------------------------------
+
+
+def read_action(data: object) -> Clicked | Filled:
+    """The `data` of an `adaptiveCard/action` invoke, or the `value` of the message that its fallback sends.
+
+    Raises:
+        BadArgument: Not one of our buttons.
+    """
+    pressed = decode_data(data)
+    if isinstance(pressed, Clicked) or not isinstance(data, Mapping):
+        return pressed
+    values: list[tuple[str, tuple[str, ...]]] = []
+    for key, value in data.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            continue
+        if key.startswith(_FIELD):
+            values.append((key.removeprefix(_FIELD), (value,) if value else ()))
+        elif key.startswith(_FIELDS):
+            values.append(
+                (key.removeprefix(_FIELDS), tuple(unquote(each) for each in value.split(",") if each))
+            )
+    return Filled(pressed.form, tuple(values))
