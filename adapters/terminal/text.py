@@ -190,9 +190,7 @@ def _pressed(pressed: Sequence[Button], numbers: _Numbers) -> RichText:
 def _rich(block: Block, card: Card, numbers: _Numbers) -> RenderableType:
     match block:
         case Text(text, quiet):
-            return RichText(
-                clean(text, lines=True), style="dim" if quiet else "", no_wrap=code, overflow="fold"
-            )
+            return RichText(clean(text, lines=True), style="dim" if quiet else "", overflow="fold")
         case Table() if block.rows:
             below: list[RenderableType] = []
             if block.hidden:
