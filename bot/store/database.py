@@ -1,0 +1,209 @@
+"""Getting at a database: addresses, engines, what a failure is, and bringing the schema up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.errors import ConfigError, StoreUnavailable
+from bot.redaction import redact
+
+_ADVISORY_LOCK = 0x63656C6F6E6973  # any number that no other program on the server uses
+_SECONDS_TO_CONNECT = 5
+_SECONDS_TO_ANSWER = 10
+_SECONDS_TO_MIGRATE = 120
+_REVISIONS = Path(__file__).parent / "migrations" / "versions"
+_WRITES = "celonis_chat_writes"
+
+
+def parse_address(address: str) -> URL:
+    """A database address as SQLAlchemy wants it.
+
+    Args:
+        address: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`;
+            `postgres://` and libpq's `sslmode` are understood.
+
+    Raises:
+        ConfigError: It is something else. The message holds no part of the address.
+    """
+    try:
+        url = make_url(address.strip())
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            ["DATABASE_URL is no address; it looks like sqlite:////var/lib/celonis-chat/celonis-chat.db"]
+        ) from None
+    match url.get_backend_name():
+        case "sqlite":
+            if url.database in (None, "", ":memory:"):
+                raise ConfigError(["DATABASE_URL names no file; give one, as in sqlite:///celonis-chat.db"])
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            query = dict(url.query)
+            if "sslmode" in query:
+                query["ssl"] = query.pop("sslmode")
+            return url.set(drivername="postgresql+asyncpg", query=query)
+        case _:
+            raise ConfigError(
+                ["DATABASE_URL must start with sqlite:// or postgresql://; nothing else is supported"]
+            )
+
+
+def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
+    """An engine for an address from `parse_address`; it connects when it is first used.
+
+    Args:
+        url: The address.
+        lasting: Whether a committed row must survive a power failure (SQLite only).
+    """
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=_SECONDS_TO_CONNECT,
+            connect_args={
+                "timeout": _SECONDS_TO_CONNECT,
+                "command_timeout": _SECONDS_TO_ANSWER,
+                "server_settings": {"application_name": "celonis-chat"},
+            },
+        )
+    engine = create_async_engine(url, hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def settle(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_SECONDS_TO_ANSWER * 1000}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'OFF'}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later fails on SQLite when another one wrote in between.
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def writer(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine, for transactions that write."""
+    return engine.execution_options(**{_WRITES: True})
+
+
+def make_file(path: Path) -> None:
+    """An empty SQLite file that only its owner can read; one that exists stays as it is.
+
+    SQLite gives its side files the mode of the database.
+
+    Raises:
+        OSError: The directory cannot be made or written to.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+
+
+def driver_failures(url: URL) -> tuple[type[Exception], ...]:
+    """What the driver raises past SQLAlchemy: a connection that cannot be made comes as it is."""
+    if url.get_backend_name() == "sqlite":
+        return (sqlite3.Error,)
+    from asyncpg import (  # type: ignore[import-untyped] # it ships none
+        InterfaceError,
+        PostgresError,
+    )
+
+    return (PostgresError, InterfaceError)
+
+
+def describe(url: URL) -> str:
+    """Where the database is, without user and password."""
+    if url.get_backend_name() == "sqlite":
+        return f"the file {url.database}"
+    return f"PostgreSQL at {url.host or 'localhost'}:{url.port or 5432}, database {url.database}"
+
+
+@contextmanager
+def failures_told(failures: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Turns whatever a database raises into `StoreUnavailable`; the cause is kept for the log."""
+    known: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *failures)
+    try:
+        yield
+    except known as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | sa.exc.InterfaceError):
+            sentence = f"The bot's database refused what was asked of it ({type(error.orig).__name__})."
+        else:
+            sentence = "The bot's database does not answer."
+        raise StoreUnavailable(sentence, hint="The bot's admin finds the reason in its log.") from error
+
+
+def reason(error: StoreUnavailable) -> str:
+    """What the driver said, on one line, for the admin who starts the bot."""
+    cause = error.__cause__
+    if isinstance(cause, DBAPIError) and cause.orig is not None:
+        cause = cause.orig
+    said = " ".join(str(cause).split()) if cause else ""
+    return redact(said.rpartition(">: ")[2][:300] or type(cause).__name__)
+
+
+def head() -> str:
+    """The revision that this program's schema has."""
+    return max(path.stem.split("_")[0].removeprefix("r") for path in _REVISIONS.glob("r[0-9]*.py"))
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_REVISIONS.parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Brings the schema up to date; many may do this at once, and one does it while the others wait.
+
+    Raises:
+        StoreUnavailable: The database belongs to a newer version of the program.
+    """
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_revision)
+    if found == head():
+        return
+    if found is not None and found > head():
+        raise StoreUnavailable(
+            f"The database has the schema {found} of a newer version; this one knows schemas up to {head()}.",
+            hint="Start the newer version of celonis-chat, or restore a backup of the database.",
+        )
+    async with asyncio.timeout(_SECONDS_TO_MIGRATE), writer(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            await _wait_for_turn(connection)
+        await connection.run_sync(_upgrade)
+
+
+async def _wait_for_turn(connection: Any) -> None:
+    # Asking again and again, rather than waiting in the server, keeps each statement within the driver's limit.
+    asked = sa.select(sa.func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))
+    while not (await connection.execute(asked)).scalar_one():  # noqa: ASYNC110 - another program's lock tells nobody
+        await asyncio.sleep(0.05)

@@ -1,0 +1,517 @@
+"""What was spent at Celonis, who may still spend, and which copies of the bot are running.
+
+Everything here is counted per `scope` (a Celonis team's host) and per `family` (a part of its API). Moments are
+seconds since 1970 on the *ledger's* time line, see `Seat`; the caller says what time it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store.schema import Words, metadata
+from bot.store.store import Store, upsert
+
+BUCKET = 300
+"""Seconds of a bucket."""
+DAY = 86_400
+MARGIN = 2 * BUCKET
+"""Seconds that a bucket counts beyond a day: its own length, and what a request may take to arrive."""
+DOUBT = 3600
+"""Seconds that a bucket counts longer when the clock may have been set since it was written."""
+HOUR = 3600
+LEASE = 15.0
+"""Seconds after which a copy that was not heard of counts as gone."""
+
+_calls = sa.Table(
+    "celonis_calls",
+    metadata,
+    sa.Column("scope", Words, primary_key=True),
+    sa.Column("family", Words, primary_key=True),
+    sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+)
+_shares = sa.Table(
+    "celonis_shares",
+    metadata,
+    sa.Column("scope", Words, primary_key=True),
+    sa.Column("family", Words, primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("person", Words, primary_key=True),
+    sa.Column("place", Words, primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+)
+_pauses = sa.Table(
+    "celonis_pauses",
+    metadata,
+    sa.Column("scope", Words, primary_key=True),
+    sa.Column("family", Words, primary_key=True),
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Column("struck_at", sa.Double, nullable=False),
+    sa.Column("halved_until", sa.Double, nullable=False),
+)
+_allowances = sa.Table(
+    "celonis_allowances",
+    metadata,
+    sa.Column("scope", Words, primary_key=True),
+    sa.Column("person", Words, primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
+_seats = sa.Table(
+    "celonis_seats",
+    metadata,
+    sa.Column("scope", Words, primary_key=True),
+    sa.Column("seat", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run", Words, nullable=False),
+    sa.Column("host", Words, nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("ledger_at", sa.Double, nullable=False),
+    sa.Column("free_at", sa.Double, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
+
+
+class Refused(StrEnum):
+    """Why a call was not booked."""
+
+    TOTAL = "total"
+    PERSON = "person"
+    PLACE = "place"
+    PAUSED = "paused"
+    SEAT = "seat"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a call is counted under; `epoch` tells rows of an unbroken clock from others."""
+
+    scope: str
+    family: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """On whose account a call goes: `Person.key` and `Place.key`, or names of the bot's own."""
+
+    person: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Up to where calls may be booked; None does not stop it."""
+
+    total: int | None = None
+    person: int | None = None
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a 429 has brought about: silence until one moment, half the rate until another (0: nothing)."""
+
+    until: float = 0.0
+    struck_at: float = 0.0
+    halved_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an account stands. `refused` is None where the call was booked (or none was to be).
+
+    Attributes:
+        spent: Calls within the day, the one just booked included.
+        person: Of these, by the person in question.
+        place: Of these, from the place in question.
+        extra: Calls that an admin has allowed this person beyond the share.
+        pause: What all copies keep to.
+    """
+
+    spent: int
+    person: int
+    place: int
+    extra: int
+    pause: Pause
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Calls within one bucket: its begin, and until when it counts."""
+
+    start: float
+    counts_until: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Which program holds a seat: a random run, and where it runs."""
+
+    run: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A running copy's place among the configured ones.
+
+    Attributes:
+        number: From 0; a one-shot command's is -1.
+        epoch: Rows of one epoch were written by an unbroken clock.
+        at: The ledger's time when the seat was taken. From there it runs with the monotonic clock.
+        clean: Whether whoever sat there before said good-bye.
+        free_at: Until when that one's requests count in the limit of a second.
+    """
+
+    number: int
+    epoch: int
+    at: float
+    clean: bool
+    free_at: float
+
+
+class Ledger:
+    """The shared ledger. Every method raises `StoreUnavailable` where the database does not answer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def book(
+        self, account: Account, payer: Payer, *, at: float, ceilings: Ceilings, fence: tuple[int, str]
+    ) -> Standing:
+        """Books one call before it is sent, or says why it must not be.
+
+        Args:
+            account: What it is counted under.
+            payer: On whose account.
+            at: Ledger time.
+            ceilings: Where booking stops.
+            fence: Number and run of the seat; a copy that has lost its seat books nothing.
+        """
+        async with self._store.writing() as connection:
+            pause = await self._lock(connection, account)
+            standing = await self._standing(connection, account, payer, at=at, pause=pause)
+            refused = await self._refusal(
+                connection, account.scope, fence, ceilings=ceilings, standing=standing, at=at
+            )
+            if refused is not None:
+                return replace(standing, refused=refused)
+            await self._count(connection, account, payer, at=at, calls=1)
+        return replace(
+            standing, spent=standing.spent + 1, person=standing.person + 1, place=standing.place + 1
+        )
+
+    async def repay(self, account: Account, payer: Payer, *, at: float, calls: int) -> None:
+        """Books calls that were made while the database did not answer."""
+        async with self._store.writing() as connection:
+            await self._lock(connection, account)
+            await self._count(connection, account, payer, at=at, calls=calls)
+
+    async def standing(self, account: Account, payer: Payer, *, at: float) -> Standing:
+        """Where an account stands, without booking anything."""
+        async with self._store.reading() as connection:
+            row = (
+                await connection.execute(
+                    sa.select(_pauses).where(
+                        _pauses.c.scope == account.scope, _pauses.c.family == account.family
+                    )
+                )
+            ).one_or_none()
+            return await self._standing(connection, account, payer, at=at, pause=_pause(row))
+
+    async def buckets(self, account: Account, *, at: float) -> list[Bucket]:
+        """The day's buckets that still count, oldest first."""
+        async with self._store.reading() as connection:
+            rows = (
+                await connection.execute(
+                    sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls)
+                    .where(_calls.c.scope == account.scope, _calls.c.family == account.family)
+                    .order_by(_calls.c.bucket)
+                )
+            ).all()
+        found = [
+            Bucket(row.bucket * BUCKET, counts_until(row.bucket, row.epoch, account.epoch), row.calls)
+            for row in rows
+        ]
+        return [bucket for bucket in found if bucket.counts_until > at]
+
+    async def spent_by(self, account: Account, *, at: float) -> Mapping[str, int]:
+        """The day's calls of each person."""
+        async with self._store.reading() as connection:
+            rows = (
+                await connection.execute(
+                    sa.select(_shares.c.person, sa.func.sum(_shares.c.calls))
+                    .where(
+                        _shares.c.scope == account.scope,
+                        _shares.c.family == account.family,
+                        _shares.c.hour > int((at - DAY) // HOUR),
+                    )
+                    .group_by(_shares.c.person)
+                )
+            ).all()
+        return {person: int(calls) for person, calls in rows}
+
+    async def pause(self, account: Account, pause: Pause) -> Pause:
+        """Makes every copy keep to a pause; a longer one that is already there stays.
+
+        Returns:
+            What holds now.
+        """
+        async with self._store.writing() as connection:
+            old = await self._lock(connection, account)
+            new = Pause(
+                max(old.until, pause.until),
+                max(old.struck_at, pause.struck_at),
+                max(old.halved_until, pause.halved_until),
+            )
+            await connection.execute(
+                _pauses.update()
+                .where(_pauses.c.scope == account.scope, _pauses.c.family == account.family)
+                .values(until=new.until, struck_at=new.struck_at, halved_until=new.halved_until)
+            )
+        return new
+
+    async def allow(self, scope: str, person: str, calls: int, *, until: float) -> None:
+        """Lets a person make so many calls beyond the share, until a moment of the ledger's time."""
+        values = {"scope": scope, "person": person, "calls": calls, "until": until}
+        statement = upsert(self._store.dialect, _allowances, values)
+        async with self._store.writing() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["scope", "person"], set_={"calls": calls, "until": until}
+                )
+            )
+
+    async def now(self) -> float:
+        """What the copies agree on as the time: the database server's, or this machine's for a file."""
+        async with self._store.reading() as connection:
+            return await self._now(connection)
+
+    # Seats -------------------------------------------------------------------------------------------------
+
+    async def sit_down(
+        self, scope: str, holder: Holder, *, seats: int, guest: bool, dead: Callable[[str, int], bool]
+    ) -> Seat | None:
+        """Takes a free seat.
+
+        Args:
+            scope: The team's host.
+            holder: Who asks.
+            seats: How many there are.
+            guest: The one extra seat of one-shot commands is wanted.
+            dead: Says of a host and a process id whether that program is certainly gone.
+
+        Returns:
+            None where all seats are taken by copies that are alive.
+        """
+        async with self._store.writing() as connection:
+            await self._lock(connection, Account(scope, "", 0))
+            now = await self._now(connection)
+            rows = {
+                row.seat: row
+                for row in (await connection.execute(sa.select(_seats).where(_seats.c.scope == scope))).all()
+            }
+            alive = [
+                row
+                for row in rows.values()
+                if row.run and row.seen_at > now - LEASE and not dead(row.host, row.pid)
+            ]
+            taken = {row.seat for row in alive}
+            number = next((each for each in ([-1] if guest else range(seats)) if each not in taken), None)
+            if number is None:
+                return None
+            before = rows.get(number)
+            at, epoch = now, 1 + max((row.epoch for row in rows.values()), default=0)
+            if alive:
+                newest = max(alive, key=lambda row: row.seen_at)
+                at, epoch = now + (newest.ledger_at - newest.seen_at), newest.epoch
+            values = {
+                "scope": scope,
+                "seat": number,
+                "run": holder.run,
+                "host": holder.host,
+                "pid": holder.pid,
+                "seen_at": now,
+                "ledger_at": at,
+                "free_at": 0.0,
+                "epoch": epoch,
+            }
+            rest = {name: value for name, value in values.items() if name not in {"scope", "seat"}}
+            await connection.execute(
+                upsert(self._store.dialect, _seats, values).on_conflict_do_update(
+                    index_elements=["scope", "seat"], set_=rest
+                )
+            )
+        clean = before is None or not before.run
+        return Seat(number, epoch, at, clean, 0.0 if before is None else before.free_at)
+
+    async def stay(self, scope: str, seat: Seat, run: str, *, at: float) -> bool:
+        """Says that a copy is alive; False where somebody else has its seat."""
+        async with self._store.writing() as connection:
+            now = await self._now(connection)
+            done = await connection.execute(
+                _seats.update()
+                .where(_seats.c.scope == scope, _seats.c.seat == seat.number, _seats.c.run == run)
+                .values(seen_at=now, ledger_at=at)
+            )
+            return bool(done.rowcount)
+
+    async def leave(self, scope: str, seat: Seat, run: str, *, free_at: float) -> None:
+        """Says good-bye; `free_at` is when this copy's last request stops counting."""
+        async with self._store.writing() as connection:
+            await connection.execute(
+                _seats.update()
+                .where(_seats.c.scope == scope, _seats.c.seat == seat.number, _seats.c.run == run)
+                .values(run="", free_at=free_at)
+            )
+
+    async def purge(self, at: float) -> None:
+        """Removes what no longer counts."""
+        async with self._store.writing() as connection:
+            oldest = int((at - DAY - DOUBT - MARGIN) // BUCKET)
+            await connection.execute(_calls.delete().where(_calls.c.bucket < oldest))
+            await connection.execute(_shares.delete().where(_shares.c.hour < int((at - 2 * DAY) // HOUR)))
+            await connection.execute(_allowances.delete().where(_allowances.c.until <= at))
+
+    # Parts of a transaction --------------------------------------------------------------------------------
+
+    async def _lock(self, connection: AsyncConnection, account: Account) -> Pause:
+        """The account's row, locked until the transaction ends, so that bookings come one after the other."""
+        values = {
+            "scope": account.scope,
+            "family": account.family,
+            "until": 0.0,
+            "struck_at": 0.0,
+            "halved_until": 0.0,
+        }
+        statement = (
+            upsert(self._store.dialect, _pauses, values)
+            .on_conflict_do_update(index_elements=["scope", "family"], set_={"scope": account.scope})
+            .returning(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until)
+        )
+        return _pause((await connection.execute(statement)).one())
+
+    async def _standing(
+        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, pause: Pause
+    ) -> Standing:
+        ours = (_calls.c.scope == account.scope) & (_calls.c.family == account.family)
+        spent = sa.select(sa.func.coalesce(sa.func.sum(_calls.c.calls), 0)).where(
+            ours,
+            sa.or_(
+                sa.and_(_calls.c.epoch == account.epoch, _calls.c.bucket > _oldest(at, 0)),
+                sa.and_(_calls.c.epoch != account.epoch, _calls.c.bucket > _oldest(at, DOUBT)),
+            ),
+        )
+        recent = (
+            (_shares.c.scope == account.scope)
+            & (_shares.c.family == account.family)
+            & (_shares.c.hour > int((at - DAY) // HOUR))
+        )
+        by_person = sa.select(sa.func.coalesce(sa.func.sum(_shares.c.calls), 0)).where(
+            recent, _shares.c.person == payer.person
+        )
+        by_place = sa.select(sa.func.coalesce(sa.func.sum(_shares.c.calls), 0)).where(
+            recent, _shares.c.place == payer.place
+        )
+        extra = sa.select(sa.func.coalesce(sa.func.sum(_allowances.c.calls), 0)).where(
+            _allowances.c.scope == account.scope,
+            _allowances.c.person == payer.person,
+            _allowances.c.until > at,
+        )
+        row = (
+            await connection.execute(
+                sa.select(
+                    spent.scalar_subquery(),
+                    by_person.scalar_subquery(),
+                    by_place.scalar_subquery(),
+                    extra.scalar_subquery(),
+                )
+            )
+        ).one()
+        return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), pause)
+
+    async def _refusal(
+        self,
+        connection: AsyncConnection,
+        scope: str,
+        fence: tuple[int, str],
+        *,
+        ceilings: Ceilings,
+        standing: Standing,
+        at: float,
+    ) -> Refused | None:
+        number, run = fence
+        sitting = (
+            await connection.execute(
+                sa.select(_seats.c.run).where(_seats.c.scope == scope, _seats.c.seat == number)
+            )
+        ).scalar_one_or_none()
+        return judge(standing, ceilings, at, seated=sitting == run)
+
+    async def _count(
+        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, calls: int
+    ) -> None:
+        under: dict[str, Any] = {"scope": account.scope, "family": account.family}
+        bucket = under | {"epoch": account.epoch, "bucket": int(at // BUCKET)}
+        hour = under | {"hour": int(at // HOUR), "person": payer.person, "place": payer.place}
+        for table, keys in ((_calls, bucket), (_shares, hour)):
+            await connection.execute(
+                upsert(self._store.dialect, table, keys | {"calls": calls}).on_conflict_do_update(
+                    index_elements=list(keys), set_={"calls": table.c.calls + calls}
+                )
+            )
+
+    async def _now(self, connection: AsyncConnection) -> float:
+        if self._store.dialect != "postgresql":
+            return self._store.clock.now().timestamp()
+        asked = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
+        return float((await connection.execute(asked)).scalar_one())
+
+
+def judge(standing: Standing, ceilings: Ceilings, at: float, *, seated: bool) -> Refused | None:
+    """Whether one more call may be booked. A confirmed write has no total ceiling, and nothing stops it.
+
+    Args:
+        standing: Before the call.
+        ceilings: Where booking stops.
+        at: Ledger time.
+        seated: Whether the copy still has its seat.
+    """
+    if ceilings.total is None:
+        return None
+    if not seated:
+        return Refused.SEAT
+    if standing.pause.until > at:
+        return Refused.PAUSED
+    if standing.spent >= ceilings.total:
+        return Refused.TOTAL
+    if ceilings.person is not None and standing.person >= ceilings.person + standing.extra:
+        return Refused.PERSON
+    if ceilings.place is not None and standing.place >= ceilings.place + standing.extra:
+        return Refused.PLACE
+    return None
+
+
+def counts_until(bucket: int, epoch: int, current: int) -> float:
+    """Until when the calls of a bucket count, for a copy whose epoch is `current`."""
+    return bucket * BUCKET + DAY + MARGIN + (0 if epoch == current else DOUBT)
+
+
+def _oldest(at: float, doubt: int) -> int:
+    """The newest bucket that no longer counts."""
+    return int((at - DAY - MARGIN - doubt) // BUCKET)
+
+
+def _pause(row: Any | None) -> Pause:
+    return Pause() if row is None else Pause(row.until, row.struck_at, row.halved_until)

@@ -1,0 +1,161 @@
+"""The tables, the same on SQLite and PostgreSQL. Changing one needs a revision in `bot/store/migrations/versions`.
+
+Moments are whole microseconds since 1970 in UTC, so that both engines compare them alike and lose nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Dialect, Index, MetaData, Table, Text, TypeDecorator
+
+metadata = MetaData()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def clean(text: str) -> str:
+    """Text that both engines can hold: PostgreSQL has no NUL, and UTF-8 no lone surrogates; each becomes U+FFFD."""
+    if text.isprintable():
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class Words(TypeDecorator[str]):
+    """Text from anywhere, made storable."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else clean(value)
+
+
+def _column(name: str, kind: type[TypeDecorator[Any] | BigInteger], **more: Any) -> Column[Any]:
+    more.setdefault("nullable", False)
+    return Column(name, kind, **more)
+
+
+tickets = Table(
+    "tickets",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("command", Words),
+    _column("sentence", Words),
+    _column("target", Words),
+    _column("connection", Words),
+    _column("asker", Words),
+    _column("place_key", Words),
+    _column("place", Words),
+    _column("created_at", Moment),
+    _column("expires_at", Moment),
+    _column("state", Words),
+    _column("message", Words, nullable=True),
+    _column("claimed_by", Words, nullable=True),
+    _column("claimed_at", Moment, nullable=True),
+    _column("lease_until", Moment, nullable=True),
+    _column("outcome", Words, nullable=True),
+    _column("outcome_note", Words),
+    _column("finished_at", Moment, nullable=True),
+    Index("tickets_by_state", "state", "place_key"),
+)
+
+audit_rows = Table(
+    "audit_rows",
+    metadata,
+    _column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _column("entry", Words),
+    _column("digest", Words),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    _column("id", BigInteger, primary_key=True, autoincrement=False),
+    _column("count", BigInteger),
+    _column("digest", Words),
+    _column("seal", Words),
+)
+
+place_defaults = Table(
+    "place_defaults",
+    metadata,
+    _column("place_key", Words, primary_key=True),
+    _column("field", Words, primary_key=True),
+    _column("value", Words),
+    _column("value_id", Words),
+    _column("set_by", Words),
+    _column("set_at", Moment),
+)
+
+sentences = Table(
+    "sentences",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("sentence", Words),
+    _column("expires_at", Moment),
+)
+
+forms = Table(
+    "forms",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("place", Words),
+    _column("asker", Words),
+    _column("purpose", Words),
+    _column("expires_at", Moment),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _column("key", Words, primary_key=True),
+    _column("expires_at", Moment),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _column("whose", Words, primary_key=True),
+    _column("reference", Words),
+    _column("seen_at", Moment),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    _column("connection", Words, primary_key=True),
+    _column("scope", Words, primary_key=True),
+    _column("content", Words),
+    _column("fetched_at", Moment),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _column("name", Words, primary_key=True),
+    _column("owner", Words),
+    _column("until", Moment),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    _column("name", Words, primary_key=True),
+    _column("value", Words),
+)

@@ -1,0 +1,438 @@
+"""The bot's memory: defaults of places, stored sentences and forms, what was delivered, snapshots, leases.
+
+Tickets and the audit log have modules of their own beside this one; `bot.confirm` and `bot.audit` use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.chat import Person, Place
+from bot.clock import Clock
+from bot.errors import StoreUnavailable
+from bot.intents import Name
+from bot.store import database, schema
+
+SENTENCES_KEPT = timedelta(days=30)
+SNAPSHOTS_KEPT = timedelta(days=7)
+TICKETS_KEPT = timedelta(days=90)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_PERSON = TypeAdapter(Person)
+_PLACE = TypeAdapter(Place)
+
+
+class DefaultOf(StrEnum):
+    """What a place can have a default of."""
+
+    CONNECTION = "connection"
+    MODEL = "model"
+    ZONE = "time zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """One default: its name, the id where it has one, and who set it when (UTC)."""
+
+    value: str
+    id: str
+    by: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a place uses where a sentence says nothing; None where nobody has set it."""
+
+    connection: Default | None = None
+    model: Default | None = None
+    zone: Default | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """A form that was shown: where, to whom, what its fields mean (JSON), and until when it may be posted."""
+
+    id: str
+    place: Place
+    asker: Person
+    purpose: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a listing of names held (JSON), and when it was fetched (UTC)."""
+
+    content: str
+    fetched_at: datetime
+
+
+def as_json(row: Person | Place) -> str:
+    """A person or a place as one column."""
+    return json.dumps(asdict(row), ensure_ascii=False)
+
+
+def person_from(text: str) -> Person:
+    """The person that `as_json` wrote."""
+    return _PERSON.validate_json(text)
+
+
+def place_from(text: str) -> Place:
+    """The place that `as_json` wrote."""
+    return _PLACE.validate_json(text)
+
+
+def plausible_id(text: str) -> bool:
+    """Whether text from outside can be one of the store's ids at all."""
+    return _ID.match(text) is not None
+
+
+def upsert(dialect: str, table: sa.Table, values: dict[str, Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, for either engine. Only for modules of `bot.store`."""
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
+
+
+class Store:
+    """One database. Every method raises `StoreUnavailable` where it fails; what it was asked to write may then be
+    written or not.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        url: URL,
+        clock: Clock,
+        *,
+        folder: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
+        """Use `Store.open` or `Store.temporary`."""
+        self.clock = clock
+        self.dialect = engine.dialect.name
+        self._engine = engine
+        self._writer = database.writer(engine)
+        self._failures = database.driver_failures(url)
+        self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
+        self._folder = folder
+
+    @classmethod
+    async def open(cls, address: str, clock: Clock) -> Store:
+        """Connects and brings the schema up to date. Several replicas may do so at the same moment.
+
+        Args:
+            address: See `bot.store.database.parse_address`.
+            clock: Decides what has expired.
+
+        Raises:
+            ConfigError: The address cannot be used.
+            StoreUnavailable: No connection, or the database belongs to a newer version.
+        """
+        return await cls._open(database.parse_address(address), clock, None)
+
+    @classmethod
+    async def temporary(cls, clock: Clock) -> Store:
+        """A store of its own for a demo or a test; it is gone when it is closed."""
+        folder = tempfile.TemporaryDirectory(prefix="celonis-chat-", ignore_cleanup_errors=True)
+        url = URL.create("sqlite+aiosqlite", database=str(Path(folder.name) / "celonis-chat.db"))
+        return await cls._open(url, clock, folder)
+
+    @classmethod
+    async def _open(cls, url: URL, clock: Clock, folder: tempfile.TemporaryDirectory[str] | None) -> Store:
+        failures = database.driver_failures(url)
+        engine = database.make_engine(url, lasting=folder is None)
+        store = cls(engine, url, clock, folder=folder)
+        try:
+            with database.failures_told(failures):
+                if url.get_backend_name() == "sqlite":
+                    database.make_file(Path(str(url.database)))
+                await database.migrate(engine)
+        except StoreUnavailable as error:
+            await store.close()
+            if error.__cause__ is None:
+                raise
+            raise StoreUnavailable(
+                f"The bot's database cannot be used: {database.describe(url)}: {database.reason(error)}",
+                hint="Check DATABASE_URL, and that the database is there and lets the bot in.",
+                undone="Nothing was started.",
+            ) from error.__cause__
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Closes every connection; a temporary store is removed."""
+        await self._engine.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # For the modules of bot.store --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads. Only for modules of `bot.store`."""
+        with database.failures_told(self._failures):
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes: committed at its end, rolled back by any exception; never nested.
+
+        On SQLite the writers of this store queue here, since waiting in the engine means polling. Only for modules
+        of `bot.store`.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(database.failures_told(self._failures))
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn)
+            yield await stack.enter_async_context(self._begin_write())
+
+    def _begin_write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._writer.begin()
+
+    async def _put(self, table: sa.Table, values: dict[str, Any]) -> None:
+        """Inserts a row or replaces the one with the same primary key."""
+        keys = [column.name for column in table.primary_key]
+        statement = upsert(self.dialect, table, values)
+        rest = {name: value for name, value in values.items() if name not in keys}
+        async with self.writing() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+
+    async def _one(self, table: sa.Table, **keys: str) -> Any | None:
+        conditions = [table.c[name] == value for name, value in keys.items()]
+        async with self.reading() as connection:
+            return (await connection.execute(sa.select(table).where(*conditions))).one_or_none()
+
+    # Defaults of a place -----------------------------------------------------------------------------------
+
+    async def defaults(self, place_key: str) -> Defaults:
+        """What this place uses where a sentence says nothing.
+
+        Args:
+            place_key: `Place.key`.
+        """
+        table = schema.place_defaults
+        async with self.reading() as connection:
+            rows = (await connection.execute(sa.select(table).where(table.c.place_key == place_key))).all()
+        found = {
+            row.field: Default(row.value, row.value_id, person_from(row.set_by), row.set_at) for row in rows
+        }
+        return Defaults(
+            connection=found.get(DefaultOf.CONNECTION),
+            model=found.get(DefaultOf.MODEL),
+            zone=found.get(DefaultOf.ZONE),
+        )
+
+    async def set_default(self, place_key: str, field: DefaultOf, value: Name | None, by: Person) -> None:
+        """Sets one default of a place, or takes it away (None). The id of a time zone stays empty."""
+        if value is not None:
+            row = {"place_key": place_key, "field": field, "value": value.text, "value_id": value.id}
+            await self._put(schema.place_defaults, row | {"set_by": as_json(by), "set_at": self.clock.now()})
+            return
+        table = schema.place_defaults
+        async with self.writing() as connection:
+            await connection.execute(
+                table.delete().where(table.c.place_key == place_key, table.c.field == field)
+            )
+
+    # Sentences too long for a button -----------------------------------------------------------------------
+
+    async def keep_sentence(self, text: str) -> str:
+        """Keeps a sentence for 30 days from now.
+
+        Returns:
+            Its id, 22 characters; the same sentence always has the same one.
+        """
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        key = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        await self._put(
+            schema.sentences, {"id": key, "sentence": text, "expires_at": self.clock.now() + SENTENCES_KEPT}
+        )
+        return key
+
+    async def sentence(self, key: str) -> str | None:
+        """The sentence with this id, None where there is none (any more). Any text may be asked for."""
+        if not plausible_id(key):
+            return None
+        row = await self._one(schema.sentences, id=key)
+        return None if row is None or row.expires_at <= self.clock.now() else str(row.sentence)
+
+    # Forms -------------------------------------------------------------------------------------------------
+
+    async def keep_form(self, form: StoredForm) -> None:
+        """Keeps a form that is about to be shown; its id comes from the caller and must not be guessable."""
+        await self._put(
+            schema.forms,
+            {
+                "id": form.id,
+                "place": as_json(form.place),
+                "asker": as_json(form.asker),
+                "purpose": form.purpose,
+                "expires_at": form.expires_at,
+            },
+        )
+
+    async def form(self, key: str) -> StoredForm | None:
+        """The form with this id, None where there is none (any more). Any text may be asked for."""
+        if not plausible_id(key):
+            return None
+        row = await self._one(schema.forms, id=key)
+        if row is None or row.expires_at <= self.clock.now():
+            return None
+        return StoredForm(row.id, place_from(row.place), person_from(row.asker), row.purpose, row.expires_at)
+
+    # Deliveries --------------------------------------------------------------------------------------------
+
+    async def first_time(self, key: str, keep_for: timedelta) -> bool:
+        """Whether this is the first delivery of what a platform may send more than once; atomic among replicas.
+
+        Args:
+            key: The platform and its id of the delivery; any text.
+            keep_for: How long later ones are told from the first.
+        """
+        now = self.clock.now()
+        table = schema.deliveries
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        statement = upsert(self.dialect, table, {"key": digest, "expires_at": now + keep_for})
+        statement = statement.on_conflict_do_update(
+            index_elements=["key"], set_={"expires_at": now + keep_for}, where=table.c.expires_at <= now
+        ).returning(table.c.key)
+        async with self.writing() as connection:
+            return (await connection.execute(statement)).one_or_none() is not None
+
+    # Conversations -----------------------------------------------------------------------------------------
+
+    async def keep_conversation(self, whose: Person | Place, reference: str) -> None:
+        """Keeps what the adapter needs (JSON) to write to a person or into a place later; the newest one counts."""
+        row = {"whose": _whose(whose), "reference": reference, "seen_at": self.clock.now()}
+        await self._put(schema.conversations, row)
+
+    async def conversation(self, whose: Person | Place) -> str | None:
+        """What was kept for this person or place."""
+        row = await self._one(schema.conversations, whose=_whose(whose))
+        return None if row is None else str(row.reference)
+
+    # Snapshots of listings ---------------------------------------------------------------------------------
+
+    async def put_snapshot(self, connection: str, scope: str, content: str, fetched_at: datetime) -> None:
+        """Keeps what a listing of names held.
+
+        Args:
+            connection: The connection's name.
+            scope: Which listing of it.
+            content: JSON; names and ids, never row data.
+            fetched_at: When Celonis said so.
+        """
+        row = {"connection": connection, "scope": scope, "content": content, "fetched_at": fetched_at}
+        await self._put(schema.snapshots, row)
+
+    async def snapshot(self, connection: str, scope: str) -> Snapshot | None:
+        """The last snapshot, whatever its age."""
+        row = await self._one(schema.snapshots, connection=connection, scope=scope)
+        return None if row is None else Snapshot(row.content, row.fetched_at)
+
+    # Leases ------------------------------------------------------------------------------------------------
+
+    async def take_lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Takes a lease that is free, has run out, or is already the owner's; atomic among replicas.
+
+        Args:
+            name: What the lease is of.
+            owner: Who takes it; unique for each running program.
+            seconds: How long it lasts. A lease is no lock: a program that was stopped for longer no longer has it.
+        """
+        now = self.clock.now()
+        table = schema.leases
+        until = now + timedelta(seconds=seconds)
+        statement = upsert(self.dialect, table, {"name": name, "owner": owner, "until": until})
+        statement = statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"owner": owner, "until": until},
+            where=(table.c.until <= now) | (table.c.owner == owner),
+        ).returning(table.c.name)
+        async with self.writing() as connection:
+            return (await connection.execute(statement)).one_or_none() is not None
+
+    async def renew_lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Makes a lease that the owner still holds last `seconds` from now. False: it is lost."""
+        now = self.clock.now()
+        table = schema.leases
+        statement = (
+            table.update()
+            .where(table.c.name == name, table.c.owner == owner, table.c.until > now)
+            .values(until=now + timedelta(seconds=seconds))
+        )
+        async with self.writing() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def release_lease(self, name: str, owner: str) -> None:
+        """Gives a lease back, if it is still the owner's."""
+        table = schema.leases
+        async with self.writing() as connection:
+            await connection.execute(table.delete().where(table.c.name == name, table.c.owner == owner))
+
+    # Single values -----------------------------------------------------------------------------------------
+
+    async def meta(self, name: str) -> str | None:
+        """A single value that the program keeps for itself."""
+        row = await self._one(schema.meta, name=name)
+        return None if row is None else str(row.value)
+
+    async def set_meta(self, name: str, value: str) -> None:
+        """Keeps a single value."""
+        await self._put(schema.meta, {"name": name, "value": value})
+
+    # Purging -----------------------------------------------------------------------------------------------
+
+    async def purge(self, now: datetime) -> int:
+        """Removes what has expired: sentences, forms, deliveries, leases, old snapshots, tickets that ended 90 days
+        ago. The audit log is never touched.
+
+        Returns:
+            How many rows went.
+        """
+        tables = schema
+        gone = (
+            (tables.sentences, tables.sentences.c.expires_at <= now),
+            (tables.forms, tables.forms.c.expires_at <= now),
+            (tables.deliveries, tables.deliveries.c.expires_at <= now),
+            (tables.leases, tables.leases.c.until <= now),
+            (tables.snapshots, tables.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
+            (tables.tickets, tables.tickets.c.finished_at <= now - TICKETS_KEPT),
+        )
+        removed = 0
+        for table, condition in gone:
+            async with self.writing() as connection:
+                removed += (await connection.execute(table.delete().where(condition))).rowcount
+        return removed
+
+
+def _whose(whose: Person | Place) -> str:
+    return f"{'person' if isinstance(whose, Person) else 'place'}:{whose.key}"
