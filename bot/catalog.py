@@ -6,6 +6,7 @@ hour they count as fresh, and for seven days they still serve for names when Cel
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -290,15 +291,16 @@ class Catalog:
     async def _listed(self, scope: str, fetch: Callable[[], Awaitable[list[Item]]]) -> list[Item]:
         kept = await self.store.snapshot(self.connection, scope)
         if kept is not None and self.now - kept.fetched_at < FRESH:
-            return [_item(each) for each in kept.content]
+            return [_item(each) for each in json.loads(kept.content)]
         try:
             items = await fetch()
         except (QuotaExhausted, CelonisError) as error:
             lost = isinstance(error, NotFound) or error.who.value in {"bot admin", "Celonis admin"}
             if lost or kept is None or self.now - kept.fetched_at >= USABLE:
                 raise
-            return [_item(each) for each in kept.content]
-        await self.store.put_snapshot(self.connection, scope, [_json(item) for item in items], self.now)
+            return [_item(each) for each in json.loads(kept.content)]
+        content = json.dumps([_json(item) for item in items], ensure_ascii=False)
+        await self.store.put_snapshot(self.connection, scope, content, self.now)
         return items
 
     def _visible(self, items: Iterable[Item], *within: tuple[Kind, Name]) -> tuple[Item, ...]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import structlog
+from pydantic import TypeAdapter
 
 from bot.audit import Audit, Entry, mask
 from bot.cards import (
@@ -257,7 +258,7 @@ class Bot:
             clock=parts.clock,
             table=self._commands,
             version=parts.version,
-            model_default=visit.model(connection),
+            model_default=visit.model,
             zone_chosen=visit.zone is not None,
         )
 
@@ -573,8 +574,13 @@ class Bot:
             await self._finish(ticket, intent, visit, over.outcome)
             yield self._last(over.card, visit)
             return
-        await tickets.sending(ticket)
         await self._note(visit, ticket, intent, decision="sending")
+        if not await tickets.sending(ticket):
+            raise TicketGone(
+                "This took so long that the question was given up meanwhile.",
+                hint="Ask again.",
+                undone="Nothing was sent.",
+            )
         try:
             await command.send(approval, context)
         except OutcomeUnknown as error:
@@ -594,7 +600,7 @@ class Bot:
     ) -> AsyncIterator[Card]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
-        target = self._parts.tickets.target(ticket, command.target)
+        target = TypeAdapter(command.target).validate_json(ticket.target_json)
         async with aclosing(command.follow(target, context)) as steps:
             async for step in steps:
                 if step.outcome is None:
@@ -623,6 +629,8 @@ class Bot:
                 async with aclosing(self._resume(ticket, command, intent, visit)) as cards:
                     async for card in cards:
                         yield card
+            case State.ABANDONED:
+                yield self._interrupted(intent, visit)
             case State.DONE:
                 outcome = ticket.outcome.value if ticket.outcome else "unknown"
                 yield self._already(f"Already done once, not again: {outcome}", shown, intent)
@@ -649,7 +657,7 @@ class Bot:
             who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "somebody"
             yield replace(self._already(f"{who} has answered this; it is being done", "", intent), buttons=())
             return
-        if left[0].state is State.DONE:
+        if left[0].state is State.ABANDONED:
             yield self._interrupted(intent, visit)
             return
         async with self._keeping(left[0]), aclosing(self._watch(left[0], command, intent, visit)) as cards:
@@ -693,7 +701,10 @@ class Bot:
             profile = await self._parts.chats[person.platform].profile(person)
             defaults = await self._parts.store.defaults(ticket.place.key)
             visit = _Visit(request, Asker(person, profile, ticket.place), (ticket.connection,), defaults)
-            if ticket.state is State.DONE:
+            if ticket.state is State.ABANDONED:
+                await self._note(
+                    visit, ticket, readings[0], decision="abandoned", outcome=Outcome.NOTHING_SENT.value
+                )
                 await self._tell(ticket, await self._finished(self._interrupted(readings[0], visit), visit))
                 continue
             async with (
@@ -865,7 +876,7 @@ class _Visit:
 
     @property
     def zone(self) -> str | None:
-        return self.defaults.get("zone")
+        return self.defaults.zone.value if self.defaults.zone else None
 
     def connection(self, via: Name | None = None) -> str:
         """The connection that is meant.
@@ -874,8 +885,8 @@ class _Visit:
             UnknownName: None of that name is bound to this place.
         """
         if via is None:
-            chosen = self.defaults.get("connection")
-            return chosen if chosen in self.connections else self.connections[0]
+            chosen = self.defaults.connection
+            return chosen.value if chosen and chosen.value in self.connections else self.connections[0]
         found = next((each for each in self.connections if fold(each) == fold(via.id or via.text)), None)
         if found is None:
             raise UnknownName(
@@ -883,12 +894,9 @@ class _Visit:
             )
         return found
 
-    def model(self, connection: str) -> Name | None:
-        kept = self.defaults.get(f"model:{connection}")
-        if not kept:
-            return None
-        model_id, _, text = kept.partition("\n")
-        return Name(text, model_id)
+    @property
+    def model(self) -> Name | None:
+        return Name(self.defaults.model.value, self.defaults.model.id) if self.defaults.model else None
 
 
 class _Unexpected(BotError):

@@ -14,6 +14,7 @@ from bot.commands.command import Command, Context
 from bot.errors import BadArgument, NotAllowed
 from bot.intents import CelonisIntent, Intent, Kind, Name, OneName, Phrase, clause
 from bot.policy import Right
+from bot.store import DefaultOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
             headline(f"Which time zone is “{intent.zone}”?"),
             buttons=tuple(Button(zone, Run(UseZone(zone=zone))) for zone in near),
         )
-    await context.store.set_default(context.place.key, "zone", wanted, context.person.key)
+    await context.store.set_default(context.place.key, DefaultOf.ZONE, Name(wanted), context.person)
     return Card(
         headline(f"Times here are now those of {wanted}"),
         blocks=(Text("It decides what “last month” is, and when a time of day comes."),),
@@ -100,7 +101,7 @@ async def _use_connection(intent: UseConnection, context: Context) -> Card:
             f"I know no connection called “{intent.connection.text}” here.",
             hint=f"There is {', '.join(context.connections)}.",
         )
-    await context.store.set_default(context.place.key, "connection", chosen, context.person.key)
+    await context.store.set_default(context.place.key, DefaultOf.CONNECTION, Name(chosen), context.person)
     return Card(headline(f"Questions here now go to {chosen}"))
 
 

@@ -1,0 +1,172 @@
+"""A chat in the terminal: type a sentence, or the number of a button."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import platform
+import sys
+from collections.abc import AsyncIterable, Callable
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from adapters.terminal.text import buttons, render_rich
+from bot.cards import Action, Button, Card, Confirm, Dismiss, Form, OpenUrl, Run, Status, Submit
+from bot.chat import (
+    Clicked,
+    MessageRef,
+    Person,
+    Place,
+    Profile,
+    Request,
+    Said,
+    Standing,
+    Utterance,
+    Visibility,
+)
+from bot.dispatch import Bot
+from bot.errors import Undelivered
+from bot.intents import say
+
+PLATFORM = "local"
+
+
+def local_person() -> Person:
+    """Whoever runs the program."""
+    name = getpass.getuser()
+    return Person(PLATFORM, platform.node() or "localhost", name, name)
+
+
+def local_place() -> Place:
+    """The terminal; nobody else reads along."""
+    return Place(PLATFORM, platform.node() or "localhost", "terminal", Visibility.PERSONAL)
+
+
+class TerminalChat:
+    """The chat port for one person at one terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._sent = 0
+
+    async def post(self, place: Place, card: Card) -> MessageRef:
+        """Print a card."""
+        self._sent += 1
+        self._console.print(render_rich(card))
+        return MessageRef(PLATFORM, place, str(self._sent))
+
+    async def update(self, ref: MessageRef, card: Card) -> None:
+        """Print the card again: what is printed stays."""
+        self._console.print(render_rich(card))
+
+    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
+        """Write a file into the current folder; an existing one is never overwritten.
+
+        Raises:
+            Undelivered: There is one of that name.
+        """
+        target = Path(Path(name).name)
+        content = b"".join([chunk async for chunk in chunks])
+        try:
+            await asyncio.to_thread(_write_new, target, content)
+        except OSError as error:
+            raise Undelivered(
+                f"The file {target} could not be written.", hint=error.strerror or ""
+            ) from error
+        self._console.print(f"Written: {target}", markup=False)
+        return MessageRef(PLATFORM, place, str(target))
+
+    async def open_form(self, trigger: str, form: Form) -> None:
+        """Forms need a screen.
+
+        Raises:
+            Undelivered: Always.
+        """
+        raise Undelivered("A form cannot be shown in the terminal.", hint="Say it in one sentence instead.")
+
+    async def profile(self, person: Person) -> Profile:
+        """Whoever sits at the machine is a full member of it."""
+        return Profile(name=person.name or person.id, standing=Standing.MEMBER)
+
+    async def direct(self, person: Person) -> Place | None:
+        """The terminal itself."""
+        return local_place()
+
+
+def _write_new(target: Path, content: bytes) -> None:
+    with target.open("xb") as out:
+        out.write(content)
+
+
+def pressed(action: Action) -> Utterance | None:
+    """What a button says when it is pressed here; None for those that lead to a page."""
+    match action:
+        case Run(intent):
+            return Clicked(sentence=say(intent))
+        case Confirm(ticket):
+            return Clicked(confirm=ticket)
+        case Dismiss(ticket):
+            return Clicked(dismiss=ticket)
+        case Submit() | OpenUrl():
+            return None
+
+
+async def converse(
+    bot: Bot, console: Console, *, now: Callable[[], datetime], ids: Callable[[], str], greeting: str
+) -> None:
+    """Read lines until the end of the input, answer each before the next one is read.
+
+    Args:
+        bot: Answers.
+        console: Where to print; lines are read from standard input.
+        now: The wall clock.
+        ids: Makes request ids.
+        greeting: What to say first.
+    """
+    person, place = local_person(), local_place()
+    console.print(greeting, markup=False)
+    shown: tuple[Button, ...] = ()
+    while True:
+        line = await asyncio.to_thread(_read_line, console)
+        if line is None or line.strip().casefold() in {"exit", "quit", "bye"}:
+            return
+        said = _meant(line, shown)
+        if said is None:
+            continue
+        request = Request(id=ids(), said=said, person=person, place=place, at=now())
+        async for card in bot.answer(request):
+            if card.status is Status.WORKING:
+                console.print(f"… {card.headline}", markup=False, style="dim")
+                continue
+            console.print(render_rich(card))
+            shown = buttons(card)
+            if card.nudge is not None:
+                console.print(f"@{card.nudge.person.name}: {card.nudge.text}", markup=False, style="bold")
+
+
+def _read_line(console: Console) -> str | None:
+    if sys.stdin.isatty():
+        try:
+            return console.input("[bold cyan]>[/] ")
+        except (EOFError, KeyboardInterrupt):
+            return None
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    console.print(f"> {line.rstrip()}", markup=False, style="cyan")
+    return line
+
+
+def _meant(line: str, shown: tuple[Button, ...]) -> Utterance | None:
+    """A number presses that button, a button's own words press it too; everything else is a sentence."""
+    text = line.strip()
+    chosen: Button | None = None
+    if text.isdecimal() and 1 <= int(text) <= len(shown):
+        chosen = shown[int(text) - 1]
+    else:
+        chosen = next((each for each in shown if each.label.casefold() == text.casefold()), None)
+    if chosen is not None:
+        return pressed(chosen.action)
+    return Said(text)
