@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.sandbox.content import make_models
+from bot.sandbox.query import answer, read_body, read_query
 from bot.sandbox.replies import Refused, Reply, access_denied, constraint, mismatch, ok, refusal
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Intelligence:
             ("GET", f"{_KM}/*/triggers", self.list_triggers),
             ("GET", f"{_KM}/*/triggers/*", self.one_trigger),
             ("GET", "/intelligence/api/subscriptions", self.list_subscriptions),
+            ("GET", f"{_KM}/*/data", self.data),
+            ("POST", f"{_KM}/*/data", self.data),
+            ("GET", f"{_KM}/*/records/*/data", self.data),
+            ("POST", f"{_KM}/*/records/*/data", self.data),
         ]
 
     def list_models(self, call: Call) -> Reply:
@@ -117,6 +122,14 @@ class Intelligence:
             }
         ]
         return self._page(call, content if call.key.rights.may_use(model.package) else [])
+
+    def data(self, call: Call) -> Reply:
+        """Rows and KPI values, of one record or of the whole knowledge model, asked by GET or by POST."""
+        model = self._model(call)
+        record = self._record(call) if len(call.args) > 1 else None
+        read = read_body if call.method == "POST" else read_query
+        query = read(call, on_record=record is not None, switches=self._switches)
+        return answer(model, record, query, self._switches)
 
     def _model(self, call: Call) -> KnowledgeModel:
         identity = call.args[0]

@@ -1,33 +1,16 @@
 """Pools, jobs and their runs over real HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from bot.sandbox import Key, Sandbox, SandboxOptions, Switches
+from bot.sandbox import Key, Sandbox
 
 SAP = "3d8a2621-f9c0-456a-9b2d-9bb8c0a9fcd1"
 MAIN = f"/integration/api/pools/{SAP}/jobs/0bae5839-6921-46dc-8d0f-3294ecd6b3fd"
 INITIAL = f"/integration/api/pools/{SAP}/jobs/7355c620-0c46-49b5-b466-b31aad09f6ec"
-
-
-def client_of(sandbox: Sandbox, key: Key | None = None) -> httpx.AsyncClient:
-    headers = {"Authorization": (key or sandbox.keys.operator).authorization}
-    return httpx.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False)
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions(switches=Switches(per_second=1000))) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(sandbox) as client:
-        yield client
 
 
 async def status_of(api: httpx.AsyncClient, job: str) -> str:
@@ -230,19 +213,21 @@ async def test_paged_pools_summarise_their_jobs(api: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("key", ["reader", "powerless"])
 async def test_without_rights_pools_are_an_empty_list_and_a_named_one_is_forbidden(
-    sandbox: Sandbox, key: str
+    sandbox: Sandbox, client_of: Callable[[Key], httpx.AsyncClient], key: str
 ) -> None:
-    async with client_of(sandbox, getattr(sandbox.keys, key)) as client:
-        assert (await client.get("/integration/api/pools")).json() == []
-        assert (await client.get(f"/integration/api/pools/{SAP}/jobs")).status_code == 403
-        assert (await client.post(f"{MAIN}/cancel")).status_code == 403
+    client = client_of(getattr(sandbox.keys, key))
+    assert (await client.get("/integration/api/pools")).json() == []
+    assert (await client.get(f"/integration/api/pools/{SAP}/jobs")).status_code == 403
+    assert (await client.post(f"{MAIN}/cancel")).status_code == 403
     assert sandbox.pools.find("main job").last.cancel_at is None  # type: ignore[union-attr] # it runs at the start
 
 
-async def test_the_pool_key_sees_and_manages_one_pool(sandbox: Sandbox) -> None:
-    async with client_of(sandbox, sandbox.keys.pool) as client:
-        assert [pool["id"] for pool in (await client.get("/integration/api/pools")).json()] == [SAP]
-        assert (await client.post(f"{MAIN}/cancel")).status_code == 200
+async def test_the_pool_key_sees_and_manages_one_pool(
+    sandbox: Sandbox, client_of: Callable[[Key], httpx.AsyncClient]
+) -> None:
+    client = client_of(sandbox.keys.pool)
+    assert [pool["id"] for pool in (await client.get("/integration/api/pools")).json()] == [SAP]
+    assert (await client.post(f"{MAIN}/cancel")).status_code == 200
 
 
 async def test_an_execution_id_can_be_missing(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
