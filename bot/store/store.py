@@ -251,16 +251,30 @@ class Store:
         )
 
     async def set_default(self, place_key: str, field: DefaultOf, value: Name | None, by: Person) -> None:
-        """Sets one default of a place, or takes it away (None). The id of a time zone stays empty."""
-        if value is not None:
-            row = {"place_key": place_key, "field": field, "value": value.text, "value_id": value.id}
-            await self._put(schema.place_defaults, row | {"set_by": as_json(by), "set_at": self.clock.now()})
-            return
+        """Sets one default of a place, or takes it away (None). The id of a time zone stays empty.
+
+        A knowledge model belongs to a connection, so another connection takes the place's model away.
+        """
         table = schema.place_defaults
+        old = sa.and_(table.c.place_key == place_key, table.c.field == field)
         async with self.writing() as connection:
-            await connection.execute(
-                table.delete().where(table.c.place_key == place_key, table.c.field == field)
-            )
+            before = (await connection.execute(sa.select(table.c.value).where(old))).scalar_one_or_none()
+            await connection.execute(table.delete().where(old))
+            if field is DefaultOf.CONNECTION and before != (value.text if value else None):
+                await connection.execute(
+                    table.delete().where(table.c.place_key == place_key, table.c.field == DefaultOf.MODEL)
+                )
+            if value is not None:
+                new = {
+                    "value": value.text,
+                    "value_id": value.id,
+                    "set_by": as_json(by),
+                    "set_at": self.clock.now(),
+                }
+                statement = upsert(self.dialect, table, {"place_key": place_key, "field": field, **new})
+                await connection.execute(
+                    statement.on_conflict_do_update(index_elements=["place_key", "field"], set_=new)
+                )
 
     # Sentences too long for a button -----------------------------------------------------------------------
 

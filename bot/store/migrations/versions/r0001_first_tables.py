@@ -65,7 +65,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_head",
         sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("length", sa.BigInteger, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("seal", sa.Text, nullable=False),
     )
