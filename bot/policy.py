@@ -435,11 +435,13 @@ class Policy:
         """Whether a thing exists for somebody here: they may read it, or something inside it."""
         return self.may(asker, Right.READ, touch).allowed
 
-    def public(self, place: Place, touches: Iterable[Touch]) -> bool:
+    def public(self, where: Asker | Place, touches: Iterable[Touch]) -> bool:
         """Whether everybody in a place may see all of this: rules that grant `public` to the place say so.
 
-        Nothing touched is not public: whoever has nothing to ask need not ask.
+        A container among the touches stands for all that is in it. Nothing touched is not public: what shows
+        nothing of Celonis need not ask.
         """
+        place = where.place if isinstance(where, Asker) else where
         asked = [_given(touch) for touch in touches]
         return bool(asked) and all(
             self._placed(given, place)
