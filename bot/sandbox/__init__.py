@@ -9,7 +9,7 @@ it cannot agree with the client's mistakes.
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.keys import Key, Keys
 from bot.sandbox.log import Entry, RequestLog
-from bot.sandbox.server import Sandbox, SandboxOptions
+from bot.sandbox.server import Sandbox, SandboxOptions, run
 from bot.sandbox.switches import Switches
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "Sandbox",
     "SandboxOptions",
     "Switches",
+    "run",
 ]

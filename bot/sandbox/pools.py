@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Mode: TypeAlias = Literal["FULL", "DELTA"]
 ACTIVE: tuple[Status, ...] = ("QUEUED", "RUNNING")
 
 
+@lru_cache(maxsize=100_000)
 def stable_id(*parts: object) -> str:
     """A UUID that is always the same for these parts."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(map(str, parts))))

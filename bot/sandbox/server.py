@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+import sys
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from aiohttp import web
 
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.console import introduction
 from bot.sandbox.content import OPEN_PACKAGES
 from bot.sandbox.control import Control
 from bot.sandbox.estate import OPEN_POOLS, SAP_ECC, make_pools
@@ -24,7 +26,6 @@ from bot.sandbox.limits import Limits
 from bot.sandbox.log import Entry, Family, RequestLog
 from bot.sandbox.pools import Pools
 from bot.sandbox.replies import (
-    JSON,
     Refused,
     Reply,
     access_denied,
@@ -290,7 +291,7 @@ class Sandbox:
             status=reply.status,
             body=reply.body,
             content_type=reply.kind,
-            charset="utf-8" if reply.kind != JSON else None,
+            charset="utf-8" if reply.kind.startswith("text/") else None,
             headers={**headers, **reply.headers},
         )
         entry.status = reply.status
@@ -349,6 +350,21 @@ class Sandbox:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+async def run(options: SandboxOptions | None = None) -> None:
+    """Starts a sandbox, prints address, keys and calls to try, and serves until it is cancelled.
+
+    Args:
+        options: How it starts, its port above all.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    async with Sandbox(options) as sandbox:
+        sys.stdout.write(introduction(sandbox))
+        sys.stdout.flush()
+        await asyncio.Event().wait()
 
 
 def _family(path: str) -> Family:

@@ -132,7 +132,7 @@ async def test_nulls_come_last_in_both_directions(api: httpx.AsyncClient, sign: 
         ("material_group eq Sales & Marketing,startswith(material_name,Tr)", {"Trade fair booth"}),
         (
             "not (material_group ne 'Packaging') and not contains(material_name, 'a')",
-            {"Cardboard box 60 × 40", "Stretch film", "Pallet, heat treated"} - {"Cardboard box 60 × 40"} - {"Pallet, heat treated"},
+            {"Stretch film"},
         ),
         ("payment_amount lt 0", {"Credit note"}),
         ("payment_amount eq 1450.5 and material_number not eq 'I-2003'", {"<!channel> urgent repair"}),
