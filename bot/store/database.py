@@ -31,7 +31,7 @@ def parse_address(address: str) -> URL:
 
     Args:
         address: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`;
-            `postgres://` and libpq's `sslmode` are understood.
+            `postgres://` and libpq's `sslmode` and `options=-csearch_path=...` (a schema) are understood.
 
     Raises:
         ConfigError: It is something else. The message holds no part of the address.
@@ -58,6 +58,12 @@ def parse_address(address: str) -> URL:
             )
 
 
+def _server_settings(options: str | tuple[str, ...]) -> dict[str, str]:
+    """What libpq's `options` sets (`-c name=value`), since asyncpg wants it apart."""
+    words = " ".join([options] if isinstance(options, str) else options).replace("-c", " ").split()
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
 def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
     """An engine for an address from `parse_address`; it connects when it is first used.
 
@@ -66,15 +72,16 @@ def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
         lasting: Whether a committed row must survive a power failure (SQLite only).
     """
     if url.get_backend_name() != "sqlite":
+        settings = {"application_name": "celonis-chat", **_server_settings(url.query.get("options", ""))}
         return create_async_engine(
-            url,
+            url.difference_update_query(["options"]),
             hide_parameters=True,
             pool_pre_ping=True,
             pool_timeout=_SECONDS_TO_CONNECT,
             connect_args={
                 "timeout": _SECONDS_TO_CONNECT,
                 "command_timeout": _SECONDS_TO_ANSWER,
-                "server_settings": {"application_name": "celonis-chat"},
+                "server_settings": settings,
             },
         )
     engine = create_async_engine(url, hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT)

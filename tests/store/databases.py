@@ -1,4 +1,4 @@
-"""Databases for tests: a SQLite file always, and a PostgreSQL database of the test's own where a server is reachable."""
+"""Databases for tests: a SQLite file always, and a PostgreSQL schema of the test's own where a server is reachable."""
 
 import functools
 import os
@@ -57,19 +57,20 @@ def reachable() -> bool:
 
 @asynccontextmanager
 async def postgresql() -> AsyncIterator[str]:
-    """The address of a fresh PostgreSQL database, dropped afterwards; skips where there is no server."""
+    """The address of a fresh PostgreSQL schema, dropped afterwards; skips where there is no server."""
     if not reachable():
         pytest.skip("no PostgreSQL at CELONIS_CHAT_TEST_DATABASE_URL")
-    url = make_url(ADDRESS)
+    url = make_url(ADDRESS).set(drivername="postgresql")
     name = f"celonis_chat_{secrets.token_hex(8)}"
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    server = await asyncpg.connect(dsn, timeout=5)
+    server = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
     try:
-        await server.execute(f'CREATE DATABASE "{name}"')
+        await server.execute(f'CREATE SCHEMA "{name}"')
         try:
-            yield url.set(database=name).render_as_string(hide_password=False)
+            yield url.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(
+                hide_password=False
+            )
         finally:
-            await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            await server.execute(f'DROP SCHEMA "{name}" CASCADE')
     finally:
         await server.close()
 

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import traceback
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from bot.clock import SystemClock
 from bot.errors import ConfigError, StoreUnavailable
 from bot.intents import Name
 from bot.store import DefaultOf, Store, database, schema
+from tests.store import databases
 from tests.store.databases import FakeClock
 
 SECRET = "hunter2-and-more"
@@ -40,6 +42,14 @@ def test_the_highest_file_number_is_the_head_of_the_only_chain() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(bot.store.__path__[0]) / "migrations"))
     assert ScriptDirectory.from_config(config).get_heads() == [database.head()]
+
+
+async def test_postgresql_can_be_given_a_schema(clock: FakeClock) -> None:
+    async with databases.postgresql() as address, await Store.open(address, clock) as store:
+        async with store.reading() as connection:
+            found = (await connection.execute(sa.text("SELECT current_schema()"))).scalar_one()
+        assert f"search_path={found}" in unquote(address)
+        assert found != "public"
 
 
 async def test_replicas_that_start_at_once_all_get_a_store(address: str, clock: FakeClock) -> None:

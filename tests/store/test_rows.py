@@ -1,0 +1,225 @@
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.audit import Audit, Entry
+from bot.chat import Person, Place, Visibility
+from bot.confirm import Tickets
+from bot.intents import Name
+from bot.store import Default, DefaultOf, Defaults, Snapshot, Store, StoredForm
+from bot.store.schema import Moment, clean
+from tests.store.databases import FakeClock, tokens
+
+CLERK = Person("slack", "T1", "U1", "the clerk")
+OPERATOR = Person("slack", "T1", "U2", "operator")
+PLACE = Place("slack", "T1", "C1", Visibility.CHANNEL, thread="17.5", name="night shift")
+WILD = "a\0b\ud800 \u202e '; DROP TABLE meta; -- \" 漢字 \U0001f600 " + "x" * 3000
+TAMED = WILD.replace("\0", "\ufffd").replace("\ud800", "\ufffd")
+
+
+async def test_a_place_remembers_what_was_set_by_whom_and_when(store: Store, clock: FakeClock) -> None:
+    assert await store.defaults(PLACE.key) == Defaults()
+    await store.set_default(PLACE.key, DefaultOf.MODEL, Name("Purchase Requisition KM", "m1"), CLERK)
+    first = clock.now()
+    clock.advance(60)
+    await store.set_default(PLACE.key, DefaultOf.ZONE, Name("Europe/Berlin"), OPERATOR)
+    assert await store.defaults(PLACE.key) == Defaults(
+        model=Default("Purchase Requisition KM", "m1", CLERK, first),
+        zone=Default("Europe/Berlin", "", OPERATOR, clock.now()),
+    )
+    assert await store.defaults(replace(PLACE, id="C2").key) == Defaults()
+
+
+async def test_the_newest_default_counts_and_none_takes_it_away(store: Store) -> None:
+    await store.set_default(PLACE.key, DefaultOf.ZONE, Name("UTC"), CLERK)
+    await store.set_default(PLACE.key, DefaultOf.ZONE, Name("Asia/Tokyo"), CLERK)
+    defaults = await store.defaults(PLACE.key)
+    assert defaults.zone is not None
+    assert defaults.zone.value == "Asia/Tokyo"
+    await store.set_default(PLACE.key, DefaultOf.ZONE, None, CLERK)
+    assert await store.defaults(PLACE.key) == Defaults()
+
+
+async def test_another_connection_takes_the_knowledge_model_away(store: Store) -> None:
+    await store.set_default(PLACE.key, DefaultOf.CONNECTION, Name("north"), CLERK)
+    await store.set_default(PLACE.key, DefaultOf.MODEL, Name("KM", "m1"), CLERK)
+    await store.set_default(PLACE.key, DefaultOf.CONNECTION, Name("north"), OPERATOR)
+    assert (await store.defaults(PLACE.key)).model is not None
+    await store.set_default(PLACE.key, DefaultOf.CONNECTION, Name("south"), OPERATOR)
+    assert (await store.defaults(PLACE.key)).model is None
+
+
+async def test_two_people_who_set_a_default_at_once_both_succeed(
+    address: str, store: Store, clock: FakeClock
+) -> None:
+    async with await Store.open(address, clock) as second:
+        await asyncio.gather(
+            *(
+                (store, second)[n % 2].set_default(PLACE.key, DefaultOf.ZONE, Name(f"Z{n}"), CLERK)
+                for n in range(8)
+            )
+        )
+        assert (await second.defaults(PLACE.key)).zone == (await store.defaults(PLACE.key)).zone
+
+
+async def test_a_sentence_is_kept_for_thirty_days_from_its_last_use(store: Store, clock: FakeClock) -> None:
+    key = await store.keep_sentence("kpis of a very long name")
+    assert len(key) == 22
+    clock.advance(20 * 86_400)
+    assert await store.keep_sentence("kpis of a very long name") == key
+    assert await store.keep_sentence("kpis of another name") != key
+    clock.advance(30 * 86_400 - 1)
+    assert await store.sentence(key) == "kpis of a very long name"
+    clock.advance(1)
+    assert await store.sentence(key) is None
+
+
+@pytest.mark.parametrize("key", ["", "x", "\0", "\ud800", "' OR 1=1 --", "y" * 100_000, "é"])
+async def test_an_id_may_be_any_text(store: Store, key: str) -> None:
+    await store.keep_sentence("kpis")
+    assert await store.sentence(key) is None
+    assert await store.form(key) is None
+
+
+async def test_text_from_anywhere_is_stored(store: Store) -> None:
+    assert await store.sentence(await store.keep_sentence(WILD)) == TAMED
+    await store.set_meta(WILD, WILD)
+    assert await store.meta(WILD) == TAMED
+    wild = replace(CLERK, name=WILD)
+    await store.set_default(PLACE.key, DefaultOf.MODEL, Name(WILD, WILD), wild)
+    model = (await store.defaults(PLACE.key)).model
+    assert model is not None
+    assert (model.value, model.id, model.by.key) == (TAMED, TAMED, CLERK.key)
+    assert model.by.name == TAMED.replace("\ufffd", "\0", 1)  # inside JSON a NUL is an escape and survives
+    assert await store.first_time(WILD, timedelta(hours=1))
+
+
+async def test_a_form_can_be_posted_until_it_runs_out(store: Store, clock: FakeClock) -> None:
+    form = StoredForm("f1", PLACE, CLERK, '{"command": "data"}', clock.now() + timedelta(hours=1))
+    await store.keep_form(form)
+    clock.advance(3599)
+    assert await store.form("f1") == form
+    clock.advance(1)
+    assert await store.form("f1") is None
+
+
+async def test_of_equal_deliveries_only_the_first_counts(
+    address: str, store: Store, clock: FakeClock
+) -> None:
+    async with await Store.open(address, clock) as second:
+        first = await asyncio.gather(
+            *((store, second)[n % 2].first_time("slack:Ev1", timedelta(hours=24)) for n in range(10))
+        )
+    assert sorted(first) == [False] * 9 + [True]
+    assert await store.first_time("slack:Ev2", timedelta(hours=24))
+    clock.advance(24 * 3600 - 1)
+    assert not await store.first_time("slack:Ev1", timedelta(hours=24))
+    clock.advance(1)
+    assert await store.first_time("slack:Ev1", timedelta(hours=24))
+
+
+async def test_a_conversation_is_found_by_person_and_by_place(store: Store) -> None:
+    same_key = Place(CLERK.platform, CLERK.home, CLERK.id, Visibility.PERSONAL)
+    assert same_key.key == CLERK.key
+    await store.keep_conversation(CLERK, '{"of": "person"}')
+    assert await store.conversation(same_key) is None
+    await store.keep_conversation(same_key, '{"of": "place"}')
+    await store.keep_conversation(replace(same_key, thread="9"), '{"of": "place, newer"}')
+    assert await store.conversation(CLERK) == '{"of": "person"}'
+    assert await store.conversation(same_key) == '{"of": "place, newer"}'
+
+
+async def test_the_newest_snapshot_counts(store: Store, clock: FakeClock) -> None:
+    assert await store.snapshot("team", "pools") is None
+    await store.put_snapshot("team", "pools", "[1]", clock.now())
+    await store.put_snapshot("team", "pools", "[2]", clock.now() + timedelta(minutes=1))
+    await store.put_snapshot("other", "pools", "[3]", clock.now())
+    assert await store.snapshot("team", "pools") == Snapshot("[2]", clock.now() + timedelta(minutes=1))
+
+
+async def test_a_lease_has_one_owner_until_it_runs_out(address: str, store: Store, clock: FakeClock) -> None:
+    async with await Store.open(address, clock) as second:
+        took = await asyncio.gather(
+            *((store, second)[n % 2].take_lease("watching", f"replica {n}", 30) for n in range(6))
+        )
+    assert took.count(True) == 1
+    owner = f"replica {took.index(True)}"
+    assert await store.take_lease("watching", owner, 30)
+    clock.advance(20)
+    assert await store.renew_lease("watching", owner, 30)
+    assert not await store.renew_lease("watching", "somebody", 30)
+    clock.advance(29)
+    assert not await store.take_lease("watching", "next", 30)
+    clock.advance(1)
+    assert not await store.renew_lease("watching", owner, 30)
+    assert await store.take_lease("watching", "next", 30)
+    await store.release_lease("watching", owner)
+    assert not await store.take_lease("watching", owner, 30)
+    await store.release_lease("watching", "next")
+    assert await store.take_lease("watching", owner, 30)
+
+
+async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, clock: FakeClock) -> None:
+    start = clock.now()
+    tickets = Tickets(store, clock, tokens().__next__)
+    audit = Audit(store, b"only for this test", clock)
+
+    async def fill(suffix: str) -> str:
+        ticket = await tickets.open(
+            command="cancel",
+            sentence="cancel",
+            target=Snapshot("", start),
+            connection="team",
+            asker=CLERK,
+            place=PLACE,
+            expires_in=timedelta(minutes=5),
+        )
+        await tickets.dismiss(ticket.id, CLERK)
+        await store.keep_form(StoredForm(f"f{suffix}", PLACE, CLERK, "{}", clock.now() + timedelta(hours=1)))
+        await store.first_time(f"d{suffix}", timedelta(hours=1))
+        await store.take_lease(f"l{suffix}", "me", 30)
+        await store.put_snapshot("team", suffix, "[]", clock.now())
+        await store.keep_conversation(CLERK, "{}")
+        await store.set_meta("word", "kept")
+        await store.set_default(PLACE.key, DefaultOf.ZONE, Name("UTC"), CLERK)
+        await audit.write(Entry(request="r", person=CLERK.key, place=PLACE.key, decision="read"))
+        await store.keep_sentence(f"kpis {suffix}")
+        return ticket.id
+
+    old = await fill("old")
+    clock.advance(90 * 86_400)
+    new = await fill("new")
+    assert await store.purge(clock.now()) == 6
+    assert await store.purge(clock.now()) == 0
+    assert (await tickets.load(old), await store.snapshot("team", "old")) == (None, None)
+    assert await tickets.load(new)
+    assert await store.form("fnew")
+    assert not await store.first_time("dnew", timedelta(hours=1))
+    assert not await store.take_lease("lnew", "you", 30)
+    assert await store.snapshot("team", "new")
+    assert await store.conversation(CLERK) == "{}"
+    assert await store.meta("word") == "kept"
+    assert (await store.defaults(PLACE.key)).zone
+    assert len(await audit.recent(10)) == 2
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_comes_back_to_the_microsecond(moment: datetime) -> None:
+    kind, dialect = Moment(), None
+    stored = kind.process_bind_param(moment, dialect)  # type: ignore[arg-type] # it does not look at it
+    assert isinstance(stored, int)
+    assert kind.process_result_value(stored, dialect) == moment  # type: ignore[arg-type] # it does not look at it
+
+
+@given(st.text(st.characters()))
+def test_cleaned_text_is_what_both_engines_can_hold(text: str) -> None:
+    cleaned = clean(text)
+    assert "\0" not in cleaned
+    assert clean(cleaned) == cleaned
+    assert cleaned.encode().decode() == cleaned
+    if "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text):
+        assert cleaned == text
