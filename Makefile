@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help setup demo test lint types imports unit lock clean
+.PHONY: help setup demo test lint types imports unit docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -42,6 +42,9 @@ imports: $(DEV_READY)  ## which module may know which
 
 unit: $(DEV_READY)  ## the tests
 	$(BIN)/pytest -n auto
+
+docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md
+	PYTHONPATH=. $(BIN)/python docs/generate.py
 
 lock:  ## resolve the dependencies anew into the hashed lock files
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

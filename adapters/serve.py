@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from bot.audit import Audit
-
 from bot import config
+from bot.audit import Audit
 from bot.cards import Reader
 from bot.catalog import fold
 from bot.celonis import ApiKey, Celonis, Connection, Credential, KeyKind, Limits, OAuthClient
@@ -81,6 +80,7 @@ async def build(
     chats: Mapping[str, Chat],
     store: Store | None = None,
     clock: Clock | None = None,
+    token: Callable[[], str] = lambda: secrets.token_urlsafe(16),
 ) -> AsyncIterator[Built]:
     """A bot from its settings, closed again at the end.
 
@@ -89,6 +89,7 @@ async def build(
         chats: Every platform that runs, by name.
         store: One that the caller opened and closes; else the one that the settings name.
         clock: The machine's, unless told otherwise.
+        token: Makes ticket ids: 128 random bits, url-safe.
 
     Raises:
         ConfigError, StoreUnavailable: It cannot be built; the text says why.
@@ -104,7 +105,7 @@ async def build(
                 Celonis(connection_of(configured, limits), clock=clock, store=store)
             )
         policy = Policy.of(settings)
-        tickets = Tickets(store, clock, lambda: secrets.token_urlsafe(16))
+        tickets = Tickets(store, clock, token)
         key = settings.secret_key.reveal() if settings.secret_key else secrets.token_hex(32)
         audit = Audit(store, key.encode(), clock)
         parts = Parts(

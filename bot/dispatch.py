@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import TypeAdapter
 
-from bot.audit import Audit, Entry, mask
+from bot.audit import Audit, Decision, Entry, mask
 from bot.cards import (
     Block,
     Button,
@@ -61,7 +61,7 @@ from bot.formats import write
 from bot.grammar import Entry as Pattern
 from bot.grammar import Grammar
 from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
-from bot.policy import Asker, Policy, Right
+from bot.policy import Asker, Policy, Right, Touch
 from bot.redaction import looks_secret
 from bot.store import Defaults, Store
 
@@ -175,7 +175,7 @@ class Bot:
             yield replace(explain(_Unexpected(request.id), request.id), audience=Only(request.person))
 
     async def _explained(self, error: BotError, request: Request) -> Card:
-        if isinstance(error, NotAllowed):
+        if isinstance(error, NotAllowed) and error.rule:
             try:
                 await self._audit(request, None, decision="refused", rule=error.rule, outcome=error.sentence)
             except StoreUnavailable:
@@ -289,10 +289,7 @@ class Bot:
                 raise TicketGone(
                     "This button is too old to know what it stood for.", hint="Ask again in words."
                 )
-        if not readings:
-            yield await self._unread(text, visit)
-            return
-        alternative = await self._choose(readings, visit)
+        alternative = await (self._choose(readings, visit) if readings else self._unread(text, visit))
         if isinstance(alternative, Card):
             yield alternative
             return
@@ -313,25 +310,36 @@ class Bot:
             await self._parts.tickets.dismiss(each.id, visit.asker.person)
         return mine[-1].sentence
 
-    async def _unread(self, text: str, visit: _Visit) -> Card:
-        """No command fits: perhaps the text is a name, and then what can be seen of it is offered."""
+    async def _unread(self, text: str, visit: _Visit) -> Alternative | Card:
+        """No command fits: perhaps it is a name, or a KPI with what belongs to one ("on-time delivery by plant")."""
         name = self._grammar.bare(text)
-        decision = self._parts.policy.may(visit.asker, Right.READ)
-        if name and decision.allowed:
+        if name and self._parts.policy.may(visit.asker, Right.READ).allowed:
             context = self._context(visit, visit.connection())
-            found = await _named(name, context)
-            if found:
-                options = tuple(button for item in found for button in _views(item))
-                said = f"“{found[0].name}”" if len(found) == 1 else f"{len(found)} things like “{name}”"
-                return Card(
-                    headline(f"What about {said}?"),
-                    blocks=(Choices("Pick one:", options),),
-                    source=context.source(),
-                    audience=Only(visit.asker.person),
-                )
-        near = self._grammar.nearest(text)
-        error = NotUnderstood("I do not understand that.", nearest=near)
+            items = await _named(context)
+            kpi = [await self._resolve(each, visit) for each in self._grammar.parse(f"kpi {name}")]
+            options = _unique(each for resolution in kpi for each in resolution.alternatives)
+            same = matching(name, items)
+            meant = [each for each in options if each.exact] or ([] if same else options)
+            if same or not meant:
+                found = same or tuple(item for item, _ in closest(name, items, most=3))
+                if found:
+                    return self._offered(name, found, context)
+            elif len(meant) == 1:
+                return meant[0]
+            else:
+                return self._pick(meant, visit)
+        error = NotUnderstood("I do not understand that.", nearest=self._grammar.nearest(text))
         return replace(explain(error, visit.request.id), audience=Only(visit.asker.person))
+
+    def _offered(self, name: str, found: Sequence[Item], context: Context) -> Card:
+        said = f"“{found[0].name}”" if len(found) == 1 else f"{len(found)} things like “{name}”"
+        return Card(
+            headline(f"What about {said}?"),
+            blocks=(Choices("Pick one:", tuple(button for item in found for button in _views(item))),),
+            source=context.source(),
+            audience=Only(context.person),
+            status=Status.NOT_UNDERSTOOD,
+        )
 
     async def _choose(self, readings: Sequence[Intent], visit: _Visit) -> Alternative | Card:
         """The one thing that a sentence means, or a card that asks which."""
@@ -790,7 +798,7 @@ class Bot:
         ticket: Ticket,
         intent: Intent,
         *,
-        decision: str,
+        decision: Decision,
         rule: str = "",
         outcome: str = "",
     ) -> None:
@@ -812,7 +820,7 @@ class Bot:
         intent: Intent | None,
         *,
         right: Right | None = None,
-        decision: str,
+        decision: Decision,
         rule: str = "",
         ticket: str = "",
         outcome: str = "",
@@ -820,14 +828,15 @@ class Bot:
     ) -> None:
         await self._parts.audit.write(
             Entry(
-                at=self._parts.clock.now(),
                 request=request.id,
                 person=request.person.key,
                 place=request.place.key,
                 connection=connection,
                 right=right.value if right else "",
                 sentence=mask(intent) if intent is not None else "",
-                resources=(),
+                resources=_resources(self._by_intent[type(intent)].touches(intent))
+                if intent is not None
+                else (),
                 decision=decision,
                 rule=rule,
                 ticket=ticket,
@@ -946,6 +955,17 @@ def explain(error: BotError, reference: str = "") -> Card:
     )
 
 
+def _resources(touched: Sequence[Touch]) -> tuple[str, ...]:
+    """What was touched, as the log names it: `job:0bae5839-…`."""
+    named = (
+        (each.name, name)
+        for touch in touched
+        for each in fields(touch)
+        if isinstance(name := getattr(touch, each.name), Name)
+    )
+    return tuple(sorted({f"{kind}:{name.id or name.text}" for kind, name in named}))
+
+
 def _clauses(intent: Intent) -> int:
     return sum(getattr(intent, each.name) != each.default for each in fields(intent))
 
@@ -959,21 +979,15 @@ def _taken(alternative: Alternative) -> tuple[Block, ...]:
     return tuple(Text(f"I took “{said}” for “{name}”.", quiet=True) for said, name in alternative.taken)
 
 
-async def _named(name: str, context: Context) -> tuple[Item, ...]:
-    """Things of this name: exact ones, else the closest."""
+async def _named(context: Context) -> tuple[Item, ...]:
+    """Things that a bare name can mean."""
     items: list[Item] = [*await context.catalog.models()]
     for pool in await context.catalog.pools():
         items += [pool, *await context.catalog.jobs(pool.as_name)]
     if context.model_default is not None:
         items += await context.catalog.kpis(context.model_default)
         items += await context.catalog.records(context.model_default)
-        items = [
-            replace(each, within=((Kind.MODEL, context.model_default),))
-            if each.kind in {Kind.KPI, Kind.RECORD}
-            else each
-            for each in items
-        ]
-    return matching(name, items) or tuple(item for item, _ in closest(name, items, most=3))
+    return tuple(items)
 
 
 def _views(item: Item) -> tuple[Button, ...]:

@@ -110,7 +110,7 @@ USE_MODEL = Command(
     summary="ask this knowledge model when none is named here",
     right=Right.READ,
     run=_use_model,
-    aliases=("use model", "use knowledge model"),
+    aliases=("use model",),
 )
 USE_ZONE = Command(
     example=UseZone(zone="Europe/Berlin"),

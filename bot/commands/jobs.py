@@ -601,7 +601,7 @@ JOB = Command(
     summary="one data job: status, since, duration",
     right=Right.READ,
     run=_job,
-    aliases=("data job", "is … running", "is … still running", "status of", "how is … doing"),
+    aliases=("data job", "is … running", "is … still running", "status …", "status of", "how is … doing"),
 )
 CANCEL = GuardedCommand(
     example=CancelJob(job=Name("main job"), pool=Name("SAP ECC")),
@@ -612,5 +612,17 @@ CANCEL = GuardedCommand(
     check=_check,
     send=_send,
     follow=_follow,
-    aliases=("stop", "kill", "abort", "terminate", "cancel job", "stop job", "stop the job"),
+    aliases=(
+        "stop",
+        "kill",
+        "abort",
+        "terminate",
+        "cancel job",
+        "stop job",
+        "cancel it",
+        "cancel all",
+        "stop it",
+        "stop all",
+        "stop everything",
+    ),
 )

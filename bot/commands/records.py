@@ -326,5 +326,5 @@ DATA = Command(
     summary="rows of a record",
     right=Right.READ,
     run=_data,
-    aliases=("rows", "rows of", "data of", "table"),
+    aliases=("rows", "rows of", "table"),
 )

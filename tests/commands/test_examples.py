@@ -1,0 +1,109 @@
+"""Every command's example, asked for real, in every format; and every error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from adapters.cli import rendered
+from adapters.slack.blocks import render as render_slack
+from adapters.teams.adaptive import render as render_teams
+from bot import errors
+from bot.cards import Card, Reader, Status
+from bot.commands import COMMANDS
+from bot.commands.command import GuardedCommand
+from bot.dispatch import explain
+from bot.grammar import Entry, Grammar
+from bot.intents import Kind, Name, say
+from tests.platform_rules import assert_slack_ok, assert_teams_ok
+from tests.story import START, stage
+
+Golden = Callable[[str, object], None]
+BY_WORDS = {command.intent.words: command for command in COMMANDS}
+
+
+def compare(golden: Golden, name: str, card: Card) -> None:
+    message = render_slack(card)
+    assert_slack_ok(message)
+    adaptive = render_teams(card)
+    assert_teams_ok(adaptive)
+    golden(f"{name}.slack", {"text": message.text, "blocks": message.blocks})
+    golden(f"{name}.teams", adaptive)
+    golden(f"{name}.json", json.loads(rendered(card, "json")))
+    golden(f"{name}.text", rendered(card, "text"))
+
+
+@pytest.mark.parametrize("words", BY_WORDS)
+async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
+    words: str, assert_golden: Golden
+) -> None:
+    command = BY_WORDS[words]
+    async with stage() as scene:
+        card = await scene.says(say(command.example))
+        wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
+        assert card.status is wanted, card
+        compare(assert_golden, words.replace(" ", "-"), card)
+
+
+def test_no_two_commands_start_alike_and_each_example_is_read_back_as_itself() -> None:
+    grammar = Grammar([Entry(command.intent, command.aliases) for command in COMMANDS])
+    for command in COMMANDS:
+        assert grammar.parse(say(command.example)) == (command.example,)
+        assert command.summary
+        assert command.intent.__doc__
+
+
+EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
+    type(error): error
+    for error in (
+        errors.NotUnderstood("I do not understand that.", nearest=("jobs", "job")),
+        errors.BadArgument("“soon” is no date.", hint="Say it as in 2026-03-01."),
+        errors.UnknownName(Kind.JOB, "mian job", nearest=(Name("main job"),), within="SAP ECC"),
+        errors.NotAllowed(
+            "You may not cancel data jobs here.", hint="Ask the admin of the bot.", rule="default: deny"
+        ),
+        errors.TicketGone("This question has expired.", hint="Ask again."),
+        errors.QuotaExhausted("Today's calls are used up.", resets_at=START),
+        errors.Undelivered("Slack did not take the message."),
+        errors.StoreUnavailable("The bot's database does not answer."),
+        errors.ConfigError(["CELONIS_URL is not set."]),
+        errors.ApprovalSpent("This confirmation was used before."),
+        errors.Unauthorized("Celonis does not accept the bot's key.", status=401),
+        errors.Forbidden(
+            "The bot's key may not do that.", hint="Grant USE PACKAGE.", status=403, code="ADMIN_ACCESS_ERROR"
+        ),
+        errors.ApiDisabled("The Intelligence API is switched off for this team.", status=403),
+        errors.NotFound("Celonis has no such record.", status=404, code="KM_RECORD_NOTFOUND"),
+        errors.BadQuery("Celonis refuses the question.", status=400, code="KM_FIELD_NOTFOUND"),
+        errors.RateLimited("Celonis asks to wait.", retry_at=START),
+        errors.ServerFault("Celonis failed.", status=500, support_id="0b1e5c1e-8f3a-4a5e-9d57-000000000001"),
+        errors.Unreachable("Celonis does not answer."),
+        errors.UnexpectedReply("Celonis sent a web page instead of an answer.", status=200),
+        errors.OutcomeUnknown("The call was sent, and no answer came.", status=502),
+    )
+}
+
+
+def concrete(kind: type[errors.BotError]) -> set[type[errors.BotError]]:
+    below = {
+        each for sub in kind.__subclasses__() if sub.__module__ == errors.__name__ for each in concrete(sub)
+    }
+    return below or {kind}
+
+
+def test_every_error_has_an_example() -> None:
+    assert concrete(errors.BotError) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
+def test_every_error_says_what_did_not_happen_and_looks_alike_on_all_platforms(
+    kind: type[errors.BotError], assert_golden: Golden
+) -> None:
+    error = EXAMPLES[kind]
+    card = replace(explain(error, "r1"), reader=Reader("Europe/Berlin", "en"))
+    assert error.undone
+    assert error.undone in rendered(card, "text")
+    compare(assert_golden, f"error-{kind.__name__}", card)

@@ -1,0 +1,247 @@
+"""A whole bot over a sandbox, for telling stories: who says and clicks what, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from adapters.serve import Built, build
+from bot import config
+from bot.cards import Action, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
+from bot.chat import (
+    Clicked,
+    MessageRef,
+    Person,
+    Place,
+    Profile,
+    Request,
+    Said,
+    Standing,
+    Utterance,
+    Visibility,
+)
+from bot.errors import Undelivered
+from bot.intents import say
+from bot.sandbox import Sandbox, SandboxOptions, Switches
+from bot.store import Store
+
+START = datetime(2026, 11, 20, 22, 56, tzinfo=UTC)
+HOME = "T1"
+
+
+class StoryClock:
+    """Time that stands still unless somebody waits; a wait takes milliseconds and moves it by what was asked."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._passed = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._passed
+
+    def seconds(self) -> float:
+        """Seconds since 1970, for the sandbox."""
+        return self.now().timestamp()
+
+    def pass_by(self, seconds: float) -> None:
+        self._passed += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        until = self._passed + max(0.0, seconds)
+        await asyncio.sleep(0.002 if seconds > 0 else 0)
+        self._passed = max(self._passed, until)
+
+
+class StoryChat:
+    """A chat platform that only remembers."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[Place, Card]] = []
+        self.updated: list[tuple[MessageRef, Card]] = []
+        self.profiles: dict[str, Profile] = {}
+
+    async def post(self, place: Place, card: Card) -> MessageRef:
+        self.posted.append((place, card))
+        return MessageRef(place.platform, place, f"m{len(self.posted)}")
+
+    async def update(self, ref: MessageRef, card: Card) -> None:
+        self.updated.append((ref, card))
+
+    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
+        raise Undelivered("no files here")
+
+    async def open_form(self, trigger: str, form: Form) -> None:
+        raise Undelivered("no forms here")
+
+    async def profile(self, person: Person) -> Profile:
+        return self.profiles.get(person.id, Profile(name=person.id, standing=Standing.MEMBER))
+
+    async def direct(self, person: Person) -> Place | None:
+        return Place(person.platform, person.home, f"D-{person.id}", Visibility.PERSONAL)
+
+
+def someone(name: str, *, home: str = HOME) -> Person:
+    return Person("slack", home, name, name)
+
+
+OPERATOR = someone("UOPERATOR")
+SECOND = someone("USECOND")
+CLERK = someone("UCLERK")
+GUEST = someone("UGUEST")
+CHANNEL = Place("slack", HOME, "C1", Visibility.CHANNEL, name="night shift")
+DIRECT = Place("slack", HOME, "D1", Visibility.PERSONAL)
+
+
+def all_buttons(card: Card) -> tuple[Button, ...]:
+    found: list[Button] = list(card.buttons)
+    for block in card.blocks:
+        match block:
+            case Choices(options=options):
+                found.extend(options)
+            case Table(more=Button() as more):
+                found.append(more)
+            case _:
+                pass
+    return tuple(found)
+
+
+def press(action: Action) -> Utterance:
+    match action:
+        case Run(intent):
+            return Clicked(sentence=say(intent))
+        case Confirm(ticket):
+            return Clicked(confirm=ticket)
+        case Dismiss(ticket):
+            return Clicked(dismiss=ticket)
+        case _:
+            raise AssertionError(f"{action} cannot be pressed")
+
+
+@dataclass
+class Stage:
+    """One bot, one sandbox, one chat."""
+
+    sandbox: Sandbox
+    built: Built
+    chat: StoryChat
+    clock: StoryClock
+    settings: config.Settings
+    ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def request(self, said: Utterance, person: Person, place: Place) -> Request:
+        return Request(id=f"r{next(self.ids)}", said=said, person=person, place=place, at=self.clock.now())
+
+    async def cards(self, said: Utterance, person: Person = OPERATOR, place: Place = DIRECT) -> list[Card]:
+        return [card async for card in self.built.bot.answer(self.request(said, person, place))]
+
+    async def says(self, text: str, person: Person = OPERATOR, place: Place = DIRECT) -> Card:
+        """The last card of the answer."""
+        return (await self.cards(Said(text), person, place))[-1]
+
+    async def presses(self, card: Card, label: str, person: Person = OPERATOR, place: Place = DIRECT) -> Card:
+        return (await self.cards(self.what(card, label), person, place))[-1]
+
+    def what(self, card: Card, label: str) -> Utterance:
+        found = [each for each in all_buttons(card) if label.casefold() in each.label.casefold()]
+        assert found, f"no button {label!r} among {[each.label for each in all_buttons(card)]}"
+        return press(found[0].action)
+
+    def cancels(self) -> list[str]:
+        """Cancel calls that reached the sandbox."""
+        return [
+            each.path for each in self.sandbox.log if each.method == "POST" and each.path.endswith("/cancel")
+        ]
+
+    def asked(self) -> int:
+        return len(self.sandbox.log)
+
+
+def rules() -> tuple[config.Rule, ...]:
+    who = config.Who(slack=tuple(f"{person.home}:{person.id}" for person in (OPERATOR, SECOND)))
+    return (
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(
+            name="admins",
+            who=config.Who(slack=(f"{HOME}:UADMIN",)),
+            may=(config.Right.ADMIN, config.Right.MANAGE),
+        ),
+    )
+
+
+@asynccontextmanager
+async def stage(
+    *,
+    key: str = "operator",
+    switches: Switches | None = None,
+    store: Store | None = None,
+    sandbox: Sandbox | None = None,
+    clock: StoryClock | None = None,
+    policy: Sequence[config.Rule] | None = None,
+    connection: Mapping[str, object] | None = None,
+) -> AsyncIterator[Stage]:
+    """A bot bound to workspace T1, over a sandbox whose clock is the bot's.
+
+    Args:
+        key: Which of the sandbox's keys the bot has.
+        switches: Of a new sandbox.
+        store: An own one, to start the bot a second time over it.
+        sandbox: A running one, else a new one.
+        clock: The clock of a running sandbox.
+        policy: Instead of `rules()`.
+        connection: Changes to the connection's settings.
+    """
+    clock = clock or StoryClock()
+    own = sandbox is None
+    if sandbox is None:
+        # the time of a story stands still, so all its requests arrive in one second
+        still = replace(switches or Switches(), per_second=100_000, rate_headers="429")
+        sandbox = Sandbox(SandboxOptions(now=clock.seconds, switches=still))
+        await sandbox.start()
+    kept = store or await Store.temporary(clock)
+    try:
+        settings = config.Settings.for_demo(
+            sandbox.url,
+            getattr(sandbox.keys, key).secret,
+            zone="Europe/Berlin",
+            secret_key=secrets.token_hex(32),
+        )
+        here = config.Binding(slack=HOME, connections=tuple(settings.connections))
+        connections = {
+            name: replace(each, total_retry=0, **(connection or {}))  # type: ignore[arg-type]  # named by tests
+            for name, each in settings.connections.items()
+        }
+        settings = replace(
+            settings,
+            connections=MappingProxyType(connections),
+            bindings=(*settings.bindings, here),
+            policy=tuple(rules() if policy is None else policy),
+        )
+        chat = StoryChat()
+        chat.profiles[GUEST.id] = Profile(name="guest", standing=Standing.GUEST)
+        numbers = itertools.count(int(clock.monotonic() * 1000))
+        async with build(
+            settings,
+            chats={"slack": chat},
+            store=kept,
+            clock=clock,
+            token=lambda: f"ticket{next(numbers):016d}",
+        ) as built:
+            yield Stage(sandbox, built, chat, clock, settings)
+    finally:
+        if store is None:
+            await kept.close()
+        if own:
+            await sandbox.stop()
+
+
+def working(cards: Sequence[Card]) -> list[Card]:
+    return [card for card in cards if card.status is Status.WORKING]
