@@ -11,6 +11,7 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping
+from itertools import pairwise
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -41,7 +42,8 @@ _ALWAYS = re.compile(
 _ADDRESS_PASSWORD = re.compile(r"(?<=://)([^\s/:@]{0,200}):([^\s/@]{1,200})@")
 _KEY_PAIR = re.compile(rf"\b({_UUID}):([A-Za-z0-9+/_=-]{{20,}})")
 _PASSWORD = re.compile(
-    r"(?i)(passw(?:or)?d|passphrase|pwd|kennwort|passwort)(\"?'?\s{0,3}[=:]\s{0,3})([^\s,;&]{4,})"
+    r"(?i)(passw(?:or)?d|passphrase|pwd|kennwort|passwort)(\"?'?\s{0,3}[=:]\s{0,3})"
+    r"(\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s,;&]{4,})"
 )
 _AFTER_A_WORD = re.compile(
     r"(?i)(app-?key|bearer|basic|key|token|secret|passw(?:or)?d|passphrase|credentials?|authorization|signature|sig"
@@ -52,14 +54,20 @@ _PLAIN_ID = re.compile(rf"(?:{_UUID}|[\w-]{{1,40}}(?:\.[\w-]{{1,40}})+)[.:,;]?\Z
 _HEX = re.compile(r"[0-9a-fA-F]{24,}\Z")
 _TELLING = re.compile(r"(?i)token|secret|passw|bearer|appkey|credential|signature")
 _BITS_A_CHARACTER = 3.3
+_CHANGES_A_CHARACTER = 0.33
+
+
+def _kind(character: str) -> str:
+    return "digit" if character.isdigit() else "upper" if character.isupper() else "lower"
 
 
 def _random(text: str) -> bool:
-    """Whether text is more like something drawn by lot than like something named by people."""
-    kinds = sum(bool(re.search(kind, text)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    """Whether text is more like something drawn by lot than like something named by people (`OrderDate2024`)."""
+    kinds = [_kind(character) for character in text if character.isalnum()]
+    changes = sum(one != other for one, other in pairwise(kinds))
     counts = Counter(text).values()
     bits = -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
-    return kinds == 3 and bits >= _BITS_A_CHARACTER  # noqa: PLR2004 - all three kinds of character
+    return len(set(kinds)) == 3 and bits >= _BITS_A_CHARACTER and changes >= _CHANGES_A_CHARACTER * len(kinds)  # noqa: PLR2004 - all of them
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
