@@ -1,0 +1,441 @@
+"""The `Chat` port on Teams: messages out, and what the channel knows of people."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import secrets
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from cachetools import LRUCache, TLRUCache
+
+from adapters.teams.adaptive import full_width, long_sentences, render, render_nudge
+from adapters.teams.connector import Connector, Json, Refused
+from adapters.teams.inbound import PLATFORM, Arrival
+from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
+from bot.cards import Card, Form, Notice, Nudge, Only, Status, Tone, headline
+from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.clock import Clock
+from bot.dispatch import Recall
+from bot.errors import StoreUnavailable, Undelivered
+from bot.formats import announce
+from bot.intents import say
+from bot.store import Store
+
+log = structlog.get_logger()
+
+CARD = "application/vnd.microsoft.card.adaptive"
+CONSENT = "application/vnd.microsoft.teams.card.file.consent"
+FILE_INFO = "application/vnd.microsoft.teams.card.file.info"
+PROFILE_KEPT = 600.0
+UNREADABLE_KEPT = 30.0
+FILE_KEPT = 900.0
+LARGEST_FILE = 10 * 1024 * 1024
+_REMEMBERED = 10_000
+_FILES = 32
+_UPLOADS = (".sharepoint.com", ".sharepoint.us", ".sharepoint.cn", ".sharepoint-mil.us")
+_UPLOAD_PATIENCE = aiohttp.ClientTimeout(total=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """How to reach a person; kept, since the bot may speak first later.
+
+    Attributes:
+        service: The service URL of an authenticated message.
+        user: The person's id within the channel.
+        personal: The conversation of their personal chat, empty where none was seen.
+        seen_in: A conversation they are a member of.
+        bot: The bot's id within the channel.
+    """
+
+    service: str
+    user: str
+    personal: str = ""
+    seen_in: str = ""
+    bot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _WaitingFile:
+    person: str
+    name: str
+    content: bytes
+
+
+def trigger_of(person: Person, place: Place) -> str:
+    """What `TeamsChat.open_form` needs to know of a request."""
+    return json.dumps([place.home, person.id, place.id, place.visibility, place.thread])
+
+
+def conversation_of(place: Place) -> str:
+    """The channel's name for a place, with its thread."""
+    return f"{place.id};messageid={place.thread}" if place.thread else place.id
+
+
+class TeamsChat:
+    """Teams, as the product sees it. Build it inside a running event loop.
+
+    Args:
+        identity: The bot's registration; without an app id nothing that is sent carries a token.
+        store: Keeps how to reach people and places.
+        clock: Decides what is old, and waits.
+        fetch_token: Gives a token for sending; MSAL unless told otherwise.
+        chance: A number from 0 up to 1, to spread attempts.
+    """
+
+    def __init__(
+        self,
+        identity: AppIdentity,
+        store: Store,
+        clock: Clock,
+        *,
+        fetch_token: Callable[[], str] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.token = Token(fetch_token or fetch_with_msal(identity), clock) if identity.app_id else None
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=100), cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self._connector = Connector(self.session, clock, chance, self.token)
+        self._identity = identity
+        self._store = store
+        self._people: LRUCache[str, Whereabouts] = LRUCache(_REMEMBERED)
+        self._places: LRUCache[str, str] = LRUCache(_REMEMBERED)
+        self._clients: LRUCache[str, tuple[str | None, str | None]] = LRUCache(_REMEMBERED)
+        self._profiles: TLRUCache[str, Profile] = TLRUCache(
+            _REMEMBERED,
+            ttu=lambda _, profile, now: now + (UNREADABLE_KEPT if profile.name is None else PROFILE_KEPT),
+            timer=clock.monotonic,
+        )
+        self._files: TLRUCache[str, _WaitingFile] = TLRUCache(
+            _FILES, ttu=lambda _, __, now: now + FILE_KEPT, timer=clock.monotonic
+        )
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.session.close()
+
+    # --- what is remembered ---
+
+    async def note(self, arrival: Arrival) -> None:
+        """Remember, from an authenticated message, how to reach its person and place."""
+        personal = arrival.place.visibility is Visibility.PERSONAL
+        try:
+            if self._places.get(arrival.place.key) != arrival.service:
+                self._places[arrival.place.key] = arrival.service
+                await self._store.keep_conversation(arrival.place, json.dumps({"service": arrival.service}))
+            if arrival.person is None:
+                return
+            self._clients[arrival.person.key] = (arrival.zone, arrival.locale)
+            known = await self._whereabouts(arrival.person)
+            found = Whereabouts(
+                service=arrival.service,
+                user=arrival.user,
+                personal=arrival.place.id if personal else (known.personal if known else ""),
+                seen_in=known.seen_in if known and personal else arrival.place.id,
+                bot=arrival.bot,
+            )
+            if found != known:
+                self._people[arrival.person.key] = found
+                await self._keep(arrival.person, found)
+        except StoreUnavailable:
+            log.warning("conversation not kept", place=arrival.place.key)
+
+    async def _keep(self, person: Person, found: Whereabouts) -> None:
+        kept = {name: getattr(found, name) for name in Whereabouts.__slots__}
+        await self._store.keep_conversation(person, json.dumps(kept))
+
+    async def _whereabouts(self, person: Person) -> Whereabouts | None:
+        if (known := self._people.get(person.key)) is not None:
+            return known
+        kept = _object(await self._store.conversation(person))
+        texts = {name: kept[name] for name in Whereabouts.__slots__ if isinstance(kept.get(name), str)}
+        if not texts.get("service") or not texts.get("user"):
+            return None
+        return self._people.setdefault(person.key, Whereabouts(**texts))
+
+    async def _service(self, place: Place) -> str:
+        """The service URL of a place. Raises `Undelivered` where the bot was never spoken to there."""
+        if (known := self._places.get(place.key)) is not None:
+            return known
+        service = _object(await self._store.conversation(place)).get("service")
+        if not isinstance(service, str) or not service:
+            raise Undelivered(
+                "I do not know how to reach that place in Teams.",
+                hint="Mention the bot there once.",
+                undone="The message was not delivered.",
+            )
+        self._places[place.key] = service
+        return service
+
+    # --- the port ---
+
+    async def post(self, place: Place, card: Card) -> MessageRef:
+        """See `Chat`. A card that mentions somebody is followed by a short message that does."""
+        service, conversation = await self._service(place), conversation_of(place)
+        message = await self._connector.send(service, conversation, _message(card, await self.drawn(card)))
+        await self._nudge(service, conversation, card.nudge)
+        return MessageRef(PLATFORM, place, json.dumps([service, conversation, message]))
+
+    async def update(self, ref: MessageRef, card: Card) -> None:
+        """See `Chat`. A card that mentions somebody is followed by a short message that does."""
+        service, conversation, message = _handle(ref)
+        await self._connector.update(service, conversation, message, _message(card, await self.drawn(card)))
+        await self._nudge(service, conversation, card.nudge)
+
+    async def _nudge(self, service: str, conversation: str, nudge: Nudge | None) -> None:
+        if nudge is None:
+            return
+        shown = _attached(CARD, render_nudge(nudge))
+        await self._connector.send(service, conversation, shown | {"summary": headline(nudge.text)})
+
+    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
+        """See `Chat`. Teams takes a bot's file only in a personal chat, after the person has agreed to it there.
+
+        What waits for that is held in memory, for 15 minutes. Elsewhere a card says how to get the file.
+        Source: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4.
+        """
+        if place.visibility is not Visibility.PERSONAL:
+            return await self.post(
+                place,
+                Card(
+                    "Files come in the personal chat only",
+                    blocks=(
+                        Notice(
+                            Tone.WARNING, "Teams takes my files in our personal chat only: ask there again."
+                        ),
+                    ),
+                    status=Status.REFUSED,
+                ),
+            )
+        content = await _collected(chunks)
+        safe = re.sub(r"[^\w .()-]", "_", name).strip(". ")[:100] or "file"
+        key = secrets.token_urlsafe(16)
+        self._files[key] = _WaitingFile(place.key, safe, content)
+        consent = {
+            "description": "The rows you asked for. They go to your own OneDrive.",
+            "sizeInBytes": len(content),
+            "acceptContext": {"file": key},
+            "declineContext": {"file": key},
+        }
+        service, conversation = await self._service(place), conversation_of(place)
+        asked = _attached(CONSENT, consent, name=safe) | {"summary": f"File: {safe}"}
+        message = await self._connector.send(service, conversation, asked)
+        return MessageRef(PLATFORM, place, json.dumps([service, conversation, message]))
+
+    async def open_form(self, trigger: str, form: Form) -> None:
+        """See `Chat`. On Teams a form is a card with inputs, in the person's own chat."""
+        try:
+            home, who, where_id, visibility, thread = json.loads(trigger)
+            person = Person(PLATFORM, home, who)
+            place = Place(PLATFORM, home, where_id, Visibility(visibility), thread)
+        except (ValueError, TypeError) as error:
+            raise Undelivered("I do not know where to show this form.", hint="Ask again.") from error
+        where = place if place.visibility is Visibility.PERSONAL else await self.direct(person)
+        if where is None:
+            raise Undelivered("I cannot reach you in a personal chat.", hint=HOW_TO_ADD)
+        await self.post(
+            where,
+            Card(headline(form.title or "Fill in"), blocks=(form,), audience=Only(person), lasting=True),
+        )
+
+    async def profile(self, person: Person) -> Profile:
+        """See `Chat`. From the roster of a conversation that the person and the bot share; groups need more rights
+        than this bot wants, so they are not known.
+        """
+        found = self._profiles.get(person.key)
+        if found is None:
+            found = self._profiles[person.key] = await self._read_profile(person)
+        zone, locale = self._clients.get(person.key, (None, None))
+        return replace(found, zone=zone, locale=locale)
+
+    async def _read_profile(self, person: Person) -> Profile:
+        try:
+            where = await self._whereabouts(person)
+            if where is None or not (where.personal or where.seen_in):
+                return Profile()
+            member = await self._connector.member(
+                where.service, where.seen_in or where.personal, where.user or person.id
+            )
+        except (Undelivered, StoreUnavailable) as error:
+            log.info("profile not read", person=person.key, reason=type(error).__name__)
+            return Profile()
+        return profile_of(member, person)
+
+    async def direct(self, person: Person) -> Place | None:
+        """See `Chat`. None where the person has not added the bot."""
+        where = await self._whereabouts(person)
+        if where is None:
+            return None
+        if not where.personal:
+            try:
+                personal = await self._connector.create(
+                    where.service,
+                    {
+                        "bot": {"id": where.bot},
+                        "members": [{"id": where.user}],
+                        "isGroup": False,
+                        "tenantId": person.home,
+                        "channelData": {"tenant": {"id": person.home}},
+                    },
+                )
+            except Refused as error:
+                if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+                    return None
+                raise
+            if not personal:
+                return None
+            where = self._people[person.key] = replace(where, personal=personal)
+            await self._keep(person, where)
+        place = Place(PLATFORM, person.home, where.personal, Visibility.PERSONAL)
+        self._places.setdefault(place.key, where.service)
+        return place
+
+    # --- what only Teams has ---
+
+    async def drawn(self, card: Card) -> Json:
+        """A card as Teams wants it; sentences that are too long for a button are kept under a short one."""
+        try:
+            return full_width(render(card))
+        except ValueError:
+            kept = {each: say(Recall(await self._store.keep_sentence(each))) for each in long_sentences(card)}
+            return full_width(render(card, kept.__getitem__))
+
+    async def line(self, place: Place, text: str) -> None:
+        """One line of plain text. Raises `Undelivered`."""
+        plain = {"type": "message", "text": text, "textFormat": "plain"}
+        await self._connector.send(await self._service(place), conversation_of(place), plain)
+
+    async def typing(self, place: Place) -> None:
+        """Show for a few seconds that an answer is under way; of no importance, so it never fails."""
+        try:
+            await self._connector.send(await self._service(place), conversation_of(place), {"type": "typing"})
+        except (Undelivered, StoreUnavailable):
+            log.info("no typing indicator", place=place.key)
+
+    def reference(self, arrival: Arrival) -> MessageRef | None:
+        """The message that was pressed."""
+        if not arrival.replied:
+            return None
+        handle = json.dumps([arrival.service, arrival.conversation, arrival.replied])
+        return MessageRef(PLATFORM, arrival.place, handle)
+
+    async def consented(self, arrival: Arrival) -> None:
+        """The answer to the question whether a file may come: sends it, or forgets it."""
+        value = arrival.value if isinstance(arrival.value, Mapping) else {}
+        context = value.get("context")
+        key = context.get("file") if isinstance(context, Mapping) else None
+        waiting = self._files.get(key) if isinstance(key, str) else None
+        if waiting is None or waiting.person != arrival.place.key:
+            await self.line(arrival.place, "This file is not here any more, so nothing was sent. Ask again.")
+            return
+        self._files.pop(str(key), None)
+        upload = value.get("uploadInfo")
+        if value.get("action") != "accept" or not isinstance(upload, Mapping):
+            await self.line(arrival.place, "The file was not sent.")
+            return
+        if not await self._upload(str(upload.get("uploadUrl", "")), waiting.content):
+            await self.line(arrival.place, "OneDrive did not take the file, so nothing was sent. Ask again.")
+            return
+        info = {"uniqueId": str(upload.get("uniqueId", "")), "fileType": str(upload.get("fileType", ""))}
+        shown = _attached(FILE_INFO, info, name=waiting.name, address=str(upload.get("contentUrl", "")))
+        await self._connector.send(arrival.service, arrival.conversation, shown)
+
+    async def _upload(self, address: str, content: bytes) -> bool:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        # The address comes from the person's client; without this it could be any machine that we can reach.
+        if parts.scheme != "https" or "@" in parts.netloc or not host.endswith(_UPLOADS):
+            log.warning("upload refused", reason="not an address of OneDrive")
+            return False
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}",
+        }
+        try:
+            async with self.session.put(
+                address, data=content, headers=headers, timeout=_UPLOAD_PATIENCE, allow_redirects=False
+            ) as reply:
+                return reply.status in (HTTPStatus.OK, HTTPStatus.CREATED)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.warning("upload failed", reason=type(error).__name__)
+            return False
+
+
+HOW_TO_ADD = "Open Apps in Teams, search for my name and choose Add, then ask again."
+
+
+def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
+    """A member of a roster as a profile; whoever is not clearly a full member of the tenant is none.
+
+    Fields are those of https://learn.microsoft.com/microsoftteams/platform/bots/how-to/get-teams-context.
+    """
+
+    def text(*names: str) -> str | None:
+        found = (member.get(each) for each in names)
+        return next((each for each in found if isinstance(each, str) and each), None)
+
+    who = text("aadObjectId", "objectId")
+    if who is None or who.lower() != person.id:
+        return Profile()
+    role, tenant = (text("userRole") or "").lower(), (text("tenantId") or "").lower()
+    principal = text("userPrincipalName") or ""
+    if role == "bot":
+        standing = Standing.BOT
+    elif tenant != person.home:
+        standing = Standing.EXTERNAL
+    elif role == "guest" or "#ext#" in principal.lower():
+        standing = Standing.GUEST
+    elif role == "user":
+        standing = Standing.MEMBER
+    else:
+        standing = Standing.EXTERNAL
+    return Profile(name=text("name"), email=text("email", "userPrincipalName"), standing=standing)
+
+
+def _message(card: Card, drawn: Json) -> Json:
+    return _attached(CARD, drawn) | {"summary": announce(card)}
+
+
+def _attached(kind: str, content: Json, *, name: str = "", address: str = "") -> Json:
+    attachment: Json = {"contentType": kind, "content": content}
+    if name:
+        attachment["name"] = name
+    if address:
+        attachment["contentUrl"] = address
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _handle(ref: MessageRef) -> tuple[str, str, str]:
+    try:
+        service, conversation, message = json.loads(ref.handle)
+    except (ValueError, TypeError) as error:
+        raise Undelivered("I do not know this message any more.") from error
+    return str(service), str(conversation), str(message)
+
+
+def _object(text: str | None) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def _collected(chunks: AsyncIterable[bytes]) -> bytes:
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > LARGEST_FILE:
+            raise Undelivered("The file is larger than 10 MB.", hint="Ask for fewer rows.")
+    if not content:
+        raise Undelivered("The file would be empty.", hint="Ask for other rows.")
+    return bytes(content)

@@ -1,0 +1,335 @@
+"""`POST /api/messages`: what comes from Teams, through every check, to the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Collection, Coroutine
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from botbuilder.core import InvokeResponse, TurnContext
+from botbuilder.schema import Activity
+from cachetools import TTLCache
+
+from adapters.teams.adaptive import read_action
+from adapters.teams.answering import Answering, Answers, Json, invoke_message
+from adapters.teams.chat import TeamsChat, trigger_of
+from adapters.teams.inbound import Arrival, Kind, Unacceptable, read
+from adapters.teams.keys import KeyRing
+from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
+from bot.cards import Button, Card, Run, Text
+from bot.chat import Clicked, Filled, Request, Said, Utterance, Visibility
+from bot.clock import Clock
+from bot.commands.help import Help
+from bot.config import is_loopback
+from bot.errors import BadArgument, BotError, ConfigError, StoreUnavailable
+from bot.store import Store
+
+log = structlog.get_logger()
+
+PATH = "/api/messages"
+LARGEST_BODY = 256 * 1024
+"""Bytes. Teams' own messages stay below 100 KB."""
+INVOKE_PATIENCE = 2.5
+"""Seconds; Teams shows an error to the person after 10 to 15, and a card should answer within 3."""
+REMEMBERED = timedelta(hours=6)
+"""How long a repeated delivery is told from a new one."""
+UNDER_WAY = 1000
+"""Answers at once; more are refused, and the channel comes back later."""
+_WARMING = 15.0
+_AGAIN = 300.0
+_PATIENCE_AT_END = 10.0
+_FEW = 20_000
+
+
+class TeamsListener:
+    """Takes what Teams sends.
+
+    Args:
+        bot: Answers.
+        chat: The same one that the bot has.
+        store: Tells repeated deliveries from new ones.
+        clock: For the time of a request.
+        identity: The bot's registration.
+        tenants: Tenants that are looked at: the bot's own and those with a connection.
+        host: The address that is listened on.
+        development: Take service URLs on this machine, and messages without a signature where there is no app id.
+        ids: Makes request ids.
+
+    Raises:
+        ConfigError: Messages would be taken from anybody on the network, or the SDK is another one.
+    """
+
+    def __init__(
+        self,
+        bot: Answers,
+        chat: TeamsChat,
+        store: Store,
+        clock: Clock,
+        *,
+        identity: AppIdentity,
+        tenants: Collection[str],
+        host: str,
+        development: bool = False,
+        ids: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        if not identity.app_id and not (development and is_loopback(host)):
+            raise ConfigError(
+                [
+                    "Teams without MICROSOFT_APP_ID takes messages from anybody, so it needs server.development = true and a loopback address."
+                ]
+            )
+        if development and not is_loopback(host):
+            raise ConfigError(["server.development is for this machine only: set server.host = 127.0.0.1."])
+        self._bot = bot
+        self._chat = chat
+        self._store = store
+        self._clock = clock
+        self._tenants = frozenset(each.lower() for each in (*tenants, identity.tenant_id) if each)
+        self._signed = bool(identity.app_id)
+        self._loopback = development
+        self._ids = ids
+        self._adapter = make_adapter(identity)
+        self._keys = KeyRing(metadata_address(), chat.session, clock)
+        self._seen: TTLCache[str, bool] = TTLCache(
+            _FEW, ttl=REMEMBERED.total_seconds(), timer=clock.monotonic
+        )
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def routes(self, app: web.Application) -> None:
+        """Adds `POST /api/messages`."""
+        app.router.add_post(PATH, self._receive)
+
+    async def start(self) -> None:
+        """Fetches keys and a token, so that the first message waits for neither. A failure is logged and tried again
+        later; until then `ready` is false.
+        """
+        if not self._signed:
+            return
+        use_keys(self._keys)
+        await self._warm()
+        self._keeper = asyncio.create_task(self._keep_warm())
+
+    async def close(self) -> None:
+        """Takes nothing more, waits a little for what is under way, and closes every connection."""
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=_PATIENCE_AT_END)
+            for each in late:
+                each.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        forget_keys(self._keys)
+        await self._chat.close()
+
+    def ready(self) -> bool:
+        """Whether messages can be checked and answered."""
+        if self._closing:
+            return False
+        return not self._signed or (
+            self._keys.there and self._chat.token is not None and self._chat.token.there
+        )
+
+    async def _warm(self) -> None:
+        async def token() -> None:
+            if self._chat.token is not None:
+                try:
+                    await self._chat.token.value()
+                except Exception as error:  # noqa: BLE001 - MSAL has no common base
+                    log.warning("no token for Teams", reason=type(error).__name__)
+
+        try:
+            async with asyncio.timeout(_WARMING):
+                await asyncio.gather(self._keys.refresh(), token())
+        except TimeoutError:
+            log.warning("Teams is slow to give keys and token")
+
+    async def _keep_warm(self) -> None:
+        while True:
+            await self._clock.sleep(_AGAIN if self.ready() else _AGAIN / 10)
+            await self._warm()
+
+    # --- what comes ---
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        try:
+            return await self._accept(request)
+        except Unacceptable as error:
+            log.info("refused", platform="teams", status=error.status, reason=str(error))
+            return web.Response(status=error.status)
+        except Exception:
+            # The channel would deliver it again, and the person would see an error of Teams' own.
+            log.exception("unexpected", platform="teams")
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        if self._closing or len(self._under_way) >= UNDER_WAY:
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
+        if request.content_type != "application/json":
+            raise Unacceptable(415, "not JSON by its own account")
+        if not self._signed and not (is_loopback(request.remote or "") and is_loopback(_host(request))):
+            raise Unacceptable(403, "unsigned, and from another machine")
+        body = _parse(await _read(request))
+        activity = outline(body)
+        try:
+            who = await self._adapter.bot_framework_authentication.authenticate_request(
+                activity, request.headers.get("Authorization", "")
+            )
+        except Exception as error:  # noqa: BLE001 - the SDK has no common base for what is wrong with a token
+            raise Unacceptable(401, f"not authenticated: {type(error).__name__}") from None
+        arrival = read(body, tenants=self._tenants, loopback=self._loopback)
+        if not arrival.id and arrival.kind is not Kind.OTHER:
+            raise Unacceptable(400, "no id")
+
+        async def turn(context: TurnContext) -> None:
+            await self._turn(arrival, context)
+
+        answer = await self._adapter.process_activity(who, activity, turn)
+        if answer is None:
+            return web.Response(status=HTTPStatus.ACCEPTED)
+        return web.json_response(answer.body, status=int(answer.status))
+
+    async def _turn(self, arrival: Arrival, context: TurnContext) -> None:
+        match arrival.kind:
+            case Kind.PRESS:
+                await _respond(context, await self._press(arrival))
+            case Kind.FILE_CONSENT:
+                if await self._first_time(arrival):
+                    self._later(self._file(arrival))
+                await _respond(context, {})
+            case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
+                self._later(self._attend(arrival))
+            case Kind.OTHER:
+                if not arrival.expects_answer:
+                    self._later(self._chat.note(arrival))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("unexpected", platform="teams", exc_info=error)
+
+    async def _first_time(self, arrival: Arrival) -> bool:
+        key = f"{arrival.place.key}:{arrival.id}"
+        if key in self._seen:
+            return False
+        self._seen[key] = True
+        try:
+            return await self._store.first_time(key, REMEMBERED)
+        except StoreUnavailable:
+            log.warning("delivery not noted", platform="teams")
+            return True
+
+    async def _attend(self, arrival: Arrival) -> None:
+        if arrival.person is None or not await self._first_time(arrival):
+            return
+        await self._chat.note(arrival)
+        if arrival.kind is Kind.INSTALLED:
+            await self._welcome(arrival)
+            return
+        said: Utterance = Said(arrival.text)
+        if arrival.kind is Kind.SUBMIT:
+            try:
+                said = read_action(arrival.value)
+            except BadArgument as error:
+                await self._chat.line(arrival.place, f"{error.sentence} {error.hint}")
+                return
+        await self._answering(arrival, said).run()
+
+    async def _press(self, arrival: Arrival) -> Json:
+        if arrival.automatic:
+            # A client may press by itself whenever a card comes into view. That must never change anything.
+            return invoke_message("Press the button yourself.")
+        if arrival.person is None:
+            return invoke_message("I cannot tell who you are, so nothing was done.")
+        try:
+            said = read_action(arrival.value)
+        except BadArgument as error:
+            return invoke_message(f"{error.sentence} {error.hint}")
+        if not await self._first_time(arrival):
+            return invoke_message("This click has already arrived.")
+        await self._chat.note(arrival)
+        reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._later(self._answering(arrival, said, reply).run())
+        done, _ = await asyncio.wait({reply}, timeout=INVOKE_PATIENCE)
+        if not done:
+            reply.set_result(invoke_message("Working on it …"))
+        return reply.result()
+
+    def _answering(
+        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json] | None = None
+    ) -> Answering:
+        assert arrival.person is not None
+        request = Request(
+            id=self._ids(),
+            said=said,
+            person=arrival.person,
+            place=arrival.place,
+            at=self._clock.now(),
+            message=self._chat.reference(arrival),
+            trigger=trigger_of(arrival.person, arrival.place),
+        )
+        return Answering(self._bot, self._chat, self._clock, request, reply)
+
+    async def _file(self, arrival: Arrival) -> None:
+        await self._chat.note(arrival)
+        try:
+            await self._chat.consented(arrival)
+        except BotError as error:
+            log.warning("file not sent", reason=error.sentence)
+
+    async def _welcome(self, arrival: Arrival) -> None:
+        """What a person sees who adds the bot. It asks Celonis nothing: an admin may add it for thousands at once."""
+        if arrival.place.visibility is not Visibility.PERSONAL:
+            return
+        card = Card(
+            "I answer questions about your Celonis data",
+            blocks=(Text("Say what you want to know, or press the button to see what I can do."),),
+            buttons=(Button("Show help", Run(Help())),),
+        )
+        try:
+            await self._chat.post(arrival.place, card)
+        except BotError as error:
+            log.info("welcome not delivered", reason=error.sentence)
+
+
+async def _respond(context: TurnContext, body: Json) -> None:
+    await context.send_activity(
+        Activity(type="invokeResponse", value=InvokeResponse(status=int(HTTPStatus.OK), body=body))
+    )
+
+
+async def _read(request: web.Request) -> bytes:
+    read = bytearray()
+    async for chunk in request.content.iter_any():
+        read += chunk
+        if len(read) > LARGEST_BODY:
+            raise Unacceptable(413, "too long")
+    return bytes(read)
+
+
+def _parse(read: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(read)
+    except (ValueError, RecursionError):
+        raise Unacceptable(400, "not JSON") from None
+    if not isinstance(body, dict):
+        raise Unacceptable(400, "not a JSON object")
+    return body
+
+
+def _host(request: web.Request) -> str:
+    host = request.host
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
