@@ -1,0 +1,419 @@
+"""Slack as the product sees it: messages, files, forms, and what is known of people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import structlog
+from cachetools import LRUCache, TTLCache
+
+from adapters.slack.blocks import SlackMessage, render, render_form, render_nudge
+from adapters.slack.web_api import Refused, WebApi
+from bot.cards import Card, Form, Nudge, Only, Status
+from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.clock import Clock
+from bot.config import Slack
+from bot.errors import Undelivered
+
+Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+BETWEEN_UPDATES = 1.0
+"""Seconds between two changes of one message; Slack allows about one a second."""
+PROFILES_KEPT = 600.0
+"""Seconds that a profile is used before it is asked for again: as long as a right may outlive its owner's."""
+GROUPS_KEPT = 600.0
+LARGEST_FILE = 20 * 1024 * 1024
+_PEOPLE = 5000
+_MESSAGES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is on Slack, from `auth.test`."""
+
+    team: str
+    user: str
+    bot: str = ""
+    enterprise: str = ""
+
+
+@dataclass(slots=True)
+class _Current:
+    """One message that is being kept current."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    free_at: float = 0.0
+
+
+class SlackChat:
+    """`bot.chat.Chat` for one Slack app."""
+
+    def __init__(self, settings: Slack, *, clock: Clock, read_groups: bool = False) -> None:
+        """Connects when first used.
+
+        Args:
+            settings: Tokens and the API's address.
+            clock: For waiting and for what is kept.
+            read_groups: Whether any rule names a user group, so that groups are worth a call (`usergroups:read`).
+        """
+        self.api = WebApi(settings.bot_token, settings.api_url, clock)
+        self._clock = clock
+        self._read_groups = read_groups
+        self._identity: Identity | None = None
+        self._messages: LRUCache[str, _Current] = LRUCache(_MESSAGES)
+        self._nudged: LRUCache[tuple[str, str], bool] = LRUCache(_MESSAGES)
+        self._profiles: TTLCache[str, Profile] = TTLCache(_PEOPLE, PROFILES_KEPT, timer=clock.monotonic)
+        self._directs: LRUCache[str, Place] = LRUCache(_PEOPLE)
+        self._groups: TTLCache[str, Mapping[str, frozenset[str]] | None] = TTLCache(
+            1, GROUPS_KEPT, timer=clock.monotonic
+        )
+        self._flights: dict[str, asyncio.Future[Any]] = {}
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self.api.close()
+
+    async def identity(self) -> Identity:
+        """Who the bot is; asked once.
+
+        Raises:
+            Refused: Slack does not say.
+        """
+        if self._identity is None:
+            said = await self.api.call("auth.test", again=True)
+            self._identity = Identity(
+                team=str(said.get("team_id") or said.get("enterprise_id") or ""),
+                user=str(said.get("user_id") or ""),
+                bot=str(said.get("bot_id") or ""),
+                enterprise=str(said.get("enterprise_id") or ""),
+            )
+        return self._identity
+
+    @property
+    def known(self) -> Identity | None:
+        """Who the bot is, where that was asked already."""
+        return self._identity
+
+    # --- messages ---
+
+    async def post(self, place: Place, card: Card) -> MessageRef:
+        """Sends a card as a message of its own; for one person's eyes only it cannot be changed later.
+
+        Raises:
+            Undelivered: Slack did not take it.
+        """
+        if isinstance(card.audience, Only) and place.visibility is not Visibility.PERSONAL:
+            return await self.whisper(place, card.audience.person, card)
+        answer = await self._sent(
+            card,
+            lambda message: self.api.call(
+                "chat.postMessage",
+                lane=place.id,
+                channel=place.id,
+                thread_ts=place.thread,
+                unfurl_links=False,
+                unfurl_media=False,
+                text=message.text,
+                blocks=message.blocks,
+            ),
+        )
+        ref = message_ref(place, str(answer.get("channel") or place.id), str(answer.get("ts") or ""))
+        await self._nudge(ref, card.nudge)
+        return ref
+
+    async def update(self, ref: MessageRef, card: Card) -> None:
+        """Replaces a message, at most once a second.
+
+        Raises:
+            Undelivered: Slack did not take it, or it cannot be changed.
+        """
+        channel, ts = _spot(ref)
+        message = self._messages.get(ref.handle)
+        if message is None:
+            message = self._messages[ref.handle] = _Current()
+        async with message.turn:
+            await self._clock.sleep(message.free_at - self._clock.monotonic())
+            await self._sent(
+                card,
+                lambda drawn: self.api.call(
+                    "chat.update",
+                    lane=channel,
+                    again=True,
+                    channel=channel,
+                    ts=ts,
+                    text=drawn.text,
+                    blocks=drawn.blocks,
+                ),
+            )
+            message.free_at = self._clock.monotonic() + BETWEEN_UPDATES
+        await self._nudge(ref, card.nudge)
+
+    async def whisper(self, place: Place, person: Person, card: Card, *, threaded: bool = True) -> MessageRef:
+        """Shows a card to one person among others; it goes away when they load Slack anew.
+
+        Args:
+            place: Where.
+            person: Who sees it.
+            card: What.
+            threaded: Whether it belongs into the place's thread, which Slack shows only where the thread has replies
+                (https://docs.slack.dev/reference/methods/chat.postEphemeral).
+
+        Raises:
+            Undelivered: Slack did not take it.
+        """
+        await self._sent(
+            card,
+            lambda message: self.api.call(
+                "chat.postEphemeral",
+                lane=place.id,
+                channel=place.id,
+                user=person.id,
+                thread_ts=place.thread if threaded else "",
+                text=message.text,
+                blocks=message.blocks,
+            ),
+        )
+        return MessageRef("slack", place, "")
+
+    async def respond(self, url: str, card: Card, *, replace: bool) -> None:
+        """Shows a card to one person through a `response_url`.
+
+        Raises:
+            Undelivered: Slack did not take it, or the address is used up.
+        """
+        await self._sent(
+            card,
+            lambda message: self.api.respond(
+                url,
+                {
+                    "response_type": "ephemeral",
+                    "replace_original": replace,
+                    "text": message.text,
+                    "blocks": message.blocks,
+                },
+            ),
+        )
+
+    async def take_back(self, url: str) -> None:
+        """Removes what a `response_url` has shown.
+
+        Raises:
+            Undelivered: Slack did not do it.
+        """
+        await self.api.respond(url, {"delete_original": True})
+
+    async def _sent(self, card: Card, send: Callable[[SlackMessage], Awaitable[T]]) -> T:
+        """Sends a card; one that Slack cannot draw goes out as its headline, which says so."""
+        try:
+            return await send(render(card))
+        except ValueError:
+            log.exception("card cannot be rendered", headline_length=len(card.headline))
+        except Refused as error:
+            if not error.undrawable:
+                raise
+            log.error("slack cannot draw a card", code=error.code)  # noqa: TRY400 - the code is all there is
+        return await send(
+            render(
+                Card(
+                    card.headline,
+                    status=card.status if card.status is not Status.QUESTION else Status.FAILED,
+                    title="The rest of this answer cannot be shown on Slack. An admin of the bot finds why in its log.",
+                )
+            )
+        )
+
+    async def _nudge(self, ref: MessageRef, nudge: Nudge | None) -> None:
+        """The reply that mentions somebody; once for each message and text, and its failure is only logged."""
+        if nudge is None or (ref.handle, nudge.text) in self._nudged or not ref.handle:
+            return
+        self._nudged[ref.handle, nudge.text] = True
+        channel, ts = _spot(ref)
+        message = render_nudge(nudge)
+        try:
+            await self.api.call(
+                "chat.postMessage",
+                lane=channel,
+                channel=channel,
+                thread_ts=ref.place.thread or ts,
+                unfurl_links=False,
+                unfurl_media=False,
+                text=message.text,
+                blocks=message.blocks,
+            )
+        except Undelivered as error:
+            log.warning("nudge not delivered", error=error.sentence)
+
+    # --- files and forms ---
+
+    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
+        """Sends a file; it is gathered in memory, since rows never go to the disk.
+
+        Raises:
+            Undelivered: It is too large, or Slack did not take it.
+        """
+        content = bytearray()
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > LARGEST_FILE:
+                raise Refused(
+                    f"The file is larger than the {LARGEST_FILE // 1024**2} MB I send.",
+                    hint="Narrow it down.",
+                )
+        given = await self.api.form("files.getUploadURLExternal", filename=name, length=str(len(content)))
+        await self.api.upload(str(given.get("upload_url") or ""), bytes(content))
+        key = str(given.get("file_id") or "")
+        await self.api.call(
+            "files.completeUploadExternal",
+            lane=place.id,
+            files=[{"id": key, "title": name}],
+            channel_id=place.id,
+            thread_ts=place.thread,
+        )
+        return MessageRef("slack", place, f"file:{key}")
+
+    async def open_form(self, trigger: str, form: Form) -> None:
+        """Opens a form; the trigger lives 3 seconds.
+
+        Raises:
+            Undelivered: Slack did not open it.
+        """
+        try:
+            await self.api.call("views.open", trigger_id=trigger, view=render_form(form))
+        except Refused as error:
+            if error.code in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"):
+                raise Refused(
+                    "Slack gives me three seconds to open a form, and they were over.",
+                    code=error.code,
+                    hint="Press the button again.",
+                ) from error
+            raise
+
+    # --- people ---
+
+    async def profile(self, person: Person) -> Profile:
+        """What is known of a person; asked for once in ten minutes. Never raises."""
+        known = self._profiles.get(person.key)
+        return known if known is not None else await self._shared(person.key, self._look_up(person))
+
+    async def _look_up(self, person: Person) -> Profile:
+        try:
+            identity = await self.identity()
+            said = await self.api.form("users.info", user=person.id, include_locale="true")
+        except Undelivered as error:
+            log.warning("profile not readable", person=person.key, error=error.sentence)
+            return Profile()
+        user = said.get("user")
+        if not isinstance(user, dict) or user.get("id") != person.id:
+            return Profile()
+        profile = profile_of(user, person, identity, groups=await self._groups_of(person.id))
+        self._profiles[person.key] = profile
+        return profile
+
+    async def _groups_of(self, user: str) -> frozenset[str] | None:
+        if not self._read_groups:
+            return None
+        if "all" not in self._groups:
+            await self._shared("groups", self._read_all_groups())
+        every = self._groups.get("all")
+        return None if every is None else every.get(user, frozenset())
+
+    async def _read_all_groups(self) -> None:
+        try:
+            team = (await self.identity()).team
+            said = await self.api.form("usergroups.list", include_users="true")
+        except Undelivered as error:
+            log.warning("user groups not readable", error=error.sentence)
+            self._groups["all"] = None
+            return
+        found: dict[str, set[str]] = {}
+        for group in said.get("usergroups") or ():
+            for user in group.get("users") or ():
+                found.setdefault(str(user), set()).add(
+                    f"slack:{group.get('team_id') or team}:{group.get('id')}"
+                )
+        self._groups["all"] = {user: frozenset(groups) for user, groups in found.items()}
+
+    async def direct(self, person: Person) -> Place | None:
+        """The person's direct conversation with the bot, None where Slack gives none."""
+        known = self._directs.get(person.id)
+        if known is not None:
+            return known
+        try:
+            home = (await self.identity()).team
+            said = await self.api.call("conversations.open", again=True, users=person.id)
+        except Undelivered as error:
+            log.warning("no direct message", person=person.key, error=error.sentence)
+            return None
+        channel = (said.get("channel") or {}).get("id")
+        if not isinstance(channel, str):
+            return None
+        return self.remember_direct(person, Place("slack", home, channel, Visibility.PERSONAL))
+
+    def remember_direct(self, person: Person, place: Place) -> Place:
+        """Notes the conversation that a person wrote in."""
+        kept = Place("slack", place.home, place.id, Visibility.PERSONAL)
+        self._directs[person.id] = kept
+        return kept
+
+    async def _shared(self, key: str, work: Any) -> Any:
+        """Joins whoever asks for the same at the same moment."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            work.close()
+            return await asyncio.shield(flight)
+        flight = self._flights[key] = asyncio.ensure_future(work)
+        flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return await asyncio.shield(flight)
+
+
+def profile_of(
+    user: Mapping[str, Any], person: Person, identity: Identity, *, groups: frozenset[str] | None
+) -> Profile:
+    """What `users.info` says of a person (https://docs.slack.dev/reference/objects/user-object)."""
+    said = user.get("profile")
+    card = said if isinstance(said, dict) else {}
+    name = card.get("display_name") or card.get("real_name") or user.get("real_name") or user.get("name")
+    locale = user.get("locale")
+    return Profile(
+        name=name if isinstance(name, str) else None,
+        email=card["email"] if isinstance(card.get("email"), str) and card["email"] else None,
+        groups=groups,
+        standing=_standing(user, person, identity),
+        zone=user["tz"] if isinstance(user.get("tz"), str) and user["tz"] else None,
+        locale=locale.replace("-", "_") if isinstance(locale, str) and locale else None,
+    )
+
+
+def _standing(user: Mapping[str, Any], person: Person, identity: Identity) -> Standing:
+    organisation = user.get("enterprise_user")
+    teams = {user.get("team_id")}
+    if isinstance(organisation, dict):
+        teams |= set(organisation.get("teams") or ())
+    ours = {identity.team, identity.enterprise} - {""}
+    if user.get("is_bot") or user.get("is_workflow_bot") or user.get("id") == "USLACKBOT":
+        return Standing.BOT
+    if user.get("deleted") or user.get("is_stranger") or not teams & ours:
+        return Standing.EXTERNAL
+    if person.home not in teams | ours:
+        return Standing.EXTERNAL
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return Standing.GUEST
+    return Standing.MEMBER
+
+
+def message_ref(place: Place, channel: str, ts: str) -> MessageRef:
+    """A message for keeps."""
+    return MessageRef("slack", place, f"{channel}:{ts}")
+
+
+def _spot(ref: MessageRef) -> tuple[str, str]:
+    channel, _, ts = ref.handle.partition(":")
+    if not ts or channel == "file":
+        raise Refused("This message cannot be changed.", code="cant_update_message")
+    return channel, ts
