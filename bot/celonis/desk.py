@@ -1,0 +1,264 @@
+"""This copy's seat among the running ones, the time line of the ledger, and whether the database answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from bot.celonis.connection import Limits
+from bot.celonis.memory import Ledger
+from bot.clock import Clock
+from bot.errors import ConfigError, StoreUnavailable
+from bot.store.ledger import LEASE, Holder, Seat
+
+HEARTBEAT = LEASE / 3
+LOOK_AGAIN = 0.5
+"""Seconds between looks for a database that did not answer."""
+QUIET_MINUTE = 60.0
+"""Seconds after the database was lost in which nothing is sent: it may be back soon."""
+TRAVEL = 1.0
+"""Seconds that requests of a copy which was killed may still be under way."""
+PATIENCE = 3.0
+"""Seconds that the database may take to book a call."""
+PURGE_EVERY = 3600.0
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def this_program(run: str | None = None) -> Holder:
+    """This program as the holder of a seat.
+
+    Process ids mean something only within one boot of a machine and one of its process namespaces.
+    """
+    marks = [platform.node()]
+    with suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+    with suppress(OSError):
+        marks.append(str(Path("/proc/self/ns/pid").readlink()))
+    return Holder(run or secrets.token_hex(8), "/".join(marks), os.getpid())
+
+
+def certainly_gone(holder: Holder) -> Callable[[str, int], bool]:
+    """Says of other programs on this machine whether they have ended."""
+
+    def gone(host: str, pid: int) -> bool:
+        if host != holder.host:
+            return False
+        if pid == holder.pid:
+            return True
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    return gone
+
+
+def share(limits: Limits, number: int) -> int:
+    """How many of the slots belong to a seat: all together are never more than there are."""
+    if number < 0:
+        return limits.guest_slots
+    each, rest = divmod(limits.per_second - limits.guest_slots, limits.replicas)
+    return each + (number < rest)
+
+
+async def within(clock: Clock, seconds: float, awaitable: Awaitable[T]) -> T:
+    """Awaits something for so long, by this clock.
+
+    Raises:
+        TimeoutError: It took longer; it was cancelled.
+    """
+    work = asyncio.ensure_future(awaitable)
+    limit = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({work, limit}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise TimeoutError
+        return work.result()
+    finally:
+        for each in (work, limit):
+            if not each.done():
+                each.cancel()
+
+
+class Desk:
+    """One per team host and program. The governors of its API families ask it for time, slots and the database.
+
+    Args:
+        scope: The team's host.
+        limits: For the number of seats.
+        clock: Wall and monotonic clock.
+        ledger: Where seats are kept.
+        holder: Who this program is.
+        dead: Says which other programs have ended.
+        guest: A one-shot command: it takes the extra seat.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        limits: Limits,
+        *,
+        clock: Clock,
+        ledger: Ledger,
+        holder: Holder | None = None,
+        dead: Callable[[str, int], bool] | None = None,
+        guest: bool = False,
+    ) -> None:
+        self.scope = scope
+        self.limits = limits
+        self.clock = clock
+        self.ledger = ledger
+        self.holder = holder or this_program()
+        self._dead = dead or certainly_gone(self.holder)
+        self._guest = guest
+        self.seat: Seat | None = None
+        self.quiet_until = 0.0
+        self.blind_since: float | None = None
+        self._sat_at = 0.0
+        self._beat: asyncio.Task[None] | None = None
+        self._changed: list[Callable[[], None]] = []
+        self._came_back: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def fence(self) -> tuple[int, str]:
+        """What every booking is checked against: a copy that lost its seat books nothing."""
+        return (self.seat.number if self.seat else -2, self.holder.run)
+
+    @property
+    def epoch(self) -> int:
+        """Of this copy's bookings."""
+        return self.seat.epoch if self.seat else 0
+
+    @property
+    def slots(self) -> int:
+        """How many of the team's slots are this copy's."""
+        return share(self.limits, self.seat.number) if self.seat else 0
+
+    @property
+    def blind(self) -> bool:
+        """Whether the database does not answer."""
+        return self.blind_since is not None
+
+    def at(self) -> float:
+        """The ledger's time: it goes on with the monotonic clock, whatever happens to the wall clock."""
+        return (self.seat.at if self.seat else 0.0) + self.clock.monotonic() - self._sat_at
+
+    def on_change(self, changed: Callable[[], None], came_back: Callable[[], Awaitable[None]]) -> None:
+        """Tells a governor about a lost or new seat, and about a database that is back."""
+        self._changed.append(changed)
+        self._came_back.append(came_back)
+
+    async def open(self) -> None:
+        """Takes a seat, and keeps quiet as long as requests of the one before may still count.
+
+        Raises:
+            ConfigError: All seats are taken by copies that run.
+            StoreUnavailable: The database does not answer.
+        """
+        begun = self.clock.monotonic()
+        while not await self._sit_down():
+            if self.clock.monotonic() - begun > LEASE + 1:
+                seats = "one one-shot command runs" if self._guest else f"{self.limits.replicas} copies run"
+                raise ConfigError(
+                    [
+                        f"as many copies of the bot as the settings allow are running already ({seats}); stop one, or set `replicas` to the real number for all of them"
+                    ]
+                )
+            await self.clock.sleep(1.0)
+        self._beat = asyncio.create_task(self._stay(), name="celonis-seat")
+
+    async def close(self, free_in: float) -> None:
+        """Gives the seat back.
+
+        Args:
+            free_in: Seconds until the last request stops counting.
+        """
+        if self._beat is not None:
+            self._beat.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._beat
+            self._beat = None
+        if self.seat is not None and not self.blind:
+            with suppress(StoreUnavailable, TimeoutError):
+                at = self.at() + free_in
+                await within(
+                    self.clock,
+                    PATIENCE,
+                    self.ledger.leave(self.scope, self.seat, self.holder.run, free_at=at),
+                )
+        self.seat = None
+
+    def lost_sight(self) -> None:
+        """The database did not answer."""
+        if self.blind_since is None:
+            self.blind_since = self.clock.monotonic()
+            _log.warning("the bot's database does not answer; calls to Celonis wait for it")
+            self._tell()
+
+    def unseated(self) -> None:
+        """Somebody else has this seat (this program stood still for long); another one has to be found."""
+        if self.seat is not None:
+            _log.warning("this copy's seat was taken by another one")
+            self.seat = None
+            self._tell()
+
+    async def _sit_down(self) -> bool:
+        seat = await self.ledger.sit_down(
+            self.scope, self.holder, seats=self.limits.replicas, guest=self._guest, dead=self._dead
+        )
+        if seat is None:
+            return False
+        now = self.clock.monotonic()
+        self.seat, self._sat_at = seat, now
+        wait = seat.free_at - seat.at if seat.clean else self.limits.window + TRAVEL
+        self.quiet_until = now + min(max(wait, 0.0), 3600.0)
+        self._tell()
+        return True
+
+    async def _stay(self) -> None:
+        purge_at = self.clock.monotonic() + PURGE_EVERY
+        while True:
+            await self.clock.sleep(LOOK_AGAIN if self.blind or self.seat is None else HEARTBEAT)
+            try:
+                if self.seat is None:
+                    await self._sit_down()
+                elif not await within(
+                    self.clock,
+                    PATIENCE,
+                    self.ledger.stay(self.scope, self.seat, self.holder.run, at=self.at()),
+                ):
+                    self.unseated()
+                if self.clock.monotonic() >= purge_at:
+                    purge_at = self.clock.monotonic() + PURGE_EVERY
+                    await self.ledger.purge(self.at())
+            except (StoreUnavailable, TimeoutError):
+                self.lost_sight()
+                continue
+            if self.blind:
+                await self._see_again()
+
+    async def _see_again(self) -> None:
+        try:
+            for came_back in self._came_back:
+                await came_back()
+        except (StoreUnavailable, TimeoutError):
+            return
+        self.blind_since = None
+        _log.warning("the bot's database answers again")
+        self._tell()
+
+    def _tell(self) -> None:
+        for changed in self._changed:
+            changed()
