@@ -24,14 +24,14 @@ def introduction(sandbox: Sandbox) -> str:
         if key.client_id:
             lines.append(f"    client id      {key.client_id}")
         lines.append(f"    {'client secret ' if key.client_id else 'key'} {key.secret}")
-    model = "open-purchase-requisition.purchase-requisition-km"
+    knowledge = "open-purchase-requisition.purchase-requisition-km"
     fields = "fields=material_name,material_group,payment_amount"
     lines += [
         "",
         "Try:",
         f"  curl -s -H 'Authorization: {keys.operator.authorization}' '{url}/intelligence/api/knowledge-models'",
         f"  curl -s -H 'Authorization: {keys.operator.authorization}' \\",
-        f"    '{url}/intelligence/api/knowledge-models/{model}/records/MATERIALS/data?{fields}&sort=-payment_amount'",
+        f"    '{url}/intelligence/api/knowledge-models/{knowledge}/records/MATERIALS/data?{fields}&sort=-payment_amount'",
         f"  curl -s -H 'Authorization: {keys.pool.authorization}' '{url}/integration/api/pools/paged'",
         f"  curl -s -u '{keys.oauth.client_id}:{keys.oauth.secret}' \\",
         f"    -d 'grant_type=client_credentials&scope=integration.data-pools' '{url}/oauth2/token'",

@@ -392,7 +392,7 @@ def _order(make: _Maker, number: int) -> Row:
     status = "Delivered" if delivered else ("Blocked" if make.chance(0.12) else "In progress")
     return (
         f"{4_500_000_000 + number}",
-        f"C-{100 + dice.randrange(len(_CUSTOMER_NAMES))}",
+        None if number % 97 == 0 else f"C-{100 + dice.randrange(len(_CUSTOMER_NAMES))}",
         country,
         plant,
         ordered,
@@ -688,7 +688,7 @@ def _formats_and_limits(make: _Maker) -> KnowledgeModel:
     )
 
 
-def _small_models(make: _Maker) -> Iterable[KnowledgeModel]:
+def _small_knowledge_models(make: _Maker) -> Iterable[KnowledgeModel]:
     yield KnowledgeModel(
         "procurement-emea.purchase-requisition-km",
         "Purchase Requisition KM",
@@ -742,17 +742,17 @@ def _published(make: _Maker, ago: int) -> str:
 
 
 @lru_cache(maxsize=4)
-def _models(seed: str, today: date) -> tuple[KnowledgeModel, ...]:
+def _knowledge_models(seed: str, today: date) -> tuple[KnowledgeModel, ...]:
     make = _Maker(seed, today)
     return (
         _purchase_requisitions(make),
         _order_to_cash(make),
         _accounts_payable(make),
         _formats_and_limits(make),
-        *_small_models(make),
+        *_small_knowledge_models(make),
     )
 
 
-def make_models(seed: str, start: float) -> tuple[KnowledgeModel, ...]:
+def make_knowledge_models(seed: str, start: float) -> tuple[KnowledgeModel, ...]:
     """The knowledge models for this seed on the UTC day of `start` (seconds since 1970). They are never changed."""
-    return _models(seed, datetime.fromtimestamp(start, UTC).date())
+    return _knowledge_models(seed, datetime.fromtimestamp(start, UTC).date())

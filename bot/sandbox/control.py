@@ -13,6 +13,7 @@ from bot.sandbox.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from bot.sandbox.log import Family
     from bot.sandbox.server import Sandbox
 
 _INDEX = """This is a sandbox: a made-up Celonis team on this machine.
@@ -20,6 +21,7 @@ _INDEX = """This is a sandbox: a made-up Celonis team on this machine.
 GET    /__sandbox__/keys                 its credentials
 GET    /__sandbox__/log                  the request log, JSON lines; ?format=text, ?since=<number>
 DELETE /__sandbox__/log                  forget it
+GET    /__sandbox__/verdict              requests, 429s and window violations; ?limit=20&window=1&family=intelligence
 GET    /__sandbox__/switches             what it does where the real API may differ
 PUT    /__sandbox__/switches             change some: {"cancel_delay": 10, "reset": "iso"}
 GET    /__sandbox__/faults               what goes wrong at the moment
@@ -45,6 +47,7 @@ class Control:
             ("GET", "keys"): self._keys,
             ("GET", "log"): self._log,
             ("DELETE", "log"): self._clear_log,
+            ("GET", "verdict"): self._verdict,
             ("GET", "switches"): self._switches,
             ("PUT", "switches"): self._switches,
             ("GET", "faults"): self._faults,
@@ -100,6 +103,19 @@ class Control:
         await response.write_eof()
         return response
 
+    async def _verdict(self, request: web.BaseRequest) -> web.StreamResponse:
+        limit, window = int(request.query.get("limit", "20")), float(request.query.get("window", "1"))
+        family = _family(request.query["family"]) if "family" in request.query else None
+        log = self._sandbox.log
+        return web.json_response(
+            {
+                "requests": len(log.where(family=family)),
+                "rejected": len(log.where(family=family, status=429)),
+                "violations": log.violations(limit=limit, window=window, family=family),
+                "most_in_any_window": log.most_in_any_window(window=window, family=family),
+            }
+        )
+
     async def _clear_log(self, _: web.BaseRequest) -> web.StreamResponse:
         self._sandbox.log.clear()
         return web.Response(status=204)
@@ -149,13 +165,9 @@ class Control:
 
     async def _quota(self, request: web.BaseRequest) -> web.StreamResponse:
         order = await _body(request)
-        team, family = str(order.get("team", "dev")), order.get("family", "intelligence")
-        match family:
-            case "intelligence" | "integration" | "other":
-                self._sandbox.limits.spend(team, family, int(_number(order.get("spend", 0))))
-                return web.json_response({"used": self._sandbox.limits.used(team, family)})
-            case _:
-                raise ValueError("The families are: intelligence, integration, other.")
+        team, family = str(order.get("team", "dev")), _family(order.get("family", "intelligence"))
+        self._sandbox.limits.spend(team, family, int(_number(order.get("spend", 0))))
+        return web.json_response({"used": self._sandbox.limits.used(team, family)})
 
     async def _revoke(self, _: web.BaseRequest) -> web.StreamResponse:
         self._sandbox.tokens.revoke()
@@ -193,6 +205,14 @@ async def _body(request: web.BaseRequest) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise TypeError("The body must be a JSON object.")
     return value
+
+
+def _family(value: object) -> Family:
+    match value:
+        case "intelligence" | "integration" | "other":
+            return value
+        case _:
+            raise ValueError("The families are: intelligence, integration, other.")
 
 
 def _number(value: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.content import make_models
+from bot.sandbox.content import make_knowledge_models
 from bot.sandbox.query import answer, read_body, read_query
 from bot.sandbox.replies import Refused, Reply, access_denied, constraint, mismatch, ok, refusal
 
@@ -22,14 +22,14 @@ class Intelligence:
     """The handlers of `/intelligence/api`."""
 
     def __init__(self, start: float, seed: str, switches: Switches) -> None:
-        self._models = {model.id: model for model in make_models(seed, start)}
+        self._knowledge_models = {knowledge.id: knowledge for knowledge in make_knowledge_models(seed, start)}
         self._switches = switches
 
     def routes(self) -> list[Route]:
         """What is served."""
         return [
-            ("GET", _KM, self.list_models),
-            ("GET", f"{_KM}/*", self.one_model),
+            ("GET", _KM, self.list_knowledge_models),
+            ("GET", f"{_KM}/*", self.one_knowledge_model),
             ("GET", f"{_KM}/*/records", self.list_records),
             ("GET", f"{_KM}/*/records/*", self.one_record),
             ("GET", f"{_KM}/*/kpis", self.list_kpis),
@@ -43,26 +43,26 @@ class Intelligence:
             ("POST", f"{_KM}/*/records/*/data", self.data),
         ]
 
-    def list_models(self, call: Call) -> Reply:
+    def list_knowledge_models(self, call: Call) -> Reply:
         """The knowledge models of the packages that the key may use."""
         return self._page(
             call,
             [
-                {"id": model.id, "name": model.name, "published": model.published}
-                for model in self._models.values()
-                if call.key.rights.may_use(model.package)
+                {"id": knowledge.id, "name": knowledge.name, "published": knowledge.published}
+                for knowledge in self._knowledge_models.values()
+                if call.key.rights.may_use(knowledge.package)
             ],
         )
 
-    def one_model(self, call: Call) -> Reply:
+    def one_knowledge_model(self, call: Call) -> Reply:
         """One knowledge model."""
-        model = self._model(call)
-        shown = {"id": model.id, "name": model.name}
-        return ok(shown | ({"extendedKMId": model.extends} if model.extends else {}))
+        knowledge = self._knowledge_model(call)
+        shown = {"id": knowledge.id, "name": knowledge.name}
+        return ok(shown | ({"extendedKMId": knowledge.extends} if knowledge.extends else {}))
 
     def list_records(self, call: Call) -> Reply:
         """Its records."""
-        return self._page(call, [_record_item(record) for record in self._model(call).records])
+        return self._page(call, [_record_item(record) for record in self._knowledge_model(call).records])
 
     def one_record(self, call: Call) -> Reply:
         """One record with its fields."""
@@ -71,7 +71,7 @@ class Intelligence:
 
     def list_kpis(self, call: Call) -> Reply:
         """Its KPIs."""
-        return self._page(call, [_kpi_item(kpi) for kpi in self._model(call).kpis])
+        return self._page(call, [_kpi_item(kpi) for kpi in self._knowledge_model(call).kpis])
 
     def list_filters(self, call: Call) -> Reply:
         """Its predefined filters."""
@@ -79,7 +79,7 @@ class Intelligence:
             call,
             [
                 {"id": item.id, "name": item.name, "description": item.description}
-                for item in self._model(call).filters
+                for item in self._knowledge_model(call).filters
             ],
         )
 
@@ -89,30 +89,32 @@ class Intelligence:
             call,
             [
                 {"id": item.id, "record": item.record, "name": item.name}
-                for item in self._model(call).triggers
+                for item in self._knowledge_model(call).triggers
             ],
         )
 
     def one_trigger(self, call: Call) -> Reply:
         """One trigger with the fields it reports."""
-        model = self._model(call)
-        for trigger in model.triggers:
+        knowledge = self._knowledge_model(call)
+        for trigger in knowledge.triggers:
             if trigger.id == call.args[1]:
-                return ok({"id": trigger.id, "name": trigger.name, "fields": _trigger_fields(model, trigger)})
+                return ok(
+                    {"id": trigger.id, "name": trigger.name, "fields": _trigger_fields(knowledge, trigger)}
+                )
         detail = f"Trigger with id '{call.args[1]}' was not found."
         raise refusal(404, "Trigger not found.", detail, "SUBSCRIPTION_TRIGGER_NOTFOUND")
 
     def list_subscriptions(self, call: Call) -> Reply:
         """Subscriptions to triggers; the sandbox's team has one, which is paused."""
-        model = self._models["open-purchase-requisition.purchase-requisition-km"]
+        knowledge = self._knowledge_models["open-purchase-requisition.purchase-requisition-km"]
         content: list[dict[str, object]] = [
             {
                 "id": "sub-123-bad-123",
                 "name": "Blocked orders to the shop floor",
                 "status": "paused",
                 "configurations": ["SKIP_ERRORS"],
-                "knowledgeModelId": model.id,
-                "triggerId": model.triggers[0].id,
+                "knowledgeModelId": knowledge.id,
+                "triggerId": knowledge.triggers[0].id,
                 "latestSucceedEvent": "2023-07-21T17:32:28Z",
                 "offset": 123,
                 "creationDate": "2023-07-01T08:00:00Z",
@@ -121,28 +123,28 @@ class Intelligence:
                 "lastSuccessEventOffset": 123,
             }
         ]
-        return self._page(call, content if call.key.rights.may_use(model.package) else [])
+        return self._page(call, content if call.key.rights.may_use(knowledge.package) else [])
 
     def data(self, call: Call) -> Reply:
         """Rows and KPI values, of one record or of the whole knowledge model, asked by GET or by POST."""
-        model = self._model(call)
+        knowledge = self._knowledge_model(call)
         record = self._record(call) if len(call.args) > 1 else None
         read = read_body if call.method == "POST" else read_query
         query = read(call, on_record=record is not None, switches=self._switches)
-        return answer(model, record, query, self._switches)
+        return answer(knowledge, record, query, self._switches)
 
-    def _model(self, call: Call) -> KnowledgeModel:
+    def _knowledge_model(self, call: Call) -> KnowledgeModel:
         identity = call.args[0]
-        model = self._models.get(identity)
-        if model is None:
+        knowledge = self._knowledge_models.get(identity)
+        if knowledge is None:
             detail = f"Knowledge Model with id '{identity}' was not found."
             raise refusal(404, "Knowledge Model not found.", detail, "KM_MODEL_NOTFOUND")
-        if not call.key.rights.may_use(model.package):
+        if not call.key.rights.may_use(knowledge.package):
             raise Refused(access_denied())
-        return model
+        return knowledge
 
     def _record(self, call: Call) -> Record:
-        record = self._model(call).record(call.args[1])
+        record = self._knowledge_model(call).record(call.args[1])
         if record is not None:
             return record
         if self._switches.texts == "old":
@@ -223,8 +225,8 @@ def _kpi_item(kpi: Kpi) -> dict[str, object]:
     return shown | ({} if kpi.target is None else {"target": kpi.target})
 
 
-def _trigger_fields(model: KnowledgeModel, trigger: Trigger) -> list[dict[str, object]]:
-    record = model.record(trigger.record)
+def _trigger_fields(knowledge: KnowledgeModel, trigger: Trigger) -> list[dict[str, object]]:
+    record = knowledge.record(trigger.record)
     return [
         {"name": item.name, "type": item.type, "format": item.format, "unit": item.unit}
         for item in (record.fields if record else ())

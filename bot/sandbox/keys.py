@@ -104,6 +104,7 @@ class Keys:
     user: Key
     operator: Key
     reader: Key
+    viewer: Key
     powerless: Key
     pool: Key
     disabled: Key
@@ -147,6 +148,7 @@ def make_keys(seed: str, *, open_packages: frozenset[str], open_pools: frozenset
     studio = ("MANAGE_PERMISSIONS", "EDIT_ALL_SPACES", "CREATE_SPACE", "DELETE_ALL_SPACES")
     nobody = Rights(services=_services())
     reader = Rights(packages=open_packages, services=_services())
+    viewer = Rights(open_packages, open_pools, frozenset(), _services())
     operator = Rights(open_packages, open_pools, open_pools, _services(package_manager=studio))
     everything = Rights(
         None,
@@ -183,6 +185,13 @@ def make_keys(seed: str, *, open_packages: frozenset[str], open_pools: frozenset
             secret("reader"),
             "USE PACKAGE on all packages but the restricted one; no pools",
             reader,
+        ),
+        viewer=Key(
+            "viewer",
+            "app",
+            secret("viewer"),
+            "as reader, and view all pools but the restricted one; may start and cancel nothing",
+            viewer,
         ),
         powerless=Key(
             "powerless",

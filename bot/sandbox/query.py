@@ -125,11 +125,11 @@ def read_body(call: Call, *, on_record: bool, switches: Switches) -> DataQuery:
     )
 
 
-def answer(model: KnowledgeModel, record: Record | None, query: DataQuery, switches: Switches) -> Reply:
+def answer(knowledge: KnowledgeModel, record: Record | None, query: DataQuery, switches: Switches) -> Reply:
     """One page of the answer.
 
     Args:
-        model: The knowledge model.
+        knowledge: The knowledge model.
         record: The record, for a query on record level.
         query: What is asked for.
         switches: Caps.
@@ -137,7 +137,7 @@ def answer(model: KnowledgeModel, record: Record | None, query: DataQuery, switc
     Raises:
         Refused: Something in the query doesn't exist or doesn't fit.
     """
-    scope = _Scope(model, record)
+    scope = _Scope(knowledge, record)
     if len(query.fields) > switches.field_cap:
         raise constraint("fields", f"size must be between 1 and {switches.field_cap}")
     columns = scope.columns(query.fields)
@@ -199,7 +199,7 @@ class _Search:
 class _Scope:
     """Where names are looked up: in one record, or in all records of a model."""
 
-    model: KnowledgeModel
+    knowledge: KnowledgeModel
     record: Record | None
     asked: list[Record] = field(default_factory=list)
 
@@ -218,7 +218,7 @@ class _Scope:
             item = self.record.field(name)
             return None if item is None else _Column(name, self.record, item)
         owner, _, identity = name.partition(".")
-        record = self.model.record(owner)
+        record = self.knowledge.record(owner)
         item = record.field(identity) if record else None
         return None if item is None or record is None else _Column(name, record, item)
 
@@ -227,7 +227,7 @@ class _Scope:
         column = self.find(name)
         if column is not None:
             return column
-        records = self.asked or list(self.model.records)
+        records = self.asked or list(self.knowledge.records)
         owners = [record for record in records if record.field(name)] if self.record is None else []
         if len(owners) != 1:
             raise _fields_not_found([name])
@@ -235,7 +235,7 @@ class _Scope:
 
     def kpis(self, names: Sequence[str]) -> list[Kpi]:
         """The KPIs asked for."""
-        known = {kpi.id: kpi for kpi in self.model.kpis}
+        known = {kpi.id: kpi for kpi in self.knowledge.kpis}
         if missing := [name for name in names if name not in known]:
             detail = f"KPIs not found: {', '.join(missing)}. Note: KPIs are case sensitive."
             raise refusal(400, "KPI not found.", detail, "KM_KPI_NOTFOUND")
@@ -243,15 +243,15 @@ class _Scope:
 
     def conditions(self, query: DataQuery) -> list[_Condition]:
         """Predefined filters and expressions."""
-        known = {item.id: item for item in self.model.filters}
+        known = {item.id: item for item in self.knowledge.filters}
         if missing := [name for name in query.filters if name not in known]:
             detail = f"Filters not found: {', '.join(missing)}. Note: Filters are case sensitive."
             raise refusal(400, "Filter not found.", detail, "KM_FILTER_NOTFOUND")
         found = []
         for name in query.filters:
-            record = self.model.record(known[name].record)
+            record = self.knowledge.record(known[name].record)
             if record is not None:
-                found.append(_condition(known[name].expression, _Scope(self.model, record).find_loosely))
+                found.append(_condition(known[name].expression, _Scope(self.knowledge, record).find_loosely))
         return found + [_condition(text, self.find_loosely) for text in query.expressions]
 
     def search(self, query: DataQuery, columns: list[_Column]) -> _Search | None:
@@ -265,8 +265,8 @@ class _Scope:
     def finest(self, records: Iterable[Record]) -> Record:
         """The record whose rows lead to all of these; that is the table a query is about."""
         wanted = {record.id for record in records}
-        for candidate in [self.model.record(name) for name in wanted] + list(self.model.records):
-            if candidate is not None and wanted <= self.model.reach(candidate).keys():
+        for candidate in [self.knowledge.record(name) for name in wanted] + list(self.knowledge.records):
+            if candidate is not None and wanted <= self.knowledge.reach(candidate).keys():
                 return candidate
         detail = f"Records can't be combined: {', '.join(sorted(wanted))}."
         raise refusal(400, "Records are not connected.", detail, "KM_RECORDS_NOT_CONNECTED")
@@ -278,9 +278,9 @@ def _condition(text: str, resolve: Callable[[str], _Column]) -> _Condition:
     return _Condition(tuple(records.values()), expression, resolve)
 
 
-def _getter(model: KnowledgeModel, table: Record, column: _Column) -> Callable[[int], Value]:
+def _getter(knowledge: KnowledgeModel, table: Record, column: _Column) -> Callable[[int], Value]:
     """The way from a row of `table` to the column's value."""
-    rows, at, path = column.record.rows, column.at, model.reach(table)[column.record.id]
+    rows, at, path = column.record.rows, column.at, knowledge.reach(table)[column.record.id]
 
     def get(number: int) -> Value:
         row = path[number]
@@ -295,23 +295,23 @@ def _kept(scope: _Scope, table: Record, conditions: list[_Condition], search: _S
     for condition in conditions:
         rows = _filtered(scope, table, condition, rows)
     if search is not None:
-        gets = [_getter(scope.model, table, column) for column in search.columns]
+        gets = [_getter(scope.knowledge, table, column) for column in search.columns]
         rows = [number for number in rows if _similar(search, (get(number) for get in gets))]
     return list(rows)
 
 
 def _filtered(scope: _Scope, table: Record, condition: _Condition, rows: Iterable[int]) -> list[int]:
-    model = scope.model
+    knowledge = scope.knowledge
     finer = scope.finest([table, *condition.records])
 
     def resolve(name: str) -> tuple[Field, Callable[[int], Value]]:
         column = condition.resolve(name)
-        return column.field, _getter(model, finer, column)
+        return column.field, _getter(knowledge, finer, column)
 
     test = condition.expression.test(resolve)
     if finer is table:
         return [number for number in rows if test(number)]
-    path = model.reach(finer)[table.id]
+    path = knowledge.reach(finer)[table.id]
     led_to = {path[number] for number in range(len(finer.rows)) if test(number)}
     return [number for number in rows if number in led_to]
 
@@ -333,22 +333,22 @@ def _evaluate(
     search: _Search | None,
 ) -> list[tuple[Value, ...]]:
     """Rows of fields; or, with KPIs, one row per combination of the fields, in the order of their appearance."""
-    model = scope.model
+    knowledge = scope.knowledge
     if not kpis:
         table = scope.finest(scope.asked)
-        gets = [_getter(model, table, column) for column in columns]
+        gets = [_getter(knowledge, table, column) for column in columns]
         return [tuple(get(number) for get in gets) for number in _kept(scope, table, conditions, search)]
     results: dict[tuple[Value, ...], list[Value]] = {}
     for place, kpi in enumerate(kpis):
-        owner = model.record(kpi.measure.record)
+        owner = knowledge.record(kpi.measure.record)
         if owner is None:
             continue
         table = scope.finest([*scope.asked, owner])
-        gets = [_getter(model, table, column) for column in columns]
+        gets = [_getter(knowledge, table, column) for column in columns]
         groups: dict[tuple[Value, ...], list[int]] = defaultdict(list)
         if not columns:
             groups[()] = []
-        path = model.reach(table)[owner.id]
+        path = knowledge.reach(table)[owner.id]
         for number in _kept(scope, table, conditions, search):
             groups[tuple(get(number) for get in gets)].append(path[number])
         for key, rows in groups.items():

@@ -238,8 +238,23 @@ async def test_a_kpi_can_be_grouped_by_a_field_of_a_linked_record(api: httpx.Asy
         api, f"{OTC}/data", fields="CUSTOMERS.customer_name", kpis="ORDER_COUNT", filters="delayed_orders"
     )
     assert {row["CUSTOMERS.customer_name"]: row["ORDER_COUNT"] for row in found} == Counter(
-        names[row["customer"]] for row in late
+        names.get(row["customer"]) for row in late
     )
+
+
+async def test_a_row_whose_link_leads_nowhere_has_null_there(api: httpx.AsyncClient) -> None:
+    nobody = await rows_of(
+        api, f"{OTC}/records/ORDERS/data", fields="order_id", filterExpr="customer is null"
+    )
+    found = await rows_of(
+        api,
+        f"{OTC}/data",
+        fields="DELIVERIES.delivery_id,ORDERS.order_id,CUSTOMERS.customer_name",
+        filterExpr="CUSTOMERS.customer_name is null",
+    )
+    assert found
+    assert {row["ORDERS.order_id"] for row in found} <= {row["order_id"] for row in nobody}
+    assert all(row["CUSTOMERS.customer_name"] is None for row in found)
 
 
 async def test_a_filter_on_a_finer_record_keeps_the_rows_it_leads_to(api: httpx.AsyncClient) -> None:

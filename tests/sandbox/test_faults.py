@@ -182,6 +182,21 @@ async def test_another_program_reads_the_log_and_changes_the_faults(
     assert (await api.get("/__sandbox__/log")).text == ""
 
 
+async def test_another_program_asks_for_the_verdict_on_the_arrivals(
+    sandbox: Sandbox, api: httpx.AsyncClient
+) -> None:
+    sandbox.switches.per_second = 4
+    for _ in range(5):
+        await api.get(KMS)
+    await api.get("/api/team")
+    verdict = await api.get(
+        "/__sandbox__/verdict", params={"limit": 2, "window": 60, "family": "intelligence"}
+    )
+    assert verdict.json() == {"requests": 5, "rejected": 1, "violations": 3, "most_in_any_window": 5}
+    assert (await api.get("/__sandbox__/verdict", params={"window": 60})).json()["most_in_any_window"] == 6
+    assert (await api.get("/__sandbox__/verdict", params={"family": "nope"})).status_code == 400
+
+
 async def test_switches_are_read_and_changed_all_or_none(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     changed = (await api.put("/__sandbox__/switches", json={"cancel_delay": 9, "reset": "iso"})).json()
     assert (changed["cancel_delay"], changed["reset"], sandbox.switches.cancel_delay) == (9.0, "iso", 9.0)

@@ -43,6 +43,13 @@ async def test_cancelling_an_idle_job_is_accepted_and_changes_nothing(api: httpx
     assert (await api.get(INITIAL)).json() == before
 
 
+async def test_a_cancel_on_an_idle_job_starts_nothing_later(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    sandbox.switches.restart_after_cancel = 0
+    await api.post(f"{INITIAL}/cancel")
+    sandbox.clock.shift(10)
+    assert await status_of(api, INITIAL) == "SUCCESS"
+
+
 @pytest.mark.parametrize(
     ("effect", "later"), [("cancels", "CANCEL"), ("ignored", "RUNNING"), ("finished first", "SUCCESS")]
 )
@@ -228,6 +235,18 @@ async def test_the_pool_key_sees_and_manages_one_pool(
     client = client_of(sandbox.keys.pool)
     assert [pool["id"] for pool in (await client.get("/integration/api/pools")).json()] == [SAP]
     assert (await client.post(f"{MAIN}/cancel")).status_code == 200
+
+
+async def test_who_may_only_view_a_pool_cannot_change_it(
+    sandbox: Sandbox, client_of: Callable[[Key], httpx.AsyncClient]
+) -> None:
+    client = client_of(sandbox.keys.viewer)
+    assert await status_of(client, MAIN) == "RUNNING"
+    load = f"/integration/api/pools/{SAP}/data-models/{next(iter(sandbox.pools)).data_models[0].id}/reload"
+    for path in (f"{MAIN}/cancel", f"{INITIAL}/execute", f"{MAIN}/alerts", load):
+        assert (await client.post(path)).status_code == 403
+    sandbox.clock.shift(10)
+    assert await status_of(client, MAIN) == "RUNNING"
 
 
 async def test_an_execution_id_can_be_missing(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

@@ -19,7 +19,7 @@ def test_keys_look_like_keys_and_are_the_same_for_a_seed() -> None:
         owner, _, secret = base64.b64decode(key.secret, validate=True).decode().partition(":")
         assert uuid.UUID(owner).version == 4
         assert len(secret) == 44
-    assert len({key.secret for key in keys}) == len(list(keys)) == 10
+    assert len({key.secret for key in keys}) == len(list(keys)) == 11
     assert [key.secret for key in Sandbox().keys] == [key.secret for key in keys]
 
 

@@ -80,6 +80,8 @@ async def test_the_log_counts_violations_from_arrivals_alone(
     await statuses(api, 17)
     assert sandbox.log.violations() == 3
     assert sandbox.log.violations(limit=2, window=0.4) == 18 + 1 + 15
+    exactly_a_window_apart = 3
+    assert sandbox.log.violations(limit=3, window=1.0) == 40 - 3 - exactly_a_window_apart
 
 
 async def test_a_shorter_window_is_kept_too(sandbox: Sandbox, api: httpx.AsyncClient, hands: Hands) -> None:
