@@ -285,3 +285,28 @@ async def test_equal_calls_at_once_cancel_once(sandbox: Sandbox, api: httpx.Asyn
     sandbox.clock.shift(4)
     assert await status_of(api, MAIN) == "CANCEL"
     assert len(sandbox.log.where(method="POST", path="/cancel")) == 5
+
+
+async def test_alerts_are_kept_for_their_own_job(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    settings = {"enabled": True, "jobId": MAIN[-36:], "notifyIfdataJobFails": True}
+    assert (await api.post(f"{MAIN}/alerts", json=settings)).json() == settings
+    assert sandbox.pools.find("main job").alerts == settings
+    assert (await api.post(f"{INITIAL}/alerts", json=settings)).status_code == 400
+    assert sandbox.pools.find("initial job").alerts is None
+
+
+async def test_the_overview_and_the_pool_agree_with_the_jobs(api: httpx.AsyncClient) -> None:
+    overview = (await api.get(f"/integration/api/pools/{SAP}/overviews/data-jobs")).json()
+    statuses = (await api.get(f"/integration/api/pools/{SAP}/logs/status")).json()
+    assert {entry["id"]: (entry["executionStatus"], entry["lastExecutionDate"]) for entry in overview} == {
+        entry["id"]: (entry["status"], entry["lastExecutionStartDate"]) for entry in statuses
+    }
+    pool = (await api.get(f"/integration/api/pools/{SAP}")).json()
+    assert (pool["name"], pool["configurationStatus"]) == ("SAP ECC", "CONFIGURED")
+
+
+@pytest.mark.parametrize("path", ["pools/nope", f"pools/{SAP}/jobs/nope", f"pools/{SAP}/data-models/nope"])
+async def test_what_does_not_exist_is_not_found(api: httpx.AsyncClient, path: str) -> None:
+    reply = await api.get(f"/integration/api/{path}")
+    assert reply.status_code == 404
+    assert set(reply.json()) == {"reference", "message", "shortMessage"}

@@ -1,12 +1,13 @@
 """The quota, on a clock that only this test moves."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from bot.sandbox import Sandbox, SandboxOptions
+from bot.sandbox import Fault, Sandbox, SandboxOptions
 
 TEAM = "/intelligence/api/knowledge-models/new-ideas.empty-km"
 POOLS = "/integration/api/pools"
@@ -108,6 +109,11 @@ async def test_families_have_quotas_of_their_own_or_share_one(
 async def test_simultaneous_requests_can_be_what_counts(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     sandbox.switches.second_rule = "simultaneous"
     assert await statuses(api, 50) == [200] * 50
+    sandbox.switches.per_second = 3
+    sandbox.faults.add(Fault("latency", seconds=0.05))
+    together = await asyncio.gather(*(statuses(api, 1) for _ in range(5)))
+    assert sorted(status for found in together for status in found) == [200] * 3 + [429] * 2
+    assert await statuses(api, 1) == [200]
 
 
 async def test_every_reply_tells_what_is_left_of_the_day(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
