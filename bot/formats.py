@@ -464,7 +464,7 @@ _SIGNS = {
     Status.REFUSED: "Refused",
     Status.FAILED: "Failed",
 }
-TONE_WORDS = {Tone.PLAIN: "Note", Tone.GOOD: "Good", Tone.WARNING: "Warning", Tone.DANGER: "Danger"}
+TONE_WORDS = {Tone.PLAIN: "Note", Tone.GOOD: "OK", Tone.WARNING: "Warning", Tone.DANGER: "Danger"}
 SANDBOX = "SANDBOX"
 
 
@@ -550,7 +550,7 @@ def columns(rows: Sequence[Sequence[str]], numeric: Sequence[bool], *, widest: i
         widest: The most places a column takes; longer cells end in an ellipsis.
     """
     fitted = [[_fit(cell, widest) for cell in row] for row in rows]
-    widths = [max(cell_len(row[index]) for row in fitted) for index in range(len(numeric))]
+    widths = [max((cell_len(row[index]) for row in fitted), default=0) for index in range(len(numeric))]
     return [
         "  ".join(_pad(*each) for each in zip(row, widths, numeric, strict=True)).rstrip() for row in fitted
     ]

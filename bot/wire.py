@@ -95,9 +95,7 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
     """
     match action:
         case Run(intent):
-            verb, value = Verb.RUN, say(intent)
-            if (not fits(value) or _UNFIT_TO_TRAVEL.search(value)) and shorten is not None:
-                value = shorten(value)
+            return Verb.RUN, carried(say(intent), fits, shorten)
         case Confirm(ticket):
             verb, value = Verb.CONFIRM, ticket
         case Dismiss(ticket):
@@ -108,11 +106,25 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
             verb, value = Verb.OPEN, url
         case _:
             assert_never(action)
-    if not value or not fits(value) or _UNFIT_TO_TRAVEL.search(value):
-        raise ValueError(
-            f"a button cannot carry this {verb} value of {len(value)} characters; shorten it first"
-        )
-    return verb, value
+    return verb, carried(value, fits)
+
+
+def carried(text: str, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
+    """A text as a platform can carry it and give it back unchanged: itself, or its stand-in.
+
+    Raises:
+        ValueError: Neither fits.
+    """
+    if _can_travel(text, fits):
+        return text
+    stand_in = "" if shorten is None else shorten(text)
+    if _can_travel(stand_in, fits):
+        return stand_in
+    raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
+
+
+def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:
+    return bool(text) and fits(text) and not _UNFIT_TO_TRAVEL.search(text)
 
 
 def decode(verb: str, value: object) -> Clicked | Filled | None:
@@ -186,7 +198,9 @@ def decode_data(data: object) -> Clicked | Filled:
             if verbs[0] == Verb.PICK:
                 value = data.get(value) if isinstance(value, str) else None
                 if value in (None, ""):
-                    raise BadArgument("Nothing was chosen.", hint="Choose an entry of the list, then press the button.")
+                    raise BadArgument(
+                        "Nothing was chosen.", hint="Choose an entry of the list, then press the button."
+                    )
             found = decode(verbs[0], value)
             if found is not None:
                 return found

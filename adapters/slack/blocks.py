@@ -53,7 +53,7 @@ from bot.formats import (
     whole_lines,
     write,
 )
-from bot.wire import Shorten, Verb, decode, encode, pack, safe_url
+from bot.wire import Shorten, Verb, carried, decode, encode, pack, safe_url
 
 Json: TypeAlias = dict[str, Any]
 
@@ -89,6 +89,7 @@ _TITLE_CELL = 60
 _FACT = 1000
 _QUIET = 2000
 _SENTENCE = 500
+_NUDGE = 500
 _NARROW = 64
 _NARROW_COLUMN = 24
 _POINTS = 30
@@ -282,7 +283,7 @@ class _Message:
         lines = columns([(bar.label, bar.drawn, bar.value) for bar in drawn], (False, False, True), widest=16)
         if title:
             self.add(_rich(_rich_section(_run(title, bold=True))))
-        self.add(_preformatted(self.take("\n".join(lines), TEXT)))
+        self.add(_preformatted(self.take("\n".join(lines), TEXT)) if lines else _context("No values."))
         if len(chart.points) > _POINTS:
             self.add(_context(f"{left_out(len(chart.points) - _POINTS, 'point')} They are in the table."))
 
@@ -477,7 +478,7 @@ def _option(label: str, value: str) -> Json:
 
 def render_nudge(nudge: Nudge) -> SlackMessage:
     """A reply that mentions somebody; where the id is none of Slack's, the name stands there instead."""
-    said = cut(clean(nudge.text, lines=True), TEXT - 100)
+    said = cut(clean(nudge.text, lines=True), _NUDGE)
     person = nudge.person
     if person.platform == "slack" and _USER_ID.match(person.id):
         who: Json = {"type": "user", "user_id": person.id}
@@ -528,7 +529,7 @@ def _input(asked: FormField, shorten: Shorten | None) -> Json:
 def _element(asked: FormField, shorten: Shorten | None) -> Json:
     shown = asked.options[:OPTIONS]
     kind = asked.input if shown or asked.input not in (Input.CHOICE, Input.CHOICES) else Input.TEXT
-    options = [_option(clean(label) or ELLIPSIS, _option_value(value, shorten)) for value, label in shown]
+    options = [_option(clean(label), carried(value, _fits_option, shorten)) for value, label in shown]
     chosen = [option for option, (value, _) in zip(options, shown, strict=True) if value == asked.value]
     match kind:
         case Input.TEXT:
@@ -547,14 +548,6 @@ def _element(asked: FormField, shorten: Shorten | None) -> Json:
             return element | {"initial_time": asked.value} if good else element
         case _:
             assert_never(kind)
-
-
-def _option_value(value: str, shorten: Shorten | None) -> str:
-    if not value or not _fits_option(value):
-        value = shorten(value) if shorten is not None else ""
-    if not value or not _fits_option(value):
-        raise ValueError(f"a choice's value has 1 to {OPTION_VALUE} characters on Slack; shorten it first")
-    return value
 
 
 # --- what comes back -------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ from bot.formats import (
     units,
     write,
 )
-from bot.wire import KEYS, Shorten, Verb, decode_data, encode, pack, safe_url
+from bot.wire import KEYS, Shorten, Verb, carried, decode_data, encode, pack, safe_url
 
 Json: TypeAlias = dict[str, Any]
 
@@ -67,6 +67,7 @@ CARD_SIZE = 28 * 1024
 _VALUE = 500
 _OPTION_VALUE = 200
 _MENU_SIZE = 10_000
+_FORM_MENU_SIZE = 4000
 _OPTIONS = 100
 _CHOICES_AS_BUTTONS = 5
 _TITLE = 300
@@ -74,6 +75,7 @@ _LABEL = 60
 _OPTION_LABEL = 90
 _QUIET = 300
 _PARAGRAPHS = 4000
+_NUDGE = 500
 _LINES = 60
 _TABLE_COLUMNS = 4
 _CELL = 200
@@ -122,6 +124,11 @@ def _bold(text: str) -> Json:
 def escape(text: str) -> str:
     """Text for the few places that may read Markdown and take nothing else."""
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _spoken(text: str) -> str:
+    # What looks like speech markup would be read as such.
+    return re.sub("[<>&]", " ", text).strip() or ELLIPSIS
 
 
 def _fits_button(text: str) -> bool:
@@ -290,12 +297,11 @@ class _Sheet:
             "version": "1.5",
             "lang": "en",
             "fallbackText": escape(head),
-            # Read aloud as speech markup if it looks like it.
-            "speak": re.sub("[<>&]", " ", head),
+            "speak": _spoken(head),
             "body": [],
             "actions": actions,
         }
-        self.room -= size(rendered) + size(top) + size(tail)
+        self.room -= size(rendered) + size(top) + size(tail) + _NOTE
         rest: list[Json] = []
         if plan.rest:
             rest = self.menu("More", plan.rest)
@@ -330,6 +336,11 @@ class _Sheet:
             else:
                 elements.extend(self.readable(block))
             elements.extend(pressed[index])
+        # Headings and notes may have gone over the edge.
+        for at in reversed(range(len(elements))):
+            if self.room < 0 and elements[at]["type"] not in _PRESSED:
+                self.room += size(elements.pop(at))
+                missing += 1
         if missing:
             elements.append(_quiet(left_out(missing, "part")))
         return elements
@@ -398,7 +409,8 @@ class _Sheet:
         if not isinstance(block, Form):
             return []
         title = cut(clean(block.title).strip(), _TITLE)
-        return self.spend([*([_rich(_bold(title))] if title else []), *map(_input, block.fields)])
+        inputs = [element for asked in block.fields for element in _input(asked, self.shorten)]
+        return self.spend([*([_rich(_bold(title))] if title else []), *inputs])
 
     # what can be read
 
@@ -500,8 +512,10 @@ class _Sheet:
             "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
             "showGridLines": lines,
         }
-        self.spend([table])
         kept = 0
+        if size(table) > self.room - _NOTE:
+            return self.spend([_quiet(left_out(len(written), "row"))])
+        self.spend([table])
         for row in written:
             line = _row([_run(cell) for cell in row])
             if size(line) > self.room - _NOTE:
@@ -532,6 +546,8 @@ class _Sheet:
 
     def chart(self, chart: Chart) -> list[Json]:
         drawn = bars(chart, self.card.reader)[:_POINTS]
+        if not drawn:
+            return self.spend([_quiet(f"{cut(clean(chart.title), _LABEL)} No values.".strip())])
         headings = [
             cut(clean(chart.title), _LABEL) or ELLIPSIS,
             " ",
@@ -548,6 +564,7 @@ class _Sheet:
         return elements
 
 
+_PRESSED = ("ActionSet", "Input.ChoiceSet", "Input.Text", "Input.Time")
 _NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
 
 
@@ -560,7 +577,7 @@ def _row(runs: Sequence[Json]) -> Json:
 _FIELD, _FIELDS = "field:", "fields:"
 
 
-def _input(asked: FormField) -> Json:
+def _input(asked: FormField, shorten: Shorten | None) -> list[Json]:
     label = cut(clean(asked.label).strip(), _TITLE) or ELLIPSIS
     several = asked.input == Input.CHOICES and bool(asked.options)
     element: Json = {
@@ -570,10 +587,6 @@ def _input(asked: FormField) -> Json:
         "errorMessage": cut(f"Fill in: {label}", _TITLE),
     }
     kind = asked.input if asked.options or asked.input == Input.TIME else Input.TEXT
-    # Several chosen values come back with commas between them, so commas inside them are percent-encoded.
-    options = [
-        (quote(value, safe=" ") if several else value, title) for value, title in asked.options[:_OPTIONS]
-    ]
     match kind:
         case Input.TEXT:
             element |= {
@@ -586,17 +599,31 @@ def _input(asked: FormField) -> Json:
             if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", asked.value):
                 element["value"] = asked.value
         case Input.CHOICE | Input.CHOICES:
-            choices = [
-                {"title": _choice_title(title, several=several), "value": value} for value, title in options
-            ]
+            choices, chosen = _form_choices(asked, shorten, several=several)
             element |= {"type": "Input.ChoiceSet", "choices": choices, "isMultiSelect": several}
-            if several:
-                element["style"] = "expanded"
-            if asked.value:
-                element["value"] = quote(asked.value, safe=" ") if several else asked.value
+            element |= ({"style": "expanded"} if several else {}) | ({"value": chosen} if chosen else {})
+            if len(choices) < len(asked.options):
+                return [element, _quiet(left_out(len(asked.options) - len(choices), "choice"))]
         case _:
             assert_never(kind)
-    return element
+    return [element]
+
+
+def _form_choices(asked: FormField, shorten: Shorten | None, *, several: bool) -> tuple[list[Json], str]:
+    choices: list[Json] = []
+    chosen = ""
+    room = _FORM_MENU_SIZE
+    for value, title in asked.options[:_OPTIONS]:
+        travelling = carried(value, _fits_option, shorten)
+        # Several chosen values come back with commas between them, so commas inside them are percent-encoded.
+        written = quote(travelling, safe=" ") if several else travelling
+        choice = {"title": _choice_title(title, several=several), "value": written}
+        room -= size(choice)
+        if room < 0 and choices:
+            break
+        choices.append(choice)
+        chosen = written if value == asked.value else chosen
+    return choices, chosen
 
 
 def _choice_title(title: str, *, several: bool) -> str:
@@ -614,15 +641,15 @@ def render_nudge(nudge: Nudge) -> Json:
     The mention needs the root key `msteams`, which the public schema does not know.
     """
     person = nudge.person
-    said = cut(clean(nudge.text), _PARAGRAPHS) or ELLIPSIS
-    name = cut("".join(_MENTIONABLE_NAME.findall(clean(person.name))).strip(), _LABEL) or "you"
+    said = cut(clean(nudge.text).strip(), _NUDGE) or ELLIPSIS
+    name = "".join(_MENTIONABLE_NAME.findall(clean(person.name)))[:_LABEL].strip() or "you"
     card: Json = {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.5",
         "lang": "en",
         "fallbackText": escape(said),
-        "speak": re.sub("[<>&]", " ", said),
+        "speak": _spoken(said),
     }
     if person.platform == "teams" and _MENTIONABLE_ID.match(person.id):
         at = f"<at>{name}</at>"

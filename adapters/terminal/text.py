@@ -7,10 +7,11 @@ and rich only ever gets `Text` objects, in which it reads no markup.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
@@ -21,6 +22,7 @@ from bot.cards import (
     Card,
     Chart,
     Choices,
+    Fact,
     Facts,
     Form,
     Notice,
@@ -49,7 +51,8 @@ from bot.wire import safe_url
 
 __all__ = ["buttons", "render_rich", "render_text"]
 
-_WIDEST_COLUMN = 40
+_WIDEST_COLUMN = 60
+_NARROWEST_COLUMN = 9
 _LABEL = 75
 
 _STATUS_STYLES = {
@@ -119,7 +122,9 @@ def _lines(block: Block, card: Card, numbers: _Numbers) -> Iterator[str]:
             if block.title:
                 yield clean(block.title)
             drawn = [(bar.label, bar.drawn, bar.value) for bar in bars(block, card.reader, length=24)]
-            yield from columns(drawn, (False, False, True), widest=_WIDEST_COLUMN)
+            yield from (
+                ["No values."] if not drawn else columns(drawn, (False, False, True), widest=_WIDEST_COLUMN)
+            )
         case Notice(tone, text):
             yield _sentence(tone, clean(text, lines=True))
         case Choices(prompt, options):
@@ -197,7 +202,7 @@ def _rich(block: Block, card: Card, numbers: _Numbers) -> RenderableType:
                 below.append(RichText(f"{block.hidden:,} more not shown.", style="dim"))
             if block.more is not None:
                 below.append(_pressed((block.more,), numbers))
-            return Group(_rich_table(block, card), *below)
+            return Group(_FittingTable(block, card), *below)
         case Notice(tone, text):
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
@@ -208,12 +213,27 @@ def _rich(block: Block, card: Card, numbers: _Numbers) -> RenderableType:
             assert_never(block)
 
 
-def _rich_table(table: Table, card: Card) -> RichTable:
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
-        drawn.add_column(
-            RichText(clean(column.title)), justify="right" if column.numeric else "left", overflow="fold"
-        )
-    for row in table.rows:
-        drawn.add_row(*(RichText(write(cell, card.reader)) for cell in row))
-    return drawn
+@dataclass(frozen=True, slots=True)
+class _FittingTable:
+    """A table, or its rows one below the other where the terminal is too narrow for its columns."""
+
+    table: Table
+    card: Card
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if len(self.table.columns) * _NARROWEST_COLUMN <= options.max_width:
+            yield self._as_table()
+        else:
+            for row in self.table.rows:
+                pairs = zip(self.table.columns, row, strict=True)
+                facts = Facts(tuple(Fact(column.title, cell) for column, cell in pairs))
+                yield RichText("\n".join([*_lines(facts, self.card, _Numbers()), ""]))
+
+    def _as_table(self) -> RichTable:
+        drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for column in self.table.columns:
+            justify: Literal["left", "right"] = "right" if column.numeric else "left"
+            drawn.add_column(RichText(clean(column.title)), justify=justify, overflow="fold")
+        for row in self.table.rows:
+            drawn.add_row(*(RichText(write(cell, self.card.reader)) for cell in row))
+        return drawn
