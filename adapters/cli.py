@@ -130,7 +130,7 @@ async def _ask(
     clock = SystemClock()
     async with _settings(sandbox, sandbox_key, toml) as (settings, store):
         chats = {PLATFORM: TerminalChat(Console(stderr=True))}
-        async with build(settings, chats=chats, store=store, clock=clock) as built:
+        async with build(settings, chats=chats, store=store, clock=clock, guest=True) as built:
             request = Request(
                 id=secrets.token_hex(4),
                 said=Clicked(confirm=ticket) if ticket else Said(sentence),
@@ -164,7 +164,8 @@ def rendered(card: Card, form: str) -> str:
         case "json":
             from bot.wire import dumps
 
-            return dumps(card)
+            text: str = dumps(card)
+            return text
         case "slack":
             from adapters.slack.blocks import render
 
@@ -224,7 +225,8 @@ def _sandbox_key(name: str, keys: Any) -> str:
     found = {each.name: each.secret for each in keys if each.kind != "oauth"}
     if name not in found:
         raise ConfigError([f"The sandbox has no key called {name}; it has {', '.join(found)}."])
-    return found[name]
+    secret: str = found[name]
+    return secret
 
 
 def machine_zone() -> str:
@@ -301,7 +303,6 @@ async def _export(toml: Path | None) -> None:
 @asynccontextmanager
 async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
     from bot.audit import Audit
-
     from bot.clock import SystemClock
     from bot.store import Store
 

@@ -19,6 +19,7 @@ from bot.confirm import Tickets
 from bot.dispatch import Bot, Parts
 from bot.policy import Policy
 from bot.store import Store
+from bot.store.ledger import Ledger
 
 
 def program_version() -> str:
@@ -81,6 +82,7 @@ async def build(
     store: Store | None = None,
     clock: Clock | None = None,
     token: Callable[[], str] = lambda: secrets.token_urlsafe(16),
+    guest: bool = False,
 ) -> AsyncIterator[Built]:
     """A bot from its settings, closed again at the end.
 
@@ -90,6 +92,7 @@ async def build(
         store: One that the caller opened and closes; else the one that the settings name.
         clock: The machine's, unless told otherwise.
         token: Makes ticket ids: 128 random bits, url-safe.
+        guest: A one-shot program that may run beside the copies that serve.
 
     Raises:
         ConfigError, StoreUnavailable: It cannot be built; the text says why.
@@ -100,9 +103,12 @@ async def build(
             store = await stack.enter_async_context(await Store.open(settings.database_url.reveal(), clock))
         celonis: dict[str, Celonis] = {}
         for name, configured in settings.connections.items():
-            limits = _limits(configured.limits, settings.replicas)
+            connection = connection_of(configured, _limits(configured.limits, settings.replicas))
+            beside = next(
+                (each for each in celonis.values() if each.connection.scope == connection.scope), None
+            )
             celonis[name] = await stack.enter_async_context(
-                Celonis(connection_of(configured, limits), clock=clock, store=store)
+                Celonis(connection, clock=clock, ledger=Ledger(store), guest=guest, beside=beside)
             )
         policy = Policy.of(settings)
         tickets = Tickets(store, clock, token)

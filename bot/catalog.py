@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -110,9 +111,7 @@ def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
             case Names(kind) if value:
                 changed[each.name] = tuple(change(each.name, kind, name) for name in value)
             case Where() if value is not None:
-                changed[each.name] = _map_condition(
-                    value, lambda name, at=each.name: change(at, Kind.FIELD, name)
-                )
+                changed[each.name] = _map_condition(value, partial(change, each.name, Kind.FIELD))
             case SortBy() if value:
                 changed[each.name] = tuple(
                     SortKey(change(each.name, Kind.FIELD, key.field), key.descending) for key in value
@@ -418,7 +417,7 @@ class Catalog:
         assert job is not None
         everywhere = [item for each in pools for item in await self.jobs(each.as_name)]
         return [
-            replace(each, intent=replace(each.intent, pool=_pool_of(each, everywhere)))  # type: ignore[call-arg]
+            replace(each, intent=_with(each.intent, "pool", _pool_of(each, everywhere)))
             for each in self._expand(alternative, "job", Kind.JOB, job, everywhere)
         ]
 
@@ -498,10 +497,8 @@ class Catalog:
         def change(_at: str, kind: Kind, name: Name) -> Name:
             return item.as_name if kind is item.kind and name == said and not name.id else name
 
-        if at:
-            intent = replace(alternative.intent, **{at: item.as_name})  # type: ignore[arg-type]  # one field by name
-        else:
-            intent = map_names(alternative.intent, change)
+        intent = alternative.intent
+        intent = _with(intent, at, item.as_name) if at else map_names(intent, change)
         taken = alternative.taken if exact or said is None else (*alternative.taken, (said.text, item.name))
         return Alternative(
             intent, exact=alternative.exact and exact, taken=taken, labels=(*alternative.labels, item.label)
@@ -517,6 +514,11 @@ _PARTS: Mapping[Kind, str] = {
     Kind.POOL: "pool",
     Kind.JOB: "job",
 }
+
+
+def _with(intent: Intent, at: str, name: Name) -> Intent:
+    changed: dict[str, Any] = {at: name}
+    return replace(intent, **changed)
 
 
 def _lead(intent: Intent) -> tuple[Kind, Name] | None:

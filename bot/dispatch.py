@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -138,7 +138,7 @@ class Bot:
         patterns = [Pattern(each.intent, each.aliases) for each in self._commands]
         self._grammar = Grammar([*patterns, Pattern(Recall, ())], parts.words)
 
-    async def answer(self, request: Request) -> AsyncIterator[Card]:
+    async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
         """Everything to show for one request, each card replacing the one before it.
 
         Never raises for anything a person said or Celonis did: that becomes a card.
@@ -162,7 +162,7 @@ class Bot:
             async for following in cards:
                 yield following
 
-    async def _guarded(self, request: Request) -> AsyncIterator[Card]:
+    async def _guarded(self, request: Request) -> AsyncGenerator[Card, None]:
         try:
             async with aclosing(self._attend(request)) as cards:
                 async for card in cards:
@@ -190,7 +190,7 @@ class Bot:
 
     # --- who and where ---
 
-    async def _attend(self, request: Request) -> AsyncIterator[Card]:
+    async def _attend(self, request: Request) -> AsyncGenerator[Card, None]:
         profile = await self._parts.chats[request.person.platform].profile(request.person)
         asker = Asker(request.person, profile, request.place)
         connections = tuple(
@@ -268,7 +268,7 @@ class Bot:
 
     # --- sentences ---
 
-    async def _sentence(self, text: str, visit: _Visit) -> AsyncIterator[Card]:
+    async def _sentence(self, text: str, visit: _Visit) -> AsyncGenerator[Card, None]:
         if looks_secret(text):
             raise UsageError(
                 "That looks like a key or a token, so I did not read it, and I do not keep it.",
@@ -380,9 +380,6 @@ class Bot:
         if not isinstance(reading, CelonisIntent):
             return Resolution((Alternative(reading),))
         connection = visit.connection(reading.via)
-        if connection is None:
-            assert reading.via is not None
-            raise UnknownName(Kind.CONNECTION, reading.via.text)
         context = self._context(visit, connection)
         placed = replace(reading, via=Name(connection, connection))
         return await context.catalog.resolve(placed, model=context.model_default)
@@ -415,11 +412,10 @@ class Bot:
 
     # --- acting ---
 
-    async def _act(self, alternative: Alternative, visit: _Visit) -> AsyncIterator[Card]:
+    async def _act(self, alternative: Alternative, visit: _Visit) -> AsyncGenerator[Card, None]:
         intent = alternative.intent
         command = self._by_intent[type(intent)]
         connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
-        assert connection is not None
         right = right_of(command, intent)
         touched = command.touches(intent)
         decision = self._parts.policy.may_all(visit.asker, right, touched)
@@ -430,7 +426,12 @@ class Bot:
                 context = self._context(visit, connection)
                 if self._parts.audit_reads:
                     await self._audit(
-                        visit.request, intent, right=right, decision="allowed", rule=decision.rule
+                        visit.request,
+                        intent,
+                        right=right,
+                        decision="read",
+                        rule=decision.rule,
+                        connection=connection,
                     )
                 card = await command.run(intent, context)
                 public = self._parts.policy.public(visit.asker, touched)
@@ -526,7 +527,7 @@ class Bot:
             raise TicketGone("This question is from an older version of the bot.", hint="Ask again.")
         return ticket, command, readings[0]
 
-    async def _confirm(self, ticket_id: str, visit: _Visit) -> AsyncIterator[Card]:
+    async def _confirm(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Card, None]:
         ticket, command, intent = await self._ticket(ticket_id, visit)
         await self._judge(command, intent, ticket, visit)
         claim = await self._parts.tickets.claim(ticket_id, visit.asker.person)
@@ -566,7 +567,7 @@ class Bot:
 
     async def _carry_out(
         self, claim: Claimed, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncIterator[Card]:
+    ) -> AsyncGenerator[Card, None]:
         """The steps behind the gate, in the only order there is: look, note, send once, look until it is known."""
         tickets, ticket = self._parts.tickets, claim.ticket
         approval = tickets.approve(claim, command.target)
@@ -605,7 +606,7 @@ class Bot:
 
     async def _watch(
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncIterator[Card]:
+    ) -> AsyncGenerator[Card, None]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         target = TypeAdapter(command.target).validate_json(ticket.target_json)
@@ -619,7 +620,7 @@ class Bot:
 
     async def _late(
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncIterator[Card]:
+    ) -> AsyncGenerator[Card, None]:
         """A click on a question that is no longer open: what became of it."""
         shown = self._shown(intent, visit)
         match ticket.state:
@@ -658,7 +659,7 @@ class Bot:
 
     async def _resume(
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncIterator[Card]:
+    ) -> AsyncGenerator[Card, None]:
         """A question somebody answered whose work goes on, or was cut off by a crash."""
         left = [each for each in await self._parts.tickets.abandoned() if each.id == ticket.id]
         if not left:
@@ -735,7 +736,7 @@ class Bot:
         except BotError as error:
             log.warning("outcome not delivered", ticket=ticket.id, error=error.sentence)
 
-    async def _dismiss(self, ticket_id: str, visit: _Visit) -> AsyncIterator[Card]:
+    async def _dismiss(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Card, None]:
         ticket, command, intent = await self._ticket(ticket_id, visit)
         if ticket.asker.key != visit.asker.person.key:
             await self._judge(command, intent, ticket, visit)
@@ -755,7 +756,7 @@ class Bot:
                 yield card
 
     @asynccontextmanager
-    async def _keeping(self, ticket: Ticket) -> AsyncIterator[None]:
+    async def _keeping(self, ticket: Ticket) -> AsyncGenerator[None, None]:
         """Renew a ticket's lease while the work goes on, so that nobody takes it for abandoned."""
 
         async def keep() -> None:
@@ -970,8 +971,12 @@ def _clauses(intent: Intent) -> int:
     return sum(getattr(intent, each.name) != each.default for each in fields(intent))
 
 
-def _unique(alternatives: Any) -> list[Alternative]:
-    return list({repr(each.intent): each for each in alternatives}.values())
+def _unique(alternatives: Iterable[Alternative]) -> list[Alternative]:
+    """One for each thing that is meant; where two readings lead to it, the exact one counts."""
+    found: dict[str, Alternative] = {}
+    for each in sorted(alternatives, key=lambda each: not each.exact):
+        found.setdefault(say(each.intent), each)
+    return list(found.values())
 
 
 def _taken(alternative: Alternative) -> tuple[Block, ...]:

@@ -26,6 +26,7 @@ from bot.chat import (
     Utterance,
     Visibility,
 )
+from bot.clock import SystemClock
 from bot.errors import Undelivered
 from bot.intents import say
 from bot.sandbox import Sandbox, SandboxOptions, Switches
@@ -36,17 +37,23 @@ HOME = "T1"
 
 
 class StoryClock:
-    """Time that stands still unless somebody waits; a wait takes milliseconds and moves it by what was asked."""
+    """Time that runs some times faster than ours and can be moved on; its date may stand still for golden files."""
 
-    def __init__(self, start: datetime = START) -> None:
+    def __init__(self, start: datetime = START, *, pace: float = 5.0, still: bool = False) -> None:
         self._start = start
+        self._pace = pace
+        self._still = still
         self._passed = 0.0
+        self._began = SystemClock().monotonic()
+
+    def _elapsed(self) -> float:
+        return (SystemClock().monotonic() - self._began) * self._pace
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
+        return self._start + timedelta(seconds=self._passed + (0.0 if self._still else self._elapsed()))
 
     def monotonic(self) -> float:
-        return 1000.0 + self._passed
+        return 1000.0 + self._passed + self._elapsed()
 
     def seconds(self) -> float:
         """Seconds since 1970, for the sandbox."""
@@ -56,9 +63,7 @@ class StoryClock:
         self._passed += seconds
 
     async def sleep(self, seconds: float) -> None:
-        until = self._passed + max(0.0, seconds)
-        await asyncio.sleep(0.002 if seconds > 0 else 0)
-        self._passed = max(self._passed, until)
+        await asyncio.sleep(max(0.0, seconds) / self._pace)
 
 
 class StoryChat:
@@ -202,9 +207,9 @@ async def stage(
     clock = clock or StoryClock()
     own = sandbox is None
     if sandbox is None:
-        # the time of a story stands still, so all its requests arrive in one second
-        still = replace(switches or Switches(), per_second=100_000, rate_headers="429")
-        sandbox = Sandbox(SandboxOptions(now=clock.seconds, switches=still))
+        # a story's second is shorter than the server's, and its date may stand still
+        quick = replace(switches or Switches(cancel_delay=1.0), per_second=100_000)
+        sandbox = Sandbox(SandboxOptions(now=clock.seconds, switches=quick))
         await sandbox.start()
     kept = store or await Store.temporary(clock)
     try:

@@ -74,7 +74,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             Fact("Other teams here", Words(", ".join(set(context.connections) - {context.connection})))
         )
     facts += [
-        Fact("Calls left", Number(quota.left) if quota.left is not None else Missing()),
+        Fact("Calls left", Number(quota.left)),
         Fact(
             "Default knowledge model",
             Words(context.model_default.text) if context.model_default else Missing(),
@@ -169,7 +169,7 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
         Fact("Used", Number(quota.used)),
         Fact("By you", Number(quota.mine)),
         Fact("By others", Number(max(0, quota.used - quota.mine))),
-        Fact("Left", Number(quota.left) if quota.left is not None else Missing()),
+        Fact("Left", Number(quota.left)),
         Fact(
             "Resets", Moment(quota.resets_at) if quota.resets_at else Words("not known; Celonis does not say")
         ),
@@ -186,9 +186,8 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
     if context.policy.may(context.asker, Right.ADMIN).allowed and quota.people:
         rows = tuple((Words(who), Number(number)) for who, number in quota.people[:10])
         blocks.append(Table((Column("Who"), Column("Calls", numeric=True)), rows))
-    left = quota.limit - quota.used if quota.left is None else quota.left
     return Card(
-        headline(f"{left:,} of {quota.limit:,} calls left"),
+        headline(f"{quota.left:,} of {quota.limit:,} calls left"),
         title=f"Quota of {context.connection}",
         blocks=tuple(blocks),
     )

@@ -7,7 +7,7 @@ click, `send` spends the approval, `follow` watches until the outcome is known.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -214,7 +214,7 @@ class GuardedCommand(Generic[I, T]):
     ask: Callable[[I, Context], Awaitable[Question[T] | Card]]
     check: Callable[[T, Context], Awaitable[Step | None]]
     send: Callable[[Approval[T], Context], Awaitable[None]]
-    follow: Callable[[T, Context], AsyncIterator[Step]]
+    follow: Callable[[T, Context], AsyncGenerator[Step, None]]
     aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
 

@@ -57,10 +57,7 @@ def _may_change(context: Context) -> None:
 async def _use_model(intent: UseModel, context: Context) -> Card:
     _may_change(context)
     assert intent.model is not None
-    value = f"{intent.model.id}\n{intent.model.text}"
-    await context.store.set_default(
-        context.place.key, f"model:{context.connection}", value, context.person.key
-    )
+    await context.store.set_default(context.place.key, DefaultOf.MODEL, intent.model, context.person)
     return Card(
         headline(f"{intent.model.text} is now the default here"),
         blocks=(Text("Questions that name no knowledge model are asked of this one."),),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
 from bot.cards import (
+    Block,
     Button,
     Card,
     Cell,
@@ -59,6 +60,8 @@ STATES = {
 
 SOON = 60.0
 """Seconds after which the card says that the run still goes on."""
+NEXT_RUN = 20.0
+"""Seconds in which a stop that came too late for its run may still hit the next one."""
 PATIENCE = 30 * 60.0
 """Seconds after which watching a stopped run ends."""
 
@@ -333,7 +336,7 @@ def _since(run: JobRun, context: Context) -> str:
     if run.started_at is None:
         return _said(run.status)
     lasts = duration((context.now - run.started_at).total_seconds())
-    return f"{_said(run.status)} since {write(Moment(run.started_at), context.reader)} ({lasts})"
+    return f"{_said(run.status)} since {_clock(run.started_at, context)} ({lasts})"
 
 
 async def _check(target: CancelRuns, context: Context) -> Step | None:
@@ -393,7 +396,7 @@ async def _send(approval: Approval[CancelRuns], context: Context) -> None:
         await context.asking.cancel_job(approval, run)
 
 
-async def _follow(target: CancelRuns, context: Context) -> AsyncIterator[Step]:
+async def _follow(target: CancelRuns, context: Context) -> AsyncGenerator[Step, None]:
     """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything."""
     (run,) = target.runs
     began = context.clock.monotonic()
@@ -407,7 +410,7 @@ async def _follow(target: CancelRuns, context: Context) -> AsyncIterator[Step]:
     while True:
         blind = False
         try:
-            step = await _seen(run, context)
+            step = await _seen(run, context, soon=context.clock.monotonic() - began < NEXT_RUN)
         except (CelonisError, QuotaExhausted):
             step, blind = None, True
         if step is not None:
@@ -437,8 +440,8 @@ async def _follow(target: CancelRuns, context: Context) -> AsyncIterator[Step]:
         await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
 
 
-async def _seen(run: JobRun, context: Context) -> Step | None:
-    """What Celonis says of the run now; None while it goes on.
+async def _seen(run: JobRun, context: Context, *, soon: bool) -> Step | None:
+    """What Celonis says of the run now; None while it goes on, or while the run after it may still be hit.
 
     Raises:
         CelonisError, QuotaExhausted: It cannot be seen now; looking again later costs nothing but time.
@@ -453,11 +456,13 @@ async def _seen(run: JobRun, context: Context) -> Step | None:
         status = await _ended_as(run, context) or (now.status if same else "")
     match status:
         case "CANCEL":
-            return _outcome(run, now, Outcome.STOPPED, context)
+            return _outcome(run, now, status, Outcome.STOPPED, context)
         case "SUCCESS" | "FAIL" | "SKIPPED" if not same and now.status == "CANCEL":
-            return _outcome(run, now, Outcome.ANOTHER_RUN, context)
+            return _outcome(run, now, status, Outcome.ANOTHER_RUN, context)
+        case "SUCCESS" | "FAIL" | "SKIPPED" if soon and not same and now.status in ACTIVE:
+            return None
         case "SUCCESS" | "FAIL" | "SKIPPED":
-            return _outcome(run, replace(now, status=status), Outcome.ENDED_BY_ITSELF, context)
+            return _outcome(run, now, status, Outcome.ENDED_BY_ITSELF, context)
         case _ if status in ACTIVE:
             return None
         case _:
@@ -475,44 +480,54 @@ async def _ended_as(run: JobRun, context: Context) -> str:
     return ""
 
 
-def _outcome(run: JobRun, now: JobRun, outcome: Outcome, context: Context) -> Step:
-    at = write(Moment(context.clock.now()), context.reader)
+def _outcome(run: JobRun, now: JobRun, ended: str, outcome: Outcome, context: Context) -> Step:
+    """The card for a run whose end is known: `ended` is its own final status, `now` the job's latest run."""
+    at = _clock(context.clock.now(), context)
+    what = f"{run.job_name} ({run.pool_name})"
     sign, text, status = {
         Outcome.STOPPED: (
-            f"STOPPED: {run.job_name} ({run.pool_name})",
-            f"Celonis reports the run as stopped. Checked {at}.",
+            f"STOPPED {at}: {what}",
+            "Celonis reports the run as stopped.",
             Status.ANSWERED,
         ),
         Outcome.ENDED_BY_ITSELF: (
-            f"ENDED BY ITSELF, {_said(now.status)}: {run.job_name} ({run.pool_name})",
-            f"The run ended before the stop took effect. Checked {at}.",
+            f"ENDED BY ITSELF, {_said(ended)}: {what}",
+            "The run ended before the stop took effect.",
             Status.ANSWERED,
         ),
         Outcome.ANOTHER_RUN: (
-            f"ANOTHER RUN WAS HIT: {run.job_name} ({run.pool_name})",
+            f"ANOTHER RUN WAS HIT: {what}",
             "The run that was shown had ended, and the stop reached the one after it. Start that one again if needed.",
             Status.FAILED,
         ),
     }[outcome]
+    pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
+    blocks: list[Block] = [
+        Text(f"{text} Checked {at}."),
+        Facts((Fact("This run", Words(_said(ended))), Fact("Started", _moment(run.started_at)))),
+    ]
+    buttons = [Button("Jobs of the pool", Run(Jobs(pool=pool)))]
+    if not _same(run, now) and now.status in ACTIVE:
+        sign = f"{sign}; a new run goes on"
+        blocks.insert(1, Notice(Tone.WARNING, f"Another run of {run.job_name} has begun since, and goes on."))
+        buttons.insert(0, Button("Stop the new run …", Run(CancelJob(job=job, pool=pool)), Tone.DANGER))
     return Step(
         Card(
             headline(sign),
             title=f"{run.job_name}, {run.pool_name}",
-            blocks=(
-                Text(text),
-                Facts(
-                    (
-                        Fact("Status now", Words(_said(now.status))),
-                        Fact("Run started", _moment(run.started_at)),
-                    )
-                ),
-            ),
-            buttons=(Button("Jobs of the pool", Run(Jobs(pool=Name(run.pool_name, run.pool_id)))),),
+            blocks=tuple(blocks),
+            buttons=tuple(buttons),
             source=context.source(run.pool_name),
             status=status,
         ),
         outcome,
     )
+
+
+def _clock(at: datetime, context: Context) -> str:
+    """A time of day in the reader's zone; with the date where that is not today's."""
+    here, today = at.astimezone(context.zone), context.clock.now().astimezone(context.zone)
+    return f"{here:%H:%M}" if here.date() == today.date() else write(Moment(at), context.reader)
 
 
 def _unknown(run: JobRun, context: Context) -> Step:

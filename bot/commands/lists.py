@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from bot.cards import Button, Cell, Column, Run, Table
 from bot.intents import Intent
@@ -41,8 +41,8 @@ def back(intent: Intent, page: int) -> tuple[Button, ...]:
 
 
 def _at(intent: Intent, page: int) -> Intent:
-    assert any(each.name == "page" for each in fields(intent))
-    return replace(intent, page=page)  # type: ignore[arg-type]  # the field is there, as just checked
+    changed: dict[str, Any] = {"page": page}
+    return replace(intent, **changed)
 
 
 def count(number: int, one: str, several: str = "") -> str:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.cards import Button, Card, Column, Fact, Facts, Notice, Number, Run, Text, Tone, Words, headline
+from bot.cards import (
+    Block,
+    Button,
+    Card,
+    Column,
+    Fact,
+    Facts,
+    Notice,
+    Number,
+    Run,
+    Text,
+    Tone,
+    Words,
+    headline,
+)
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseModel
 from bot.commands.kpis import Kpis
@@ -82,7 +96,7 @@ async def _model(intent: ShowModel, context: Context) -> Card:
     ]
     if details.extended_km_id:
         facts.append(Fact("Extends", Words(details.extended_km_id)))
-    blocks = [
+    blocks: list[Block] = [
         Facts(tuple(facts)),
         *(
             Text(

@@ -6,9 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "CELONIS_CHAT_"
@@ -59,13 +67,26 @@ def _hidden(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-Texts: TypeAlias = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_listed),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}], "default": []}
-    ),
-]
+class _OneOrSeveral:
+    """Tells the JSON Schema of a list that one element may stand without its brackets."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+class _OrText:
+    """Tells the JSON Schema of a table that a text may stand for it."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+
+Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_listed), _OneOrSeveral()]
 """One text or a list of texts."""
 
 
@@ -111,9 +132,9 @@ class ConnectionSection(Section):
     url: str = Field("", description="Any address of the team, as copied from the browser.")
     team: str = Field("", description="The team's name, the first part of the address; with `cluster`.")
     cluster: str = Field("", description="The cluster, the second part of the address, such as `eu-1`.")
-    key_type: Annotated[KeyType | None, BeforeValidator(parse_key_type)] = Field(
-        None, description="`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given."
-    )
+    key_type: Annotated[
+        KeyType | None, BeforeValidator(parse_key_type), WithJsonSchema({"enum": [*KeyType, "BEARER"]})
+    ] = Field(None, description="`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given.")
     api_token_env: str = Field("", description="Environment variable that holds the API key.")
     api_token_file: str = Field(
         "", description="File that holds the API key; read again when it stops working."
@@ -143,7 +164,7 @@ class ConnectionSection(Section):
         False, description="Take away every command that changes something, whatever the policy says."
     )
     limits: Limits | None = Field(
-        None, description="Limits of this team where they differ; what is left out stays as in `[limits]`."
+        None, description="The keys of `[limits]` that are different for this team."
     )
     data_models: dict[str, DataModel] = Field(
         default_factory=dict, description="Knowledge model id to the data model behind it."
@@ -200,7 +221,7 @@ class Rule(Section):
 
     name: str = Field("", max_length=80, description="What the rule is called in answers and in the log.")
     who: Who = Field(description="To whom it applies.")
-    may: Annotated[tuple[Right, ...], BeforeValidator(_listed)] = Field(
+    may: Annotated[tuple[Right, ...], BeforeValidator(_listed), _OneOrSeveral()] = Field(
         min_length=1, description="The rights that it grants; none implies another."
     )
     on: On = Field(default_factory=On, description="On what; nothing said means on everything.")
@@ -290,7 +311,6 @@ GERMAN: Mapping[str, str] = MappingProxyType(
         "auftrag": "job",
         "aufträge": "jobs",
         "daten": "data",
-        "datenmodelle": "data models",
         "datenpools": "pools",
         "datensätze": "records",
         "felder": "fields",
@@ -301,13 +321,8 @@ GERMAN: Mapping[str, str] = MappingProxyType(
         "kontingent": "quota",
         "modell": "model",
         "modelle": "models",
-        "starte": "run",
-        "starten": "run",
         "stopp": "cancel",
         "stoppe": "cancel",
-        "suche": "find",
-        "verlauf": "history",
-        "warum": "why",
     }
 )
 """Command words in German; `[aliases]` adds more, and an empty text takes one away."""
@@ -332,7 +347,7 @@ class SettingsFile(BaseSettings):
         True,
         description="Whether full members of bound workspaces may read, privately, without a rule.",
     )
-    hide_fields: tuple[Annotated[HiddenField, BeforeValidator(_hidden)], ...] = Field(
+    hide_fields: tuple[Annotated[HiddenField, BeforeValidator(_hidden), _OrText()], ...] = Field(
         (), description="Fields that nobody ever sees or uses; a plain text is a pattern of the field."
     )
     heartbeat_url: str = Field(
@@ -340,10 +355,10 @@ class SettingsFile(BaseSettings):
         repr=False,
         description="Called every minute while all is well, for monitoring from outside.",
     )
+    limits: Limits = Field(default_factory=Limits, description="Limits of the Celonis team.")
     connections: dict[str, ConnectionSection] = Field(
         default_factory=dict, description="Connections by name."
     )
-    limits: Limits = Field(default_factory=Limits, description="Limits of the Celonis team.")
     bindings: tuple[Binding, ...] = Field(
         (), description="Which connections exist where; a place without one gets nothing."
     )

@@ -19,7 +19,7 @@ from bot.dispatch import explain
 from bot.grammar import Entry, Grammar
 from bot.intents import Kind, Name, say
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
-from tests.story import START, stage
+from tests.story import START, StoryClock, stage
 
 Golden = Callable[[str, object], None]
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
@@ -41,7 +41,7 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
     words: str, assert_golden: Golden
 ) -> None:
     command = BY_WORDS[words]
-    async with stage() as scene:
+    async with stage(clock=StoryClock(still=True)) as scene:
         card = await scene.says(say(command.example))
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
         assert card.status is wanted, card

@@ -1,0 +1,147 @@
+"""The program as somebody at a terminal runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Fault, Sandbox, Switches
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str, typed: str = "", folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program, with words from this file
+        [sys.executable, "-m", "adapters.cli", *words],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=folder or ROOT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "TZ": "Europe/Berlin",
+            "HOME": str(folder or ROOT),
+        },
+    )
+
+
+def test_the_demo_stops_a_job_with_one_call_after_the_confirming_choice() -> None:
+    done = run("demo", typed="jobs\nstop main job\n1\n")
+    assert done.returncode == 0, done.stderr
+    assert "Stop main job?" in done.stdout
+    assert re.search(r"STOPPED \d\d:\d\d: main job \(SAP ECC\)", done.stdout)
+    assert "1 time(s) to cancel a job" in done.stdout
+    assert "SANDBOX" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_demo_ends_with_its_input_and_takes_the_words_of_a_button() -> None:
+    done = run("demo", typed="stop main job\nLeave it running\nyes\n")
+    assert done.returncode == 0, done.stderr
+    assert "Nothing was done" in done.stdout
+    assert "0 time(s) to cancel a job" in done.stdout
+
+
+QUESTIONS = (
+    ("kpis of Order to Cash", 0),
+    ("data Materials show material name, material group where payment amount > 1000 sort -payment amount", 0),
+    ("jobs", 0),
+    ("stop main job", 3),
+    ("fribble the wobbles", 2),
+    ("job quarterly xyzzy", 2),
+    ("fields Matrials of Order to Cash", 2),
+)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "slack", "teams"])
+@pytest.mark.parametrize(("sentence", "code"), QUESTIONS[:4])
+def test_one_question_in_every_format(sentence: str, code: int, form: str) -> None:
+    done = run("ask", sentence, "--sandbox", "--format", form)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if form != "text":
+        json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("sentence", "code"), QUESTIONS[4:])
+def test_what_is_not_understood_has_its_exit_code(sentence: str, code: int) -> None:
+    done = run("ask", sentence, "--sandbox")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_settings_the_program_says_what_to_set(tmp_path: Path) -> None:
+    done = run("ask", "jobs", folder=tmp_path)
+    assert done.returncode == 1
+    assert "CELONIS_" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_call_is_explained() -> None:
+    assert run("ask").returncode == 2
+    assert "sentence" in run("ask").stderr
+    assert "no key called" in run("ask", "jobs", "--sandbox", "--sandbox-key", "nobody").stderr
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+async def ask_at(sandbox: Sandbox, folder: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    import asyncio
+
+    return await asyncio.to_thread(lambda: run("ask", *words, f"--sandbox={sandbox.url}", folder=folder))
+
+
+async def test_a_ticket_is_confirmed_by_a_second_call_of_the_program(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.switches.update({"cancel_delay": 0.1})
+    asked = await ask_at(sandbox, tmp_path, ["stop main job", "--format", "json"])
+    assert asked.returncode == 3, asked.stderr
+    ticket = next(
+        each["action"]["ticket"] for each in json.loads(asked.stdout)["buttons"] if "Stop" in each["label"]
+    )
+    done = await ask_at(sandbox, tmp_path, ["--confirm", ticket])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "STOPPED" in done.stdout
+    again = await ask_at(sandbox, tmp_path, ["--confirm", ticket])
+    assert again.returncode == 1
+    assert sum(each.path.endswith("/cancel") for each in sandbox.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [(Fault("html"), "operator"), (None, "powerless"), (None, "disabled"), (None, "failing")],
+    ids=["html", "no USE PACKAGE", "API switched off", "server error"],
+)
+async def test_trouble_is_a_sentence_and_never_a_traceback(
+    sandbox: Sandbox, tmp_path: Path, fault: Fault | None, key: str
+) -> None:
+    if fault is not None:
+        sandbox.faults.add(fault)
+    km = "open-purchase-requisition.purchase-requisition-km"
+    done = await ask_at(sandbox, tmp_path, [f"model {km}", "--sandbox-key", key])
+    assert done.returncode in {1, 2}, done.stdout
+    assert "Traceback" not in done.stderr
+    assert done.stdout.strip()
+
+
+async def test_a_dead_server_is_a_sentence(tmp_path: Path) -> None:
+    async with Sandbox() as gone:
+        pass
+    done = await ask_at(gone, tmp_path, ["models"])
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert Switches().cancel_delay == 3.0
