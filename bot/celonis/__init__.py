@@ -1,6 +1,7 @@
 """The client of Celonis' APIs, within their limits; the only package that speaks HTTP to Celonis."""
 
-from bot.celonis.client import Answer, Asking, Celonis, FamilyQuota, KeyInfo, QuotaView
+from bot.celonis.asking import Asking
+from bot.celonis.client import Celonis, FamilyQuota, QuotaView
 from bot.celonis.connection import (
     ApiKey,
     Caller,
@@ -14,6 +15,7 @@ from bot.celonis.connection import (
     OAuthClient,
     masked,
 )
+from bot.celonis.engine import Answer, KeyInfo
 from bot.celonis.ids import checked_id, segment
 from bot.celonis.memory import Ledger, MemoryLedger
 from bot.celonis.query import DataQuery

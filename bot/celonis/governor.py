@@ -54,6 +54,10 @@ RAISED_SEEN = 20
 RAISED_MOST = 10
 """A higher limit in the headers is believed when seen so often, for so long, and no more than so many times ours."""
 HALF = 2
+RETRIES_AT_FIRST = 3.0
+RETRIES_MOST = 10.0
+RETRY_EARNED = 0.1
+"""Every answer earns a part of a retry, so that retries are no more than a tenth of the calls."""
 SHORTEST_NAP = 0.0005
 
 _log = logging.getLogger(__name__)
@@ -162,6 +166,7 @@ class Governor:
         self._struck_at = -inf
         self._halved_until = -inf
         self._blind_429 = 0
+        self._retries = RETRIES_AT_FIRST
         self._alone = 0
         self._known: Standing | None = None
         self._buckets: list[Bucket] = []
@@ -252,6 +257,7 @@ class Governor:
             self.breaker.failed(now, probe=permit.probe)
         else:
             self._blind_429 = 0
+            self._retries = min(self._retries + RETRY_EARNED, RETRIES_MOST)
             self.breaker.answered()
         self._news.set()
 
@@ -287,6 +293,13 @@ class Governor:
             permit.slot = None
         self.breaker.unsent(probe=permit.probe)
         self._news.set()
+
+    def may_retry(self) -> bool:
+        """Whether a failed read may be tried again; each yes takes one of the retries that answers have earned."""
+        if self._retries < 1 or self.breaker.passage(self._clock.monotonic()) is not Passage.OPEN_ROAD:
+            return False
+        self._retries -= 1
+        return True
 
     # What is known -----------------------------------------------------------------------------------------
 

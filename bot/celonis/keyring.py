@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -13,10 +14,12 @@ from bot.celonis.connection import ApiKey, Connection, Credential, Family, Ident
 from bot.celonis.query import Asked, encoded
 from bot.celonis.refusals import Reply, payload, refusal
 from bot.clock import Clock
-from bot.errors import Unauthorized, UnexpectedReply
+from bot.errors import CelonisError, Unauthorized, UnexpectedReply
 
 RENEW_BEFORE = 60.0
 """Seconds before its end in which a token is no longer used (at most half its life)."""
+TRY_AGAIN = 5.0
+"""Seconds for which nobody else asks for a token that was not given."""
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address
 _FORM = "application/x-www-form-urlencoded"
 
@@ -44,6 +47,7 @@ class Keyring:
         self._proven = False
         self._tried_other = False
         self._token: _Token | None = None
+        self._no_token: tuple[CelonisError, float] | None = None
         self._renewing = asyncio.Lock()
 
     @property
@@ -83,8 +87,15 @@ class Keyring:
                 return f"{(self._kind or KeyKind.APPLICATION).scheme} {secret}"
             case OAuthClient() as client:
                 async with self._renewing:
-                    if self._token is None or self._clock.monotonic() >= self._token.good_until:
-                        self._token = await self._renew(client, exchange)
+                    now = self._clock.monotonic()
+                    if self._token is None or now >= self._token.good_until:
+                        if self._no_token is not None and now < self._no_token[1]:
+                            raise copy.copy(self._no_token[0])
+                        try:
+                            self._token = await self._renew(client, exchange)
+                        except CelonisError as error:
+                            self._no_token = (error, self._clock.monotonic() + TRY_AGAIN)
+                            raise
                     return f"Bearer {self._token.secret}"
             case _:
                 assert_never(self._credential)
@@ -106,8 +117,7 @@ class Keyring:
                 if self._token is not None and authorization == f"Bearer {self._token.secret}":
                     self._token = None
                     self._read_again()
-                    return True
-                return self._token is not None
+                return True
             case ApiKey(secret=secret):
                 if not authorization.endswith(f" {secret}") or self._read_again():
                     return True

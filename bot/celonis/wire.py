@@ -24,11 +24,13 @@ from bot.clock import Clock
 from bot.errors import CelonisError, UnexpectedReply, Unreachable
 
 AGENT = "celonis-chat"
+NOT_SENT = "No request was sent."
+"""What did not happen, in every error that was raised before anything went out."""
 REMEMBERED = 200
 """Calls that `debug` can look back on."""
 CONNECT_WITHIN = 10.0
 """Seconds."""
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 TOO_MANY = 429
 
 
@@ -105,6 +107,11 @@ class Wire:
         """Closes all connections."""
         await self._reads.aclose()
         await self._writes.aclose()
+
+    def remember(self, person: str, shown: str) -> None:
+        """Notes a question that was answered without a call."""
+        method, _, path = shown.partition(" ")
+        self.records.append(CallRecord(self._clock.now(), person, method, path, None, 0.0, cached=True))
 
     async def send(
         self,
@@ -202,7 +209,7 @@ class Wire:
                 return Reply(response.status_code, headers, body, at)
             finally:
                 await response.aclose()
-        except _NOT_SENT as error:
+        except _BEFORE_SENDING as error:
             governor.failed(permit, sent=False)
             settled = True
             raise unreachable(error, self._connection) from error
@@ -240,19 +247,19 @@ def unreachable(error: httpx.HTTPError, connection: Connection) -> Unreachable:
         return Unreachable(
             f"There is no host {host}.",
             hint="The bot's admin should check team and cluster in the settings, and the machine's name service.",
-            undone="No request was sent.",
+            undone=NOT_SENT,
         )
     if any(isinstance(each, ssl.SSLError) for each in causes):
         return Unreachable(
             f"The connection to {host} cannot be trusted (TLS).",
             hint="A proxy may stand in between; the bot's admin should check the machine's certificates.",
-            undone="No request was sent.",
+            undone=NOT_SENT,
         )
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return Unreachable(
             f"{host} cannot be reached.",
             hint="Try again in a minute; if it stays so, the bot's admin should check the network.",
-            undone="No request was sent.",
+            undone=NOT_SENT,
         )
     if isinstance(error, httpx.TimeoutException):
         return late()

@@ -1,0 +1,471 @@
+"""The calls of Celonis' APIs that the bot makes, in the API's words, for one person's one request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.cards import Source
+from bot.celonis import replies
+from bot.celonis.cache import Keeps
+from bot.celonis.connection import Caller, Identity, Limits
+from bot.celonis.engine import Answer, Engine, KeyInfo, Question
+from bot.celonis.flights import Stake
+from bot.celonis.ids import segment
+from bot.celonis.query import Asked, DataQuery, data_request, encoded
+from bot.celonis.replies import DataPage, ExecutionPage, Header, LogPage
+from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.confirm import Approval
+from bot.errors import BotError, UnexpectedReply
+from bot.store.ledger import Payer
+
+T = TypeVar("T")
+
+_KM = "/intelligence/api/knowledge-models"
+_POOLS = "/integration/api/pools"
+_STUDIO = "/package-manager/api"
+_CLOUD = "/api/cloud"
+_POOL_PAGE = 100
+_LOG_PAGE = 100
+
+
+@dataclass(slots=True)
+class Asking:
+    """The calls of one person's one request, and where its answers come from."""
+
+    _engine: Engine
+    caller: Caller
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def limits(self) -> Limits:
+        """What Celonis allows."""
+        return self._engine.connection.limits
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be changed over this connection."""
+        return self._engine.connection.read_only
+
+    @property
+    def trouble(self) -> BotError | None:
+        """Why an old answer had to do, where one did: the quota, Celonis, or the way to it."""
+        return next((each.instead_of for each in self.answers if each.instead_of is not None), None)
+
+    def fresh(self) -> Asking:
+        """The same for the same person, with nothing from the cache and a provenance of its own."""
+        return Asking(self._engine, replace(self.caller, fresh=True))
+
+    def source(self, model: str = "", data_loaded_at: datetime | None = None) -> Source:
+        """Where everything read so far comes from: the oldest answer counts."""
+        connection = self._engine.connection
+        return Source(
+            connection=connection.name,
+            fetched_at=min((each.fetched_at for each in self.answers), default=self._engine.clock.now()),
+            model=model,
+            data_loaded_at=data_loaded_at,
+            cached=bool(self.answers) and all(each.cached for each in self.answers),
+            calls=sum(each.calls for each in self.answers),
+            remaining=self._engine.remaining(),
+            sandbox=connection.sandbox,
+        )
+
+    # Knowledge models --------------------------------------------------------------------------------------
+
+    async def knowledge_models(self) -> tuple[replies.KnowledgeModel, ...]:
+        """All knowledge models that the key may see."""
+        return await self._list(_KM, _MODELS)
+
+    async def knowledge_model(self, km_id: str) -> replies.KnowledgeModel:
+        """One knowledge model."""
+        return await self._one(f"{_KM}/{segment(km_id)}", _MODEL)
+
+    async def records(self, km_id: str) -> tuple[replies.Record, ...]:
+        """Its records, without their fields."""
+        return await self._list(f"{_KM}/{segment(km_id)}/records", _RECORDS)
+
+    async def record(self, km_id: str, record_id: str) -> replies.Record:
+        """One record with its fields."""
+        return await self._one(f"{_KM}/{segment(km_id)}/records/{segment(record_id)}", _RECORD)
+
+    async def kpis(self, km_id: str) -> tuple[replies.Kpi, ...]:
+        """Its KPIs."""
+        return await self._list(f"{_KM}/{segment(km_id)}/kpis", _KPIS)
+
+    async def filters(self, km_id: str) -> tuple[replies.Filter, ...]:
+        """Its predefined filters."""
+        return await self._list(f"{_KM}/{segment(km_id)}/filters", _FILTERS)
+
+    async def triggers(self, km_id: str) -> tuple[replies.Trigger, ...]:
+        """Its triggers."""
+        return await self._list(f"{_KM}/{segment(km_id)}/triggers", _TRIGGERS)
+
+    async def record_data(self, km_id: str, record_id: str, query: DataQuery) -> DataPage:
+        """A page of a record's rows.
+
+        Raises:
+            BadArgument: The query asks for more than Celonis gives. Nothing was sent.
+        """
+        path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}/data"
+        return await self._data(data_request(path, query, self.limits, whole_model=False), query)
+
+    async def model_data(self, km_id: str, query: DataQuery) -> DataPage:
+        """A page of values of a whole knowledge model: fields as `record.field`, and KPIs.
+
+        Raises:
+            BadArgument: The query asks for more than Celonis gives. Nothing was sent.
+        """
+        path = f"{_KM}/{segment(km_id)}/data"
+        return await self._data(data_request(path, query, self.limits, whole_model=True), query)
+
+    # Data pools and data jobs ------------------------------------------------------------------------------
+
+    async def pools(self) -> tuple[replies.Pool, ...]:
+        """All data pools that the key may see."""
+        return await self._one(_POOLS, _POOL_LIST)
+
+    async def pools_paged(self) -> tuple[replies.PoolOverview, ...]:
+        """All data pools with the state of their newest runs: one call watches them all."""
+
+        async def fetch(stake: Stake, sizes: list[int]) -> tuple[replies.PoolOverview, ...]:
+            def page(number: int) -> Asked:
+                query = encoded([("limit", str(_POOL_PAGE)), ("page", str(number))])
+                return Asked("GET", f"{_POOLS}/paged", query)
+
+            found: list[replies.PoolOverview] = []
+            for number in range(self.limits.list_pages):
+                content = await self._page(stake, sizes, page(number))
+                more = self._parsed(_POOL_OVERVIEWS, content.get("content", []))
+                found += more
+                total = content.get("totalCount")
+                size = content.get("pageSize")
+                short = len(more) < (size if isinstance(size, int) and size > 0 else _POOL_PAGE)
+                if not more or short or (isinstance(total, int) and len(found) >= total):
+                    break
+            return _unique(found)
+
+        return await self._answer(Keeps.STATUS, Asked("GET", f"{_POOLS}/paged"), fetch)
+
+    async def pool(self, pool_id: str) -> replies.Pool:
+        """One data pool."""
+        return await self._one(f"{_POOLS}/{segment(pool_id)}", _POOL)
+
+    async def jobs(self, pool_id: str) -> tuple[replies.Job, ...]:
+        """The data jobs of a pool."""
+        return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs", _JOBS, Keeps.STATUS)
+
+    async def job(self, pool_id: str, job_id: str) -> replies.Job:
+        """One data job."""
+        return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs/{segment(job_id)}", _JOB, Keeps.STATUS)
+
+    async def job_statuses(self, pool_id: str) -> tuple[replies.JobStatus, ...]:
+        """States of a pool's data jobs, by id; those that never ran may be missing."""
+        return await self._one(f"{_POOLS}/{segment(pool_id)}/logs/status", _STATUSES, Keeps.STATUS)
+
+    async def executions(self, pool_id: str, job_id: str, page: int = 0, limit: int = 20) -> ExecutionPage:
+        """A page of a data job's runs."""
+        path = f"{_POOLS}/{segment(pool_id)}/logs/{segment(job_id)}/executions"
+        return await self._executions(
+            Asked("GET", path, encoded([("limit", str(limit)), ("page", str(page))]))
+        )
+
+    async def execution_children(
+        self, pool_id: str, execution_id: str, item_id: str, kind: str
+    ) -> ExecutionPage:
+        """The parts of a run.
+
+        Args:
+            pool_id: Of the data pool.
+            execution_id: Of the run.
+            item_id: `Execution.id` of what the parts belong to.
+            kind: JOB, TASK or STEP.
+        """
+        query = encoded([("executionId", execution_id), ("type", kind), ("id", item_id)])
+        return await self._executions(Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions", query))
+
+    async def log_messages(
+        self,
+        pool_id: str,
+        execution_id: str,
+        item_id: str,
+        kind: str,
+        *,
+        levels: Sequence[str] = (),
+        page: int = 0,
+        limit: int = _LOG_PAGE,
+    ) -> LogPage:
+        """A page of the log of a run or a part of it; `levels` may name ERROR, WARNING, INFO, DEBUG."""
+        query = encoded(
+            [
+                ("executionId", execution_id),
+                ("id", item_id),
+                ("type", kind),
+                ("limit", str(limit)),
+                ("page", str(page)),
+                *(("logLevels", level) for level in levels),
+            ]
+        )
+        asked = Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions/detail", query)
+
+        async def fetch(stake: Stake, sizes: list[int]) -> LogPage:
+            content = await self._page(stake, sizes, asked)
+            return LogPage(
+                self._parsed(_MESSAGES, content.get("logMessages", [])), _whole(content.get("numOfPages"))
+            )
+
+        return await self._answer(Keeps.RUNS, asked, fetch)
+
+    async def data_models(self, pool_id: str) -> tuple[replies.DataModel, ...]:
+        """The data models of a pool."""
+        return await self._one(f"{_POOLS}/{segment(pool_id)}/data-models", _DATA_MODELS)
+
+    async def load_info(self, pool_id: str, data_model_id: str) -> replies.LoadInfo:
+        """When and how a data model's data was loaded."""
+        path = f"{_POOLS}/{segment(pool_id)}/data-models/{segment(data_model_id)}/load-history/load-info-sync"
+
+        async def fetch(stake: Stake, sizes: list[int]) -> replies.LoadInfo:
+            content = await self._page(stake, sizes, Asked("GET", path))
+            return self._parsed(_LOAD_INFO, content.get("loadInfo") or {})
+
+        return await self._answer(Keeps.LOADS, Asked("GET", path), fetch)
+
+    # Studio ------------------------------------------------------------------------------------------------
+
+    async def spaces(self) -> tuple[replies.Space, ...]:
+        """All Studio spaces that the key may see."""
+        return await self._one(f"{_STUDIO}/spaces", _SPACES)
+
+    async def packages(self, space_id: str) -> tuple[replies.Node, ...]:
+        """The packages of a space."""
+        asked = Asked("GET", f"{_STUDIO}/nodes/tree", encoded([("spaceId", space_id)]))
+        segment(space_id)
+        nodes = await self._one_asked(asked, _NODES, Keeps.SCHEMA)
+        return tuple(each for each in nodes if each.node_type == "PACKAGE")
+
+    async def nodes(self, asset_type: str) -> tuple[replies.Node, ...]:
+        """Everything of one kind in Studio; `SEMANTIC_MODEL` is a knowledge model."""
+        segment(asset_type)
+        asked = Asked("GET", f"{_STUDIO}/nodes", encoded([("assetType", asset_type)]))
+        return await self._one_asked(asked, _NODES, Keeps.SCHEMA)
+
+    async def analyses(self) -> tuple[replies.Analysis, ...]:
+        """All classic analyses that the key may see."""
+        return await self._one("/process-mining/api/analysis", _ANALYSES)
+
+    # Who and what the bot is -------------------------------------------------------------------------------
+
+    async def me(self) -> replies.Me | None:
+        """Whose key it is; None for an application key."""
+
+        async def fetch(stake: Stake, sizes: list[int]) -> replies.Me | None:
+            content, size = await self._engine.read(stake, Asked("GET", _CLOUD), empty=True)
+            sizes.append(size)
+            me = None if content is None else self._parsed(_ME, content)
+            self._engine.learned(me)
+            return me
+
+        return await self._answer(Keeps.IDENTITY, Asked("GET", _CLOUD), fetch)
+
+    async def kind(self) -> KeyInfo:
+        """What the bot is in Celonis; asks where that is not known yet."""
+        known = self._engine.kind()
+        if known.identity in {Identity.APPLICATION, Identity.OAUTH} or known.email or known.name:
+            return known
+        await self.me()
+        return self._engine.kind()
+
+    async def team(self) -> replies.Team:
+        """The Celonis team; works with every kind of key."""
+        return await self._one(f"{_CLOUD}/team", _TEAM, Keeps.IDENTITY)
+
+    async def permissions(self) -> tuple[replies.Grants, ...]:
+        """What the key may do in each service as a whole; grants for single packages or pools do not show here."""
+        return await self._one(f"{_CLOUD}/permissions", _GRANTS, Keeps.IDENTITY)
+
+    # Writes ------------------------------------------------------------------------------------------------
+
+    async def cancel_job(self, approval: Approval[CancelRuns], run: JobRun) -> None:
+        """Stops a data job. Celonis answers before it has stopped: only reading the job again tells.
+
+        Args:
+            approval: Names the run; nothing else can be hit.
+            run: Which of its runs.
+
+        Raises:
+            NotAllowed, ApprovalSpent: Nothing was sent.
+            OutcomeUnknown: It was sent once, and what became of it is not known.
+            CelonisError: Celonis refused it.
+        """
+
+        def asked(run: JobRun) -> Asked:
+            return Asked("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
+
+        await self._engine.write(approval, run, Payer(self.caller.person, self.caller.place), asked)
+
+    async def execute_job(self, approval: Approval[StartJob], run: JobRun) -> None:
+        """Starts a data job, in the mode that was confirmed.
+
+        Args:
+            approval: Names the job and the mode.
+            run: Which of its jobs.
+
+        Raises:
+            NotAllowed, ApprovalSpent: Nothing was sent.
+            OutcomeUnknown: It was sent once, and what became of it is not known.
+            CelonisError: Celonis refused it.
+        """
+        mode = approval.target.mode
+
+        def asked(run: JobRun) -> Asked:
+            path = f"/integration/api/v2/data-pools/{segment(run.pool_id)}/data-jobs/{segment(run.job_id)}/execute"
+            return Asked("POST", path, encoded([("mode", str(mode))]))
+
+        await self._engine.write(approval, run, Payer(self.caller.person, self.caller.place), asked)
+
+    # How it is asked ---------------------------------------------------------------------------------------
+
+    async def _answer(
+        self, keeps: Keeps, asked: Asked, fetch: Callable[[Stake, list[int]], Awaitable[T]]
+    ) -> T:
+        answer = await self._engine.answer(self.caller, Question.of(asked, keeps), fetch)
+        self.answers.append(answer)
+        value: T = answer.value
+        return value
+
+    async def _page(self, stake: Stake, sizes: list[int], asked: Asked) -> Mapping[str, Any]:
+        content, size = await self._engine.read(stake, asked)
+        sizes.append(size)
+        if not isinstance(content, dict):
+            raise self._unexpected()
+        return content
+
+    async def _one(self, path: str, kind: TypeAdapter[T], keeps: Keeps = Keeps.SCHEMA) -> T:
+        return await self._one_asked(Asked("GET", path), kind, keeps)
+
+    async def _one_asked(self, asked: Asked, kind: TypeAdapter[T], keeps: Keeps) -> T:
+        async def fetch(stake: Stake, sizes: list[int]) -> T:
+            content, size = await self._engine.read(stake, asked)
+            sizes.append(size)
+            return self._parsed(kind, content)
+
+        return await self._answer(keeps, asked, fetch)
+
+    async def _list(self, path: str, kind: TypeAdapter[tuple[T, ...]]) -> tuple[T, ...]:
+        """All pages of a list; `total` counts one page only, so a short page is the only sign of the end."""
+
+        async def fetch(stake: Stake, sizes: list[int]) -> tuple[T, ...]:
+            found: list[T] = []
+            before: object = None
+            for number in range(self.limits.list_pages):
+                asked = Asked(
+                    "GET", path, encoded([("page", str(number)), ("pageSize", str(self.limits.list_page))])
+                )
+                content = await self._page(stake, sizes, asked)
+                raw = content.get("content")
+                more = self._parsed(kind, raw)
+                if raw == before:
+                    break  # a server that does not turn the page
+                before = raw
+                found += more
+                size = content.get("pageSize")
+                if len(more) < (size if isinstance(size, int) and size > 0 else self.limits.list_page):
+                    break
+            return _unique(found)
+
+        return await self._answer(Keeps.SCHEMA, Asked("GET", path), fetch)
+
+    async def _executions(self, asked: Asked) -> ExecutionPage:
+        async def fetch(stake: Stake, sizes: list[int]) -> ExecutionPage:
+            content, size = await self._engine.read(stake, asked)
+            sizes.append(size)
+            if isinstance(content, list):
+                return ExecutionPage(self._parsed(_EXECUTIONS, content))
+            if not isinstance(content, dict):
+                raise self._unexpected()
+            items = self._parsed(_EXECUTIONS, content.get("executionItems", []))
+            return ExecutionPage(items, _whole(content.get("numOfPages")))
+
+        return await self._answer(Keeps.RUNS, asked, fetch)
+
+    async def _data(self, asked: Asked, query: DataQuery) -> DataPage:
+        limits = self.limits
+
+        async def fetch(stake: Stake, sizes: list[int]) -> DataPage:
+            answer = await self._page(stake, sizes, asked)
+            content = answer.get("content")
+            if not isinstance(content, dict):
+                raise self._unexpected()
+            rows = content.get("data")
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise self._unexpected()
+            said = answer.get("pageSize")
+            size = query.size(limits)
+            if isinstance(said, int) and 0 < said < size:
+                size = said
+            last = len(rows) < size
+            return DataPage(
+                headers=self._parsed(_HEADERS, content.get("headers", [])),
+                rows=tuple(rows),
+                page=query.page,
+                page_size=size,
+                last=last,
+                capped=not last and (query.page + 1) * size >= limits.rows,
+            )
+
+        return await self._answer(Keeps.DATA, asked, fetch)
+
+    def _parsed(self, kind: TypeAdapter[T], content: object) -> T:
+        try:
+            return kind.validate_python(content)
+        except ValidationError:
+            pass
+        raise self._unexpected()
+
+    def _unexpected(self) -> UnexpectedReply:
+        return UnexpectedReply(
+            f"{self._engine.connection.name} sent an answer of another shape than its API documents.",
+            hint="If it stays so, the bot's admin can look at “debug”.",
+            status=200,
+        )
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _unique(found: Iterable[T]) -> tuple[T, ...]:
+    """Without what stood on two pages because something was inserted while they were turned."""
+    seen: dict[str, T] = {}
+    for each in found:
+        seen.setdefault(getattr(each, "id", repr(each)), each)
+    return tuple(seen.values())
+
+
+_MODEL = TypeAdapter(replies.KnowledgeModel)
+_MODELS = TypeAdapter(tuple[replies.KnowledgeModel, ...])
+_RECORD = TypeAdapter(replies.Record)
+_RECORDS = TypeAdapter(tuple[replies.Record, ...])
+_KPIS = TypeAdapter(tuple[replies.Kpi, ...])
+_FILTERS = TypeAdapter(tuple[replies.Filter, ...])
+_TRIGGERS = TypeAdapter(tuple[replies.Trigger, ...])
+_HEADERS = TypeAdapter(tuple[Header, ...])
+_POOL = TypeAdapter(replies.Pool)
+_POOL_LIST = TypeAdapter(tuple[replies.Pool, ...])
+_POOL_OVERVIEWS = TypeAdapter(tuple[replies.PoolOverview, ...])
+_JOB = TypeAdapter(replies.Job)
+_JOBS = TypeAdapter(tuple[replies.Job, ...])
+_STATUSES = TypeAdapter(tuple[replies.JobStatus, ...])
+_EXECUTIONS = TypeAdapter(tuple[replies.Execution, ...])
+_MESSAGES = TypeAdapter(tuple[replies.LogMessage, ...])
+_DATA_MODELS = TypeAdapter(tuple[replies.DataModel, ...])
+_LOAD_INFO = TypeAdapter(replies.LoadInfo)
+_SPACES = TypeAdapter(tuple[replies.Space, ...])
+_NODES = TypeAdapter(tuple[replies.Node, ...])
+_ANALYSES = TypeAdapter(tuple[replies.Analysis, ...])
+_ME = TypeAdapter(replies.Me)
+_TEAM = TypeAdapter(replies.Team)
+_GRANTS = TypeAdapter(tuple[replies.Grants, ...])
