@@ -220,12 +220,23 @@ class SlackListener:
 
     def _wired(self) -> AsyncApp:
         logger = logging.getLogger("slack_bolt")
+
+        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+            known = self._chat.known
+            return AuthorizeResult(
+                enterprise_id=enterprise_id,
+                team_id=team_id,
+                bot_user_id=known.user if known else None,
+                bot_id=known.bot if known else None,
+                bot_token=self._settings.bot_token.reveal(),
+            )
+
         app = AsyncApp(
             logger=logger,
             name="celonis-chat",
             process_before_response=True,
             signing_secret="",
-            authorize=self._authorize,
+            authorize=authorize,
             # The guard has done both, with a clock of its own and without writing bodies to the log.
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -235,16 +246,6 @@ class SlackListener:
         app.action(_EVERYTHING)(self._on_click)
         app.view(_EVERYTHING)(self._on_form)
         return app
-
-    async def _authorize(self, enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        known = self._chat.known
-        return AuthorizeResult(
-            enterprise_id=enterprise_id,
-            team_id=team_id,
-            bot_user_id=known.user if known else None,
-            bot_id=known.bot if known else None,
-            bot_token=self._settings.bot_token.reveal(),
-        )
 
     async def _on_command(self, ack: AsyncAck, body: Json) -> None:
         await ack()

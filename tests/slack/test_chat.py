@@ -1,0 +1,263 @@
+"""The `Chat` port on Slack, against real HTTP: messages, limits, files, forms, people."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT
+from adapters.slack.web_api import LONGEST_QUEUE, Refused
+from bot.cards import Card, Form, FormField, Nudge, Only
+from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.errors import Undelivered
+from tests.fake_slack import Fault
+from tests.slack.worlds import World, but, world
+
+CLERK = Person("slack", "T1", "U1")
+CHANNEL = Place("slack", "T1", "C1", Visibility.CHANNEL)
+CARD = Card("FAILED: main job")
+
+
+async def test_a_message_can_be_changed_by_another_program_later(slack_world: World) -> None:
+    ref = await slack_world.chat.post(CHANNEL, CARD)
+    kept = MessageRef(ref.platform, ref.place, ref.handle)
+    async with world() as later:
+        later.slack.messages = slack_world.slack.messages
+        await later.chat.update(kept, Card("STOPPED: main job"))
+    assert slack_world.slack.screen("U2", "C1") == "STOPPED: main job"
+
+
+async def test_a_card_for_one_person_is_ephemeral_and_stays_as_it_is(slack_world: World) -> None:
+    ref = await slack_world.chat.post(CHANNEL, but(CARD, audience=Only(CLERK)))
+    assert slack_world.slack.screen("U1", "C1") == "(only you) FAILED: main job"
+    assert slack_world.slack.screen("U2", "C1") == ""
+    with pytest.raises(Undelivered):
+        await slack_world.chat.update(ref, CARD)
+
+
+async def test_a_nudge_is_sent_once_however_often_its_card_is(slack_world: World) -> None:
+    nudging = but(CARD, nudge=Nudge(CLERK, "it failed & <stays> so"))
+    ref = await slack_world.chat.post(CHANNEL, nudging)
+    await slack_world.chat.update(ref, nudging)
+    _, reply = slack_world.slack.visible("U2", "C1")
+    assert reply.text == "<@U1> it failed &amp; &lt;stays&gt; so"
+    assert reply.thread_ts == ref.handle.partition(":")[2]
+
+
+# --- what Slack may say ---
+
+
+async def test_a_429_is_obeyed_and_the_message_arrives_once(slack_world: World) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(retry_after="7"), Fault(retry_after="3"))
+    await slack_world.chat.post(CHANNEL, CARD)
+    times = [call.at for call in slack_world.slack.calls if call.method == "chat.postMessage"]
+    assert times[1] - times[0] >= 7
+    assert times[2] - times[1] >= 3
+    assert slack_world.slack.screen("U1", "C1") == "FAILED: main job"
+
+
+async def test_what_waits_behind_a_429_keeps_its_order(slack_world: World) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(retry_after="5"))
+    posts = [slack_world.chat.post(CHANNEL, Card(f"message {number}")) for number in range(5)]
+    await asyncio.gather(*posts)
+    assert [message.shown for message in slack_world.slack.messages] == [f"message {n}" for n in range(5)]
+
+
+async def test_other_conversations_do_not_wait_for_a_429(slack_world: World) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(retry_after="50"))
+    slow = asyncio.create_task(slack_world.chat.post(CHANNEL, CARD))
+    await asyncio.sleep(0.05)
+    direct = await slack_world.chat.direct(CLERK)
+    assert direct is not None
+    await slack_world.chat.post(direct, CARD)
+    assert not slow.done()
+    await slow
+
+
+@pytest.mark.parametrize("retry_after", ["600", "nan", "-5", "soon"])
+async def test_a_strange_or_endless_429_is_not_waited_for_for_ever(
+    slack_world: World, retry_after: str
+) -> None:
+    slack_world.slack.fail("chat.postMessage", *(Fault(retry_after=retry_after) for _ in range(9)))
+    with pytest.raises(Undelivered, match="Slack takes no more messages from me just now"):
+        await slack_world.chat.post(CHANNEL, CARD)
+
+
+async def test_the_queue_of_a_conversation_is_bounded(slack_world: World) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(retry_after="20"))
+    posts = [slack_world.chat.post(CHANNEL, CARD) for _ in range(LONGEST_QUEUE + 5)]
+    results = await asyncio.gather(*posts, return_exceptions=True)
+    assert sum(isinstance(each, Undelivered) for each in results) == 5
+
+
+async def test_a_post_whose_answer_is_lost_is_not_sent_again(slack_world: World) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(status=502))
+    with pytest.raises(Undelivered, match="Slack cannot be reached"):
+        await slack_world.chat.post(CHANNEL, CARD)
+    assert len(slack_world.slack.called("chat.postMessage")) == 1
+
+
+async def test_a_change_whose_answer_is_lost_is_sent_again(slack_world: World) -> None:
+    ref = await slack_world.chat.post(CHANNEL, CARD)
+    slack_world.slack.fail("chat.update", Fault(status=502), Fault(error="internal_error"))
+    await slack_world.chat.update(ref, Card("STOPPED"))
+    assert slack_world.slack.screen("U1", "C1") == "STOPPED"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("not_in_channel", "I cannot post in this conversation."),
+        ("token_revoked", "Slack does not accept the bot's token (token_revoked)."),
+        ("missing_scope", "The Slack app lacks the scope users:read."),
+        ("some_new_error", "Slack refused the call (some_new_error)."),
+        ("<b>markup</b>", "Slack refused the call (unknown)."),
+    ],
+)
+async def test_a_refusal_says_what_to_do(slack_world: World, error: str, sentence: str) -> None:
+    slack_world.slack.fail("chat.postMessage", Fault(error=error))
+    with pytest.raises(Undelivered) as caught:
+        await slack_world.chat.post(CHANNEL, CARD)
+    assert caught.value.sentence == sentence
+    assert "xoxb" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_all_calls_share_connections(slack_world: World) -> None:
+    for _ in range(20):
+        await slack_world.chat.api.call("auth.test")
+    assert len({call.connection for call in slack_world.slack.calls}) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("https://hooks.slack.com/actions/T1/2/x", True),
+        ("http://hooks.slack.com/actions/T1/2/x", False),
+        ("https://hooks.slack.com.example.com/x", False),
+        ("https://hooks.slack.com@example.com/x", False),
+        ("http://127.0.0.1:1/response/1", False),
+        ("http://169.254.169.254/latest", False),
+        ("file:///etc/passwd", False),
+        ("http://[", False),
+        ("", False),
+    ],
+)
+async def test_answers_go_to_slack_and_nowhere_else(slack_world: World, url: str, *, trusted: bool) -> None:
+    assert slack_world.chat.api.trusted(url) is trusted
+    if not trusted:
+        with pytest.raises(Refused, match="not Slack's"):
+            await slack_world.chat.respond(url, CARD, replace=False)
+
+
+# --- files and forms ---
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_a_file_arrives_with_its_name(slack_world: World) -> None:
+    ref = await slack_world.chat.file(CHANNEL, "rows.csv", _chunks(b"a;b\n", b"1;2\n"))
+    assert slack_world.slack.shared_files == [("C1", "rows.csv", b"a;b\n1;2\n")]
+    with pytest.raises(Undelivered):
+        await slack_world.chat.update(ref, CARD)
+
+
+async def test_a_file_beyond_the_limit_is_not_sent(slack_world: World) -> None:
+    with pytest.raises(Undelivered, match="larger than"):
+        await slack_world.chat.file(CHANNEL, "rows.csv", _chunks(b"x" * LARGEST_FILE, b"x"))
+    assert slack_world.slack.shared_files == []
+
+
+async def test_a_form_opens_once_and_soon(slack_world: World) -> None:
+    form = Form("form-1", (FormField("mode", "Mode"),), submit="Run it", title="How?")
+    payload = slack_world.slack.command_payload("U1", "C1", "run main job")
+    await slack_world.chat.open_form(payload["trigger_id"], form)
+    assert slack_world.slack.views[0]["private_metadata"] == "form-1"
+    with pytest.raises(Undelivered, match="three seconds"):
+        await slack_world.chat.open_form(payload["trigger_id"], form)
+
+
+async def test_a_sent_form_is_answered_in_the_direct_message(slack_world: World) -> None:
+    form = Form("form-1", (FormField("mode", "Mode"),), submit="Run it", title="How?")
+    payload = slack_world.slack.command_payload("U1", "C1", "run main job")
+    await slack_world.chat.open_form(payload["trigger_id"], form)
+    posted = slack_world.slack.submit_payload(
+        "U1", slack_world.slack.views[0], {"mode": {"type": "plain_text_input", "value": "full"}}
+    )
+    assert await slack_world.slack.deliver(posted) == 200
+    await slack_world.quiet()
+    assert "you said: form form-1" in slack_world.slack.screen("U1", "DU1")
+
+
+# --- people ---
+
+
+async def test_a_profile_is_read_once_and_again_when_it_is_old(slack_world: World) -> None:
+    first = await asyncio.gather(*(slack_world.chat.profile(CLERK) for _ in range(5)))
+    assert set(first) == {
+        Profile(
+            name="the clerk",
+            email="u1@example.com",
+            standing=Standing.MEMBER,
+            zone="Europe/Berlin",
+            locale="en_US",
+        )
+    }
+    assert len(slack_world.slack.called("users.info")) == 1
+    slack_world.clock.advance(PROFILES_KEPT + 1)
+    await slack_world.chat.profile(CLERK)
+    assert len(slack_world.slack.called("users.info")) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "standing"),
+    [
+        ({}, Standing.MEMBER),
+        ({"is_restricted": True}, Standing.GUEST),
+        ({"is_ultra_restricted": True}, Standing.GUEST),
+        ({"is_stranger": True}, Standing.EXTERNAL),
+        ({"team_id": "T9"}, Standing.EXTERNAL),
+        ({"team_id": "E1", "enterprise_user": {"teams": ["T1", "T2"]}}, Standing.MEMBER),
+        ({"deleted": True}, Standing.EXTERNAL),
+        ({"is_bot": True}, Standing.BOT),
+        ({"id": "U999"}, Standing.EXTERNAL),
+    ],
+)
+async def test_what_somebody_is_to_the_workspace(
+    slack_world: World, more: dict[str, object], standing: Standing
+) -> None:
+    slack_world.slack.person("U1", "the clerk", **more)
+    assert (await slack_world.chat.profile(CLERK)).standing is standing
+
+
+async def test_somebody_who_claims_another_home_is_external(slack_world: World) -> None:
+    profile = await slack_world.chat.profile(Person("slack", "T9", "U1"))
+    assert profile.standing is Standing.EXTERNAL
+
+
+async def test_what_cannot_be_read_is_missing_and_asked_for_again(slack_world: World) -> None:
+    slack_world.slack.fail("users.info", Fault(error="missing_scope"))
+    assert await slack_world.chat.profile(CLERK) == Profile()
+    assert (await slack_world.chat.profile(CLERK)).standing is Standing.MEMBER
+
+
+async def test_groups_are_read_only_where_a_rule_asks_for_them(slack_world: World) -> None:
+    assert (await slack_world.chat.profile(CLERK)).groups is None
+    assert slack_world.slack.called("usergroups.list") == []
+    async with world(read_groups=True) as asking:
+        asking.slack.groups = [{"id": "S1", "team_id": "T1", "users": ["U1"]}]
+        assert (await asking.chat.profile(CLERK)).groups == frozenset({"slack:T1:S1"})
+        assert (await asking.chat.profile(Person("slack", "T1", "U2"))).groups == frozenset()
+        assert len(asking.slack.called("usergroups.list")) == 1
+
+
+async def test_groups_that_cannot_be_read_are_missing() -> None:
+    async with world(read_groups=True) as made:
+        made.slack.fail("usergroups.list", Fault(error="missing_scope"))
+        assert (await made.chat.profile(CLERK)).groups is None
+
+
+async def test_nobody_whom_slack_does_not_know_has_a_direct_message(slack_world: World) -> None:
+    assert await slack_world.chat.direct(Person("slack", "T1", "U404")) is None
