@@ -43,8 +43,9 @@ imports: $(DEV_READY)  ## which module may know which
 unit: $(DEV_READY)  ## the tests
 	$(BIN)/pytest -n auto
 
-docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md
+docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py
+	PYTHONPATH=. $(BIN)/python docs/generate_settings.py
 
 lock:  ## resolve the dependencies anew into the hashed lock files
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

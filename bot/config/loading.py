@@ -238,6 +238,7 @@ class _Draft:
         self.problems: list[str] = []
         self.used: set[str] = set()
         self.secrets: set[Loc] = set()
+        self.faulty: set[tuple[str, int]] = set()
         raw = self._read(toml) if toml else {}
         self._find_secrets(raw, ())
         self.given = self._given()
@@ -250,7 +251,8 @@ class _Draft:
         self.file = self._validated(merged)
 
     def say(self, problem: str) -> None:
-        safe = redact(problem)
+        line = "".join(each if each.isprintable() else " " for each in problem)
+        safe = redact(" ".join(line.split()))
         if safe not in self.problems:
             self.problems.append(safe)
 
@@ -329,9 +331,16 @@ class _Draft:
                 loc = each["loc"]
                 target = _standing(merged, loc)
                 # A list of which an element is wrong, or from which one was taken out, is not wrong itself.
-                if not any(loc != other and loc == other[: len(loc)] for other in places | reported):
+                followed = any(loc != other and loc == other[: len(loc)] for other in places | reported)
+                if not followed and loc not in reported:
                     self.say(self._explained(loc, each["type"], each["msg"], each.get("ctx", {})))
                 targets.add(target)
+                if (
+                    len(loc) > 1
+                    and isinstance(loc[1], int)
+                    and loc[1] < len(self.numbers.get(str(loc[0]), ()))
+                ):
+                    self.faulty.add((str(loc[0]), self.numbers[str(loc[0])][loc[1]]))
             reported |= places
             if () in targets:
                 return SettingsFile()
@@ -733,7 +742,7 @@ class _Draft:
         if file.heartbeat_url and not https_or_loopback(file.heartbeat_url):
             self.say(f"{self._named(('heartbeat_url',))} must be an https address.")
         for number, rule in zip(self.numbers.get("policy", ()), file.policy, strict=False):
-            for fault in rule_faults(rule):
+            for fault in rule_faults(rule) if ("policy", number) not in self.faulty else ():
                 self.say(f"policy[{number}]{f' ({rule.name})' if rule.name else ''}: {fault}.")
 
     def _check_limits(self, connections: Iterable[Connection]) -> None:
