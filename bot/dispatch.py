@@ -438,7 +438,7 @@ class Bot:
                 personal = visit.request.place.visibility is Visibility.PERSONAL
                 yield replace(
                     card,
-                    sentence=card.sentence or self._shown(intent, visit),
+                    sentence="" if isinstance(intent, Help) else self._shown(intent, visit),
                     audience=Everyone() if public or personal else Only(visit.asker.person),
                     blocks=(*_taken(alternative), *card.blocks),
                 )

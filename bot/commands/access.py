@@ -62,7 +62,9 @@ class ShowQuota(Intent):
 
 async def _status(_intent: ShowStatus, context: Context) -> Card:
     quota = await context.celonis.quota()
-    facts = [Fact("Celonis team", Words(f"{context.connection} ({context.celonis.connection.team_root})"))]
+    team = context.celonis.connection
+    where = "a sandbox on this machine" if team.sandbox else team.team_root
+    facts = [Fact("Celonis team", Words(f"{context.connection} ({where})"))]
     trouble = ""
     try:
         key = await context.asking.kind()
@@ -170,6 +172,7 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
         Fact("By you", Number(quota.mine)),
         Fact("By others", Number(max(0, quota.used - quota.mine))),
         Fact("Left", Number(quota.left)),
+        Fact("Kept for stopping jobs", Number(max(0, quota.limit - quota.used - quota.left))),
         Fact(
             "Resets", Moment(quota.resets_at) if quota.resets_at else Words("not known; Celonis does not say")
         ),

@@ -117,9 +117,10 @@ USE_ZONE = Command(
     aliases=("use timezone", "use zone"),
 )
 USE_CONNECTION = Command(
-    example=UseConnection(connection=Name("dev")),
+    example=UseConnection(connection=Name("sandbox")),
     summary="ask this Celonis team when none is named here",
     right=Right.READ,
     run=_use_connection,
+    touches=lambda _: (),
     aliases=("use team",),
 )

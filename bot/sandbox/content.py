@@ -18,7 +18,6 @@ OPEN_PACKAGES = frozenset(
         "open-purchase-requisition",
         "order-to-cash",
         "accounts-payable",
-        "procurement-emea",
         "new-ideas",
         "quality-lab",
     }

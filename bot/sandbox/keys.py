@@ -170,20 +170,20 @@ def make_keys(seed: str, *, open_packages: frozenset[str], open_pools: frozenset
     client_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}/oauth-client"))
     return Keys(
         user=Key(
-            "user", "user", secret("user"), "everything, the restricted package and pool included", everything
+            "user", "user", secret("user"), "everything, the restricted packages and pool included", everything
         ),
         operator=Key(
             "operator",
             "app",
             secret("operator"),
-            "USE PACKAGE on all packages but the restricted one; view and manage all pools but the restricted one",
+            "USE PACKAGE on all packages but the restricted ones; view and manage all pools but the restricted one",
             operator,
         ),
         reader=Key(
             "reader",
             "app",
             secret("reader"),
-            "USE PACKAGE on all packages but the restricted one; no pools",
+            "USE PACKAGE on all packages but the restricted ones; no pools",
             reader,
         ),
         viewer=Key(
