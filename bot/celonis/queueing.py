@@ -28,7 +28,7 @@ class Line:
 
     def __init__(self) -> None:
         self._lanes: dict[Lane, OrderedDict[str, deque[Waiting]]] = {lane: OrderedDict() for lane in Lane}
-        self._turns = 0
+        self._passed_over = 0
 
     def __len__(self) -> int:
         return sum(len(queue) for people in self._lanes.values() for queue in people.values())
@@ -69,8 +69,10 @@ class Line:
             people.move_to_end(person)
         else:
             del people[person]
-        if lane is not Lane.GUARDED:
-            self._turns += 1
+        if lane is Lane.BACKGROUND:
+            self._passed_over = 0
+        elif lane is Lane.PEOPLE and self._lanes[Lane.BACKGROUND]:
+            self._passed_over += 1
         return waiting
 
     def ahead(self, lane: Lane, person: str) -> int:
@@ -90,7 +92,7 @@ class Line:
     def _lane(self) -> Lane:
         if self._lanes[Lane.GUARDED]:
             return Lane.GUARDED
-        background_due = self._turns % BACKGROUND_TURN == BACKGROUND_TURN - 1
+        background_due = self._passed_over >= BACKGROUND_TURN - 1
         if self._lanes[Lane.BACKGROUND] and (background_due or not self._lanes[Lane.PEOPLE]):
             return Lane.BACKGROUND
         return Lane.PEOPLE
