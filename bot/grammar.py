@@ -32,11 +32,12 @@ from bot.intents import (
     own_words,
     reserved_words,
 )
-from bot.phrases import LONGEST, MARKS, Fillers, Is, Reader, Sentence, Token, Weighed, operator_at, words_at
+from bot.phrases import LONGEST, MARKS, Fillers, Is, Reader, Sentence, Token, Weighed, words_at
 
 MOST_READINGS = 16
 _BEAM = 64
-_MOST_OPENERS = 32
+_MOST_OPENERS = 24
+_MOST_FILLER = 12
 _GAP = "…"
 _OFTEN_IN_NAMES = frozenset(
     {"of", "in", "on", "by", "at", "for", "from", "per", "to", "with", "via", "as", "if"}
@@ -208,6 +209,7 @@ class _Search:
         """`lost` is the clause that stands first although its keyword is missing."""
         self.form = form
         self.first = form.name_first if lost is None else lost
+        self.sentence = sentence
         self.tokens = sentence.tokens
         self.start = start
         self.end = end
@@ -228,7 +230,7 @@ class _Search:
             if token.kind is not Is.WORD:
                 continue
             if asks and at >= in_operator:
-                operator = operator_at(self.tokens, at, self.end)
+                operator = self.sentence.operator(at, self.end)
                 if operator is not None and operator.end - operator.start > 1:
                     in_operator = operator.end
             taken: set[int] = set()
@@ -252,7 +254,7 @@ class _Search:
 
     def _without_keyword(self, at: int, token: Token) -> Iterator[_Occurrence]:
         for index in self.form.without_keyword:
-            if self.reader.closed(self.form.parts[index][1].takes, at, self.end):
+            if self.reader.starts_closed(self.form.parts[index][1].takes, at, self.end):
                 yield _Occurrence(at, at, index, 2)
         keyword = token.word.rstrip(_DIGITS)
         if keyword != token.word and keyword in self.form.counts and int(token.word[len(keyword) :]):
@@ -401,9 +403,7 @@ def _sorted_out(words: Mapping[str, str], entries: Sequence[Entry]) -> _OtherWor
         elif meant in known and meant and _words(foreign):
             keywords.setdefault(" ".join(meant), []).append(foreign)
         else:
-            raise ValueError(
-                f"“{foreign}” stands for “{native}”, which starts no sentence and opens no clause"
-            )
+            unused.append(foreign)
     return _OtherWords(keywords, starts, tuple(unused))
 
 
@@ -466,7 +466,7 @@ class Grammar:
     def _add_alias(self, alias: str, form: _Form, instead: tuple[str, ...], reserved: Reserved) -> None:
         pieces = alias.replace("...", _GAP).split(_GAP)
         if len(pieces) == 1 and not alias.strip(MARKS):
-            self._marks[alias.strip()] = form
+            self._marks[fold(alias).strip()] = form
             return
         if len(pieces) > 2:  # noqa: PLR2004 - what stands on the two sides of one gap
             raise ValueError(f"“{alias}” has more than one gap")
@@ -504,7 +504,7 @@ class Grammar:
             return ()
         sentence = Sentence(text, self._fillers)
         if not sentence.tokens:
-            form = self._marks.get(text.strip())
+            form = self._marks.get(fold(text).strip())
             return (form.intent(),) if form else ()
         groups = self._groups(sentence)
         for lost, lenient in ((False, False), (True, False), (False, True), (True, True)):
@@ -548,8 +548,8 @@ class Grammar:
         reached = {0}
         waiting = [0]
         while waiting:
-            at = waiting.pop()
-            if at >= len(tokens):
+            at = waiting.pop(0)
+            if at >= len(tokens) or len(reached) > _MOST_FILLER:
                 continue
             lengths = self._fillers.lengths_at(tokens, at, len(tokens))
             if tokens[at].kind is Is.COMMA or (tokens[at].kind is Is.WORD and not tokens[at].word):
@@ -569,7 +569,7 @@ class Grammar:
             if after < len(tokens) or not start.gap:
                 yield _Candidate(start, offset, len(tokens))
             return
-        for end in dict.fromkeys((len(tokens), sentence.before_filler(after, len(tokens)))):
+        for end in dict.fromkeys((len(tokens), max(after, sentence.filler_from))):
             if end - len(start.behind) > after and words_at(tokens, end - len(start.behind), start.behind):
                 yield _Candidate(start, offset, end - len(start.behind))
                 return

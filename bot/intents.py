@@ -360,6 +360,8 @@ QUESTION_WORDS = frozenset(
 )
 """Words that other ways to start a sentence are made of ("is … still running"); a name that holds one is quoted."""
 
+LONGEST_BARE = 24
+"""Words of the longest text that is said, and read, without quotes."""
 _PLAIN_WORD = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*\Z")
 _PLAIN_ID = re.compile(r"[\w.:-]*[\w-]\Z", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"\d[\d.,:-]*[km%]?\Z", re.ASCII | re.IGNORECASE)
@@ -446,7 +448,7 @@ class _Voice:
 
     def bare(self, text: str) -> bool:
         words = text.split(" ")
-        if self.at_start and fold(words[0]) in self.reserved.at_start:
+        if len(words) > LONGEST_BARE or (self.at_start and fold(words[0]) in self.reserved.at_start):
             return False
         return all(_PLAIN_WORD.match(word) and not self._means_something(fold(word)) for word in words)
 

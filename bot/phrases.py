@@ -11,12 +11,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from typing import Any, NamedTuple, TypeAlias, assert_never
 
 from bot.intents import (
     DIRECTIONS,
     FILLER,
+    LONGEST_BARE,
     OPERATOR_WORDS,
     And,
     Comparison,
@@ -44,7 +45,7 @@ LONGEST = 4000
 """Characters of the longest text that is read."""
 _DEEPEST = 40
 _READINGS = 4
-_FUEL = 60_000
+_FUEL = 12_000
 _KEPT_FILLER = 3
 _KEPT_MARK = 2
 _SPLIT_AT_AND = 1
@@ -244,9 +245,47 @@ def _fitting(
 
 def words_at(tokens: Sequence[Token], start: int, words: Sequence[str]) -> bool:
     """Whether exactly these folded words stand here, outside quotes."""
-    return len(tokens) - start >= len(words) and all(
-        tokens[start + offset].word == word for offset, word in enumerate(words)
+    if len(tokens) - start < len(words):
+        return False
+    for offset, word in enumerate(words):  # noqa: SIM110 - the innermost loop; a generator takes three times as long
+        if tokens[start + offset].word != word:
+            return False
+    return True
+
+
+# --- operators -----------------------------------------------------------------------------------------------
+
+
+class Operator(NamedTuple):
+    start: int
+    end: int
+    op: Op
+    opposite: bool
+    symbol: bool
+
+
+_WORD_OPERATORS: dict[str, list[tuple[tuple[str, ...], Op, bool]]] = {
+    first: sorted(
+        (
+            (tuple(phrase.split()), op, opposite)
+            for phrase, (op, opposite) in OPERATOR_WORDS.items()
+            if phrase.split()[0] == first
+        ),
+        key=lambda choice: -len(choice[0]),
     )
+    for first in {phrase.split()[0] for phrase in OPERATOR_WORDS}
+}
+
+
+def operator_at(tokens: Sequence[Token], at: int, end: int) -> Operator | None:
+    """The longest operator that begins here."""
+    token = tokens[at]
+    if token.kind is Is.SYMBOL:
+        return Operator(at, at + 1, Op(token.text), opposite=False, symbol=True)
+    for words, op, opposite in _WORD_OPERATORS.get(token.word, ()):
+        if len(words) <= end - at and words_at(tokens, at, words):
+            return Operator(at, at + len(words), op, opposite, symbol=False)
+    return None
 
 
 # --- what words mean -------------------------------------------------------------------------------------------
@@ -262,13 +301,19 @@ class Sentence:
     Attributes:
         source: The text.
         fillers: What may be dropped.
+        tokens: Its pieces.
         marks: Whether punctuation stood at the very end and was dropped.
+        operators: For each token the operator that begins there, if one does.
+        filler_from: Where the filler at the end begins.
     """
 
     source: str
     fillers: Fillers
     tokens: list[Token] = field(init=False)
     marks: bool = field(init=False, default=False)
+    operators: list[Operator | None] = field(init=False)
+    filler_from: int = field(init=False)
+    _not_plain: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = list(_Lexer(self.source).tokens())
@@ -286,6 +331,20 @@ class Sentence:
                 self.tokens[-1] = last._replace(end=kept)
                 self.marks = True
             break
+        count = len(self.tokens)
+        self.operators = [operator_at(self.tokens, index, count) for index in range(count)]
+        special = [token.kind in {Is.QUOTED, Is.SYMBOL, Is.HASH} for token in self.tokens]
+        self._not_plain = list(accumulate(special, initial=0))
+        self.filler_from = self.before_filler(0, count)
+
+    def plain(self, start: int, end: int) -> bool:
+        """Whether a stretch has neither quotes nor `#` nor symbols."""
+        return self._not_plain[start] == self._not_plain[end]
+
+    def operator(self, at: int, end: int) -> Operator | None:
+        """The longest operator that begins here and ends before `end`."""
+        found = self.operators[at]
+        return operator_at(self.tokens, at, end) if found is not None and found.end > end else found
 
     def text(self, start: int, end: int, *, with_marks: bool = False) -> str:
         """The words from `start` to before `end` as they were typed, with single spaces."""
@@ -340,7 +399,7 @@ class Reader:
     openers: frozenset[int] = frozenset()
     lenient: bool = False
     _fuel: int = _FUEL
-    _seen: dict[tuple[Takes, int, int], list[Weighed]] = field(default_factory=dict)
+    _seen: dict[tuple[int, int, int], list[Weighed]] = field(default_factory=dict)
     _conditions: Conditions | None = None
 
     def closed(self, takes: Takes, start: int, end: int) -> tuple[Any, int] | None:
@@ -359,9 +418,15 @@ class Reader:
             case _:
                 return None
 
+    def starts_closed(self, takes: Takes, start: int, end: int) -> bool:
+        """Whether `closed` finds a value here."""
+        if isinstance(takes, SomeOf):
+            return self._fixed(takes.words, start, end) is not None
+        return self.closed(takes, start, end) is not None
+
     def open(self, takes: Takes, start: int, end: int) -> list[Weighed]:
         """Everything that a stretch can mean for a clause whose end is found by what follows."""
-        key = (takes, start, end)
+        key = (id(takes), start, end)
         if key not in self._seen:
             self._fuel -= end - start + 1
             self._seen[key] = self._open(takes, start, end) if self._fuel > 0 and start < end else []
@@ -430,13 +495,11 @@ class Reader:
     def _at_each_edge(self, read: Callable[..., list[Weighed]], start: int, end: int) -> list[Weighed]:
         """The readings of a stretch without the filler around it, and with it, since it may be part of a name."""
         tokens, fillers = self.sentence.tokens, self.sentence.fillers
-        starts, ends = [start], [end]
+        starts, ends = [self._after_commas(start, end)], [self._before_commas(start, end)]
         while lengths := fillers.lengths_at(tokens, starts[-1], end, self.own):
-            starts.append(starts[-1] + lengths[0])
-        while lengths := fillers.lengths_before(
-            tokens, start, self._before_commas(start, ends[-1]), self.own
-        ):
-            ends.append(self._before_commas(start, ends[-1]) - lengths[0])
+            starts.append(self._after_commas(starts[-1] + lengths[0], end))
+        while lengths := fillers.lengths_before(tokens, start, ends[-1], self.own):
+            ends.append(self._before_commas(start, ends[-1] - lengths[0]))
         found: dict[Any, int] = {}
         for left_kept, right_kept in product({0, len(starts) - 1}, {0, 1, len(ends) - 2, len(ends) - 1}):
             if not 0 <= right_kept < len(ends):
@@ -447,6 +510,11 @@ class Reader:
                     penalty = _KEPT_FILLER * (left_kept + right_kept) + _KEPT_MARK * with_marks + more
                     found[value] = min(penalty, found.get(value, penalty))
         return sorted(found.items(), key=lambda pair: pair[1])[:_READINGS]
+
+    def _after_commas(self, start: int, end: int) -> int:
+        while start < end and self._token(start).kind is Is.COMMA:
+            start += 1
+        return start
 
     def _before_commas(self, start: int, end: int) -> int:
         while end > start and self._token(end - 1).kind is Is.COMMA:
@@ -459,6 +527,8 @@ class Reader:
 
     def _names(self, start: int, end: int, *, with_marks: bool = False) -> list[Weighed]:
         readings: list[Weighed] = []
+        if not self.spend(end - start):
+            return []
         for penalty, words in ((0, ()), (_SPLIT_AT_AND, ("and",))):
             parts = list(self.split(start, end, words))
             found = [self.name(left, right, with_marks=with_marks and right == end) for left, right in parts]
@@ -531,10 +601,8 @@ class Reader:
     def _free_text(self, start: int, end: int, *, with_marks: bool = False, skip: int = 0) -> str:
         if end - start == 1 and self._token(start).kind is Is.QUOTED:
             return "" if with_marks else self._token(start).text
-        if not self.lenient:
-            for index in range(start, end):
-                if self._token(index).kind in {Is.QUOTED, Is.SYMBOL, Is.HASH}:
-                    return ""
+        if not self.lenient and (end - start > LONGEST_BARE or not self.sentence.plain(start, end)):
+            return ""
         return self.sentence.text(start, end, with_marks=with_marks)[skip:]
 
     def literal(self, start: int, end: int) -> str | None:
@@ -562,38 +630,6 @@ class Reader:
 # --- conditions ------------------------------------------------------------------------------------------------
 
 
-class _Operator(NamedTuple):
-    start: int
-    end: int
-    op: Op
-    opposite: bool
-    symbol: bool
-
-
-_WORD_OPERATORS: dict[str, list[tuple[tuple[str, ...], Op, bool]]] = {
-    first: sorted(
-        (
-            (tuple(phrase.split()), op, opposite)
-            for phrase, (op, opposite) in OPERATOR_WORDS.items()
-            if phrase.split()[0] == first
-        ),
-        key=lambda choice: -len(choice[0]),
-    )
-    for first in {phrase.split()[0] for phrase in OPERATOR_WORDS}
-}
-
-
-def operator_at(tokens: Sequence[Token], at: int, end: int) -> _Operator | None:
-    """The longest operator that begins here."""
-    token = tokens[at]
-    if token.kind is Is.SYMBOL:
-        return _Operator(at, at + 1, Op(token.text), opposite=False, symbol=True)
-    for words, op, opposite in _WORD_OPERATORS.get(token.word, ()):
-        if len(words) <= end - at and words_at(tokens, at, words):
-            return _Operator(at, at + len(words), op, opposite, symbol=False)
-    return None
-
-
 @dataclass(slots=True)
 class _Stretch:
     """What stands between two connectives."""
@@ -604,7 +640,7 @@ class _Stretch:
     nots: int = 0
     body: int = 0
     group: tuple[int, int] | None = None
-    operators: list[_Operator] = field(default_factory=list)
+    operators: list[Operator] = field(default_factory=list)
 
     @property
     def begins_one(self) -> bool:
@@ -621,6 +657,7 @@ class Conditions:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.sentence = reader.sentence
         self.tokens = reader.sentence.tokens
         self.partner: dict[int, int] = {}
         self.opening: dict[int, int] = {}
@@ -641,22 +678,21 @@ class Conditions:
         if not firsts:
             return []
         readings: list[Condition] = []
-        for begins in _beginnings(firsts):
+        known: dict[tuple[int, int, int], list[Condition]] = {}
+        for begins in islice(_beginnings(firsts), 2 * _READINGS):
             parts: list[list[Condition]] = []
-            for position, index in enumerate(firsts):
-                beginning = begins[position]
-                until = begins[position + 1] if position + 1 < len(begins) else len(stretches)
-                last = stretches[until - 1].end
-                parts.append(self._one(stretches[beginning:until], stretches[index], last, depth))
+            for beginning, index, until in zip(begins, firsts, (*begins[1:], len(stretches)), strict=True):
+                key = (beginning, index, until)
+                if key not in known:
+                    last = stretches[until - 1].end
+                    known[key] = self._one(stretches[beginning:until], stretches[index], last, depth)
+                parts.append(known[key])
             connectives = [stretches[beginning].connective for beginning in begins[1:]]
             if all(parts):
-                for chosen in _few(parts):
-                    joined = _joined(chosen, connectives)
-                    if joined not in readings:
-                        readings.append(joined)
+                readings.extend(_joined(chosen, connectives) for chosen in _few(parts))
             if len(readings) >= _READINGS:
                 break
-        return readings[:_READINGS]
+        return list(dict.fromkeys(readings))[:_READINGS]
 
     def _stretches(self, start: int, end: int, depth: int) -> list[_Stretch]:
         found: list[_Stretch] = []
@@ -685,13 +721,13 @@ class Conditions:
         if self.tokens[at].kind is Is.OPEN and self.partner.get(at) == stretch.end - 1:
             stretch.group = (at + 1, stretch.end - 1)
             if not any(
-                operator_at(self.tokens, each, stretch.end - 1) for each in range(at + 1, stretch.end - 1)
+                self.sentence.operator(each, stretch.end - 1) for each in range(at + 1, stretch.end - 1)
             ):
                 stretch.group = None
             else:
                 return
         while at < stretch.end:
-            operator = operator_at(self.tokens, at, stretch.end)
+            operator = self.sentence.operator(at, stretch.end)
             if operator is None:
                 closing = self.partner.get(at, at)
                 at = max(at, closing if closing < stretch.end else at) + 1
@@ -729,7 +765,7 @@ class Conditions:
                 found.append(_negated(Not(plain) if operator.opposite else plain, begin.nots))
         return found
 
-    def _weakness(self, operator: _Operator) -> bool:
+    def _weakness(self, operator: Operator) -> bool:
         """`in` without parentheses is a common word of names."""
         opened = operator.end < len(self.tokens) and self.tokens[operator.end].kind is Is.OPEN
         return operator.op is Op.IN and not opened
@@ -741,7 +777,7 @@ class Conditions:
             for index in range(start, end)
         )
 
-    def _values(self, operator: _Operator, end: int) -> Iterator[tuple[str, ...]]:
+    def _values(self, operator: Operator, end: int) -> Iterator[tuple[str, ...]]:
         start = operator.end
         match operator.op:
             case Op.IS_EMPTY:
