@@ -515,7 +515,7 @@ class Bot:
         ticket = await self._parts.tickets.load(ticket_id)
         if (
             ticket is None
-            or ticket.place.key != visit.request.place.key
+            or visit.request.place.key not in _places(ticket)
             or ticket.connection not in visit.connections
         ):
             raise TicketGone(
@@ -965,6 +965,11 @@ def _resources(touched: Sequence[Touch]) -> tuple[str, ...]:
         if isinstance(name := getattr(touch, each.name), Name)
     )
     return tuple(sorted({f"{kind}:{name.id or name.text}" for kind, name in named}))
+
+
+def _places(ticket: Ticket) -> set[str]:
+    """Where a question can be answered: where it was asked, and where it stands if it could not be posted there."""
+    return {ticket.place.key} | ({ticket.message.place.key} if ticket.message is not None else set())
 
 
 def _clauses(intent: Intent) -> int:
