@@ -10,6 +10,7 @@ from bot.commands.jobs import CANCEL, JOB, JOBS, POOLS
 from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
+from bot.commands.triggers import TRIGGERS
 
 COMMANDS: tuple[AnyCommand, ...] = (
     HELP,
@@ -19,6 +20,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     RECORDS,
     FIELDS,
     FILTERS,
+    TRIGGERS,
     MODELS,
     MODEL,
     JOBS,

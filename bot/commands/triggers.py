@@ -1,0 +1,50 @@
+"""Triggers of a knowledge model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bot.cards import Card, Column, Text, Words, headline
+from bot.commands.command import Command, Context
+from bot.commands.lists import back, count, page_of, table
+from bot.intents import CelonisIntent, Count, Kind, Name, OneName, clause
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Triggers(CelonisIntent):
+    """Which triggers a knowledge model has."""
+
+    words: ClassVar[str] = "triggers"
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    page: int = field(default=1, metadata=clause("page", Count()))
+
+
+async def _triggers(intent: Triggers, context: Context) -> Card:
+    assert intent.model is not None
+    visible = {each.id: each.name for each in await context.catalog.records(intent.model)}
+    found = [each for each in await context.asking.triggers(intent.model.id) if each.record in visible]
+    rows = [
+        (Words(each.name), Words(each.id), Words(visible[each.record])) for each in page_of(found, intent.page)
+    ]
+    columns = (Column("Name"), Column("Id"), Column("Record"))
+    return Card(
+        headline(f"{count(len(found), 'trigger')} in {intent.model.text}"),
+        title=f"Triggers of {intent.model.text}",
+        blocks=(
+            (table(intent, columns, rows, page=intent.page, total=len(found)),)
+            if found
+            else (Text("No trigger is visible here."),)
+        ),
+        buttons=back(intent, intent.page),
+        source=context.source(intent.model.text),
+    )
+
+
+TRIGGERS = Command(
+    example=Triggers(model=Name("Purchase Requisition KM")),
+    summary="triggers of a knowledge model",
+    right=Right.READ,
+    run=_triggers,
+)
