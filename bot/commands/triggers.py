@@ -26,7 +26,8 @@ async def _triggers(intent: Triggers, context: Context) -> Card:
     visible = {each.id: each.name for each in await context.catalog.records(intent.model)}
     found = [each for each in await context.asking.triggers(intent.model.id) if each.record in visible]
     rows = [
-        (Words(each.name), Words(each.id), Words(visible[each.record])) for each in page_of(found, intent.page)
+        (Words(each.name), Words(each.id), Words(visible[each.record]))
+        for each in page_of(found, intent.page)
     ]
     columns = (Column("Name"), Column("Id"), Column("Record"))
     return Card(

@@ -1,0 +1,35 @@
+"""Every intent of the real table, with names made of keywords, quotes and operators, is read back as itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.commands import COMMANDS
+from bot.config import GERMAN
+from bot.grammar import Entry, Grammar
+from bot.intents import say
+from bot.phrases import LONGEST
+from tests.grammar.test_round_trip import intents
+
+GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in COMMANDS], GERMAN)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.intent.words)
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_what_is_said_is_what_is_read(command: Any, data: st.DataObject) -> None:
+    intent = data.draw(intents(command.intent))
+    said = say(intent)
+    if len(said) <= LONGEST:
+        assert GRAMMAR.parse(said) == (intent,), said
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_no_text_of_any_kind_crashes_the_real_grammar(text: str) -> None:
+    for intent in GRAMMAR.parse(text):
+        assert say(intent)
