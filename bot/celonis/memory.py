@@ -114,7 +114,8 @@ class MemoryLedger:
             if (scope, family) == (account.scope, account.family)
         ]
         return sorted(
-            (bucket for bucket in found if bucket.counts_until > at), key=lambda bucket: bucket.start
+            (bucket for bucket in found if bucket.counts_until > at),
+            key=lambda bucket: (bucket.start, bucket.counts_until),
         )
 
     async def spent_by(self, account: Account, *, at: float) -> Mapping[str, int]:

@@ -235,16 +235,19 @@ class Ledger:
         async with self._store.reading() as connection:
             rows = (
                 await connection.execute(
-                    sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls)
-                    .where(_calls.c.scope == account.scope, _calls.c.family == account.family)
-                    .order_by(_calls.c.bucket)
+                    sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls).where(
+                        _calls.c.scope == account.scope, _calls.c.family == account.family
+                    )
                 )
             ).all()
         found = [
             Bucket(row.bucket * BUCKET, counts_until(row.bucket, row.epoch, account.epoch), row.calls)
             for row in rows
         ]
-        return [bucket for bucket in found if bucket.counts_until > at]
+        return sorted(
+            (bucket for bucket in found if bucket.counts_until > at),
+            key=lambda bucket: (bucket.start, bucket.counts_until),
+        )
 
     async def spent_by(self, account: Account, *, at: float) -> Mapping[str, int]:
         """The day's calls of each person."""
@@ -325,7 +328,7 @@ class Ledger:
             alive = [
                 row
                 for row in rows.values()
-                if row.run and row.seen_at > now - LEASE and not dead(row.host, row.pid)
+                if row.run and abs(row.seen_at - now) < LEASE and not dead(row.host, row.pid)
             ]
             taken = {row.seat for row in alive}
             number = next((each for each in ([-1] if guest else range(seats)) if each not in taken), None)
