@@ -51,7 +51,7 @@ from bot.intents import say
 Json: TypeAlias = dict[str, Any]
 Shorten: TypeAlias = Callable[[str], str]
 """Gives the short stand-in for a sentence that a button cannot carry. The sentence was stored before; the stand-in comes
-back as `Clicked.sentence`, so whoever hands it out picks a form that no sentence has."""
+back as `Clicked.sentence`, and whoever handed it out knows what it stands for."""
 
 # --- actions ---------------------------------------------------------------------------------------------------
 

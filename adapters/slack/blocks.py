@@ -114,10 +114,6 @@ def _plain(text: str, length: int) -> Json:
     return {"type": "plain_text", "text": cut(text.strip(), length) or ELLIPSIS, "emoji": False}
 
 
-def _section(text: str, length: int = TEXT) -> Json:
-    return {"type": "section", "text": _plain(text, length)}
-
-
 def _context(text: str) -> Json:
     return {"type": "context", "elements": [_plain(text, _QUIET)]}
 
@@ -132,6 +128,10 @@ def _rich(*elements: Json) -> Json:
 
 def _rich_section(*runs: Json) -> Json:
     return {"type": "rich_text_section", "elements": list(runs)}
+
+
+def _paragraph(text: str) -> Json:
+    return _rich(_rich_section(_run(text)))
 
 
 def _preformatted(text: str) -> Json:
@@ -217,7 +217,7 @@ class _Message:
         kept = self.take(text, length)
         for piece in whole_lines(kept, TEXT):
             if piece.strip():
-                self.add(_section(piece))
+                self.add(_paragraph(piece))
 
     # blocks
 
@@ -336,13 +336,13 @@ class _Message:
             self.add(_preformatted("\n".join(kept)))
             missing = max(0, len(laid_out) - max(2, len(kept)))
         else:
-            pieces = [
-                "; ".join(f"{head}: {cell}" for head, cell in zip(headings, row, strict=True))
-                for row in written
+            pieces = [_named(headings, row) for row in written]
+            kept = _that_fit([first + rest for first, rest in pieces], min(TEXT, self.room))
+            runs = [
+                run for first, rest in pieces[: len(kept)] for run in (_run(first, bold=True), _run(rest))
             ]
-            kept = _that_fit([cut(f"• {piece}", _FACT) for piece in pieces], min(TEXT, self.room))
-            if kept:
-                self.add(_rich(_rich_section(_run("\n".join(kept)))))
+            if runs:
+                self.add(_rich(_rich_section(*runs)))
             missing = len(pieces) - len(kept)
         self.room -= sum(units(line) + 1 for line in kept)
         if missing:
@@ -358,7 +358,7 @@ class _Message:
 
     def choices(self, prompt: str, options: Sequence[Button]) -> None:
         if prompt.strip():
-            self.add(_section(self.take(prompt, TEXT)))
+            self.add(_paragraph(self.take(prompt, TEXT)))
         if len(options) <= _CHOICES_AS_BUTTONS:
             self.add(*self.action_blocks(options))
         else:
@@ -367,7 +367,7 @@ class _Message:
     def form(self, form: Form) -> None:
         asked = ", ".join(clean(each.label) for each in form.fields)
         if asked:
-            self.add(_section(self.take(f"{clean(form.title) or 'To fill in'}: {asked}", TEXT)))
+            self.add(_paragraph(self.take(f"{clean(form.title) or 'To fill in'}: {asked}", TEXT)))
         self.add(*self.action_blocks((form_button(form),)))
 
     def action_blocks(self, pressed: Iterable[Button]) -> list[Json]:
@@ -450,6 +450,12 @@ def _can_be_pressed(button: Button) -> bool:
             return True
 
 
+def _named(headings: Sequence[str], row: Sequence[str]) -> tuple[str, str]:
+    """A row in words: its first cell, then the others with their headings."""
+    rest = "; ".join(f"{head}: {cell}" for head, cell in zip(headings[1:], row[1:], strict=True))
+    return cut(row[0], _CELL) or ELLIPSIS, cut(f"  {rest}", _FACT) + "\n"
+
+
 def _only(block: Block) -> Card:
     return Card(ELLIPSIS, blocks=(block,))
 
@@ -512,7 +518,8 @@ def render_form(form: Form, shorten: Shorten | None = None) -> Json:
         "title": _plain(title, VIEW_TITLE),
         "submit": _plain(clean(form.submit), VIEW_TITLE),
         "close": _plain("Leave it", VIEW_TITLE),
-        "blocks": [_input(each, shorten) for each in form.fields] or [_section(title)],
+        "blocks": [_input(each, shorten) for each in form.fields]
+        or [_paragraph(cut(title, TEXT) or ELLIPSIS)],
     }
 
 

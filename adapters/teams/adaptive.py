@@ -81,6 +81,8 @@ _TABLE_COLUMNS = 4
 _CELL = 200
 _FACT = 1000
 _POINTS = 30
+_BAR = 8
+_CHART_WIDTHS = (3, 3, 2)
 _INPUT_TEXT = 3000
 
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
@@ -390,7 +392,7 @@ class _Sheet:
             "id": key,
             "label": label or "Choose",
             "style": "compact",
-            "placeholder": "Choose",
+            "placeholder": "Pick one",
             "errorMessage": "Choose an entry of the list first.",
             "choices": choices,
         }
@@ -495,22 +497,25 @@ class _Sheet:
         return elements
 
     def grid(
-        self, headings: list[str], written: list[list[str]], numeric: list[bool], *, lines: bool = True
+        self,
+        headings: list[str],
+        written: list[list[str]],
+        numeric: list[bool],
+        widths: Sequence[int] = (),
     ) -> list[Json]:
         # The first row is the heading by default. The schema and the clients disagree on that property's name
         # (firstRowAsHeader, firstRowAsHeaders), so it stays unsaid.
-        widths = [
-            max(1, min(4, max(units(row[index]) for row in [headings, *written]) // 8))
-            for index in range(len(headings))
-        ]
+        sizes = [max(units(row[index]) for row in [headings, *written]) for index in range(len(headings))]
         table: Json = {
             "type": "Table",
             "columns": [
                 {"width": width, "horizontalCellContentAlignment": "Right" if right else "Left"}
-                for width, right in zip(widths, numeric, strict=True)
+                for width, right in zip(
+                    widths or [max(1, min(4, each // 8)) for each in sizes], numeric, strict=True
+                )
             ],
             "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
-            "showGridLines": lines,
+            "showGridLines": not widths,
         }
         kept = 0
         if size(table) > self.room - _NOTE:
@@ -545,7 +550,7 @@ class _Sheet:
         return self.that_fit(items, "row")
 
     def chart(self, chart: Chart) -> list[Json]:
-        drawn = bars(chart, self.card.reader)[:_POINTS]
+        drawn = bars(chart, self.card.reader, length=_BAR)[:_POINTS]
         if not drawn:
             return self.spend([_quiet(f"{cut(clean(chart.title), _LABEL)} No values.".strip())])
         headings = [
@@ -557,7 +562,7 @@ class _Sheet:
             headings,
             [[cut(bar.label, _LABEL), bar.drawn, bar.value] for bar in drawn],
             [False, False, True],
-            lines=False,
+            _CHART_WIDTHS,
         )
         if len(chart.points) > len(drawn):
             elements += self.spend([_quiet(left_out(len(chart.points) - len(drawn), "point"))])
@@ -617,19 +622,15 @@ def _form_choices(asked: FormField, shorten: Shorten | None, *, several: bool) -
         travelling = carried(value, _fits_option, shorten)
         # Several chosen values come back with commas between them, so commas inside them are percent-encoded.
         written = quote(travelling, safe=" ") if several else travelling
-        choice = {"title": _choice_title(title, several=several), "value": written}
+        # Teams reads no Markdown in choices, the renderer for web pages does in tick boxes; a link is what would hurt.
+        shown = cut(clean(title).strip(), _OPTION_LABEL).replace("](", "] (") or ELLIPSIS
+        choice = {"title": shown, "value": written}
         room -= size(choice)
         if room < 0 and choices:
             break
         choices.append(choice)
         chosen = written if value == asked.value else chosen
     return choices, chosen
-
-
-def _choice_title(title: str, *, several: bool) -> str:
-    # Titles of tick boxes are read as Markdown, those of a drop-down list are not.
-    short = cut(clean(title).strip(), _OPTION_LABEL) or ELLIPSIS
-    return escape(short) if several else short
 
 
 # --- mentions --------------------------------------------------------------------------------------------------
