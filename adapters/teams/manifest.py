@@ -114,13 +114,19 @@ def _version() -> str:
 
 
 def _commands(commands: Sequence[AnyCommand]) -> list[Json]:
-    """The first of them, and every one that changes something, in the order of help."""
-    titles = {each.intent.words: each for each in commands if 0 < len(each.intent.words) <= TITLE}
-    guarded = [words for words, each in titles.items() if isinstance(each, GuardedCommand)]
-    others = [words for words in titles if words not in guarded]
-    kept = {*guarded[:COMMANDS_SHOWN], *others[: max(0, COMMANDS_SHOWN - len(guarded))]}
+    """Every command that changes something, and of the others first one of each module, then a second one, and so on; in
+    the order of help.
+    """
+    usable = {each.intent.words: each for each in commands if 0 < len(each.intent.words) <= TITLE}
+    seen: dict[str, int] = {}
+    rank: dict[str, tuple[bool, int]] = {}
+    for words, each in usable.items():
+        module = each.intent.__module__
+        rank[words] = (not isinstance(each, GuardedCommand), seen.get(module, 0))
+        seen[module] = seen.get(module, 0) + 1
+    kept = sorted(usable, key=lambda words: rank[words])[:COMMANDS_SHOWN]
     return [
-        {"title": words, "description": _cut(each.summary)} for words, each in titles.items() if words in kept
+        {"title": words, "description": _cut(each.summary)} for words, each in usable.items() if words in kept
     ]
 
 

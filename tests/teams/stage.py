@@ -126,6 +126,7 @@ async def stage(
     replicas: int = 1,
     database: str = "",
     bound: bool = True,
+    signed: bool = True,
     policy: tuple[config.Rule, ...] | None = None,
 ) -> AsyncIterator[Stage]:
     """A running bot.
@@ -135,6 +136,7 @@ async def stage(
         replicas: How many bots stand behind the same Teams.
         database: Their shared database; each has one of its own where none is given, so give one for several.
         bound: Whether the tenant has a connection.
+        signed: Whether the bot has a registration, so that messages carry a signature.
         policy: Instead of `rules()`.
     """
     clock = StoryClock()
@@ -163,15 +165,18 @@ async def stage(
             store = await stack.enter_async_context(
                 await Store.open(database, clock) if database else await Store.temporary(clock)
             )
-            running.append(await stack.enter_async_context(_replica(teams, settings, store, clock, number)))
+            running.append(
+                await stack.enter_async_context(_replica(settings, store, clock, number, signed=signed))
+            )
         yield Stage(teams, sandbox, clock, running, session)
 
 
 @asynccontextmanager
 async def _replica(
-    teams: FakeTeams, settings: config.Settings, store: Store, clock: StoryClock, number: int
+    settings: config.Settings, store: Store, clock: StoryClock, number: int, *, signed: bool
 ) -> AsyncIterator[Replica]:
-    identity = AppIdentity(APP_ID, TENANT, config.Secret("made-up-password"))
+    registered = AppIdentity(APP_ID, TENANT, config.Secret("made-up-password"))
+    identity = registered if signed else AppIdentity("", "")
     chat = TeamsChat(identity, store, clock, fetch_token=lambda: OUTBOUND, chance=lambda: 0.5)
     numbers = itertools.count(1)
     async with build(settings, chats={"teams": chat}, store=store, clock=clock) as built:
