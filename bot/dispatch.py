@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, assert_never
 
 import structlog
+from cachetools import TTLCache
 from pydantic import TypeAdapter
 
 from bot.audit import Audit, Decision, Entry, mask
@@ -83,6 +84,9 @@ BUTTON_SENTENCE = 1500
 MENU_SENTENCE = 120
 MENU_FROM = 5
 LONGEST_TEXT = 4000
+REMEMBERED = 10_000
+"""Last answers that are remembered, for `next`, `back` and `refresh`."""
+REMEMBERED_FOR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,37 @@ class Recall(Intent):
 
     words: ClassVar[str] = "again"
     id: str = field(default="", metadata=clause("", Phrase()))
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh(Intent):
+    """A sentence again, past the cache; without one, the last that this person said here."""
+
+    words: ClassVar[str] = "refresh"
+    sentence: str = field(default="", metadata=clause("", Phrase()))
+
+
+@dataclass(frozen=True, slots=True)
+class Next(Intent):
+    """The page after the last answer."""
+
+    words: ClassVar[str] = "next"
+
+
+@dataclass(frozen=True, slots=True)
+class Back(Intent):
+    """The page before the last answer."""
+
+    words: ClassVar[str] = "back"
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last answer of a person in a place: what it was about, and the pages beside it."""
+
+    sentence: str
+    after: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +171,16 @@ class Bot:
         self._by_intent: dict[type[Intent], AnyCommand] = {each.intent: each for each in self._commands}
         self._by_words = {each.intent.words: each for each in self._commands}
         patterns = [Pattern(each.intent, each.aliases) for each in self._commands]
-        self._grammar = Grammar([*patterns, Pattern(Recall, ())], parts.words)
+        own = (
+            Pattern(Recall, ()),
+            Pattern(Refresh, ("reload", "update")),
+            Pattern(Next, ("more", "next page")),
+            Pattern(Back, ("previous", "previous page")),
+        )
+        self._grammar = Grammar([*patterns, *own], parts.words)
+        self._lately: TTLCache[tuple[str, str], _Last] = TTLCache(
+            REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
+        )
 
     async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
         """Everything to show for one request, each card replacing the one before it.
@@ -282,20 +326,64 @@ class Bot:
             if again is not None:
                 text = again
         readings = self._grammar.parse(text) if spoken else (Help(),)
-        if readings and isinstance(readings[0], Recall):
-            kept = await self._parts.store.sentence(readings[0].id)
-            readings = self._grammar.parse(kept) if kept is not None else ()
-            if not readings:
-                raise TicketGone(
-                    "This button is too old to know what it stood for.", hint="Ask again in words."
-                )
+        fresh = bool(readings) and isinstance(readings[0], Refresh)
+        if readings and isinstance(readings[0], Recall | Refresh | Next | Back):
+            text = await self._meant(readings[0], visit)
+            readings = self._grammar.parse(text)
+            if not readings or isinstance(readings[0], Recall | Refresh | Next | Back):
+                raise NotUnderstood("I do not understand what to show again.")
         alternative = await (self._choose(readings, visit) if readings else self._unread(text, visit))
         if isinstance(alternative, Card):
             yield alternative
             return
-        async with aclosing(self._act(alternative, visit)) as cards:
+        async with aclosing(self._act(alternative, visit, fresh=fresh)) as cards:
             async for card in cards:
                 yield card
+
+    async def _meant(self, intent: Recall | Refresh | Next | Back, visit: _Visit) -> str:
+        """The sentence that stands behind one of the bot's own words.
+
+        Raises:
+            TicketGone: There is none (any more).
+        """
+        last = self._lately.get((visit.asker.person.key, visit.request.place.key))
+        match intent:
+            case Recall(id=key):
+                kept = await self._parts.store.sentence(key)
+                if kept is None:
+                    raise TicketGone(
+                        "This button is too old to know what it stood for.", hint="Ask again in words."
+                    )
+                return kept
+            case Refresh(sentence=sentence) if sentence:
+                return sentence
+            case Refresh():
+                found, what = last.sentence if last else "", "an answer of yours here to ask again"
+            case Next():
+                found, what = last.after if last else "", "a next page to your last answer here"
+            case Back():
+                found, what = last.before if last else "", "a page before your last answer here"
+            case _:
+                assert_never(intent)
+        if not found:
+            raise TicketGone(
+                f"I remember no {what.removeprefix('an ').removeprefix('a ')}.",
+                hint="Say the whole sentence.",
+            )
+        return found
+
+    def _remember(self, intent: Intent, card: Card, visit: _Visit) -> None:
+        pages = {
+            button.label == "Back": say(button.action.intent)
+            for button in (
+                *card.buttons,
+                *(block.more for block in card.blocks if isinstance(block, Table) and block.more),
+            )
+            if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
+        }
+        self._lately[visit.asker.person.key, visit.request.place.key] = _Last(
+            say(intent), after=pages.get(False, ""), before=pages.get(True, "")
+        )
 
     async def _open_question(self, visit: _Visit) -> str | None:
         """The sentence of this person's newest open question here: words never confirm, so it is asked anew."""
@@ -363,6 +451,8 @@ class Bot:
         guarded = any(isinstance(self._by_intent[type(each.intent)], GuardedCommand) for each in options)
         if len(exact) == 1:
             return exact[0]
+        if exact and not any(isinstance(each.intent, CelonisIntent) for each in exact):
+            return max(exact, key=lambda each: _clauses(each.intent))  # free text resolves as anything: less of it
         if exact:
             return self._pick(exact, visit)
         reading, resolution = max(
@@ -412,7 +502,9 @@ class Bot:
 
     # --- acting ---
 
-    async def _act(self, alternative: Alternative, visit: _Visit) -> AsyncGenerator[Card, None]:
+    async def _act(
+        self, alternative: Alternative, visit: _Visit, *, fresh: bool = False
+    ) -> AsyncGenerator[Card, None]:
         intent = alternative.intent
         command = self._by_intent[type(intent)]
         connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
@@ -433,7 +525,8 @@ class Bot:
                         rule=decision.rule,
                         connection=connection,
                     )
-                card = await command.run(intent, context)
+                card = await command.run(intent, context.fresh() if fresh else context)
+                self._remember(intent, card, visit)
                 public = self._parts.policy.public(visit.asker, touched)
                 personal = visit.request.place.visibility is Visibility.PERSONAL
                 yield replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.commands.access import PERMISSIONS, QUOTA, STATUS, WHOAMI
+from bot.commands.access import ALLOW, DEBUG, PERMISSIONS, QUOTA, STATUS, WHOAMI
 from bot.commands.command import AnyCommand
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
 from bot.commands.help import HELP
@@ -34,4 +34,6 @@ COMMANDS: tuple[AnyCommand, ...] = (
     WHOAMI,
     PERMISSIONS,
     QUOTA,
+    ALLOW,
+    DEBUG,
 )

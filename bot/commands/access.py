@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bot.cards import (
@@ -23,12 +24,13 @@ from bot.cards import (
     Words,
     headline,
 )
+from bot.cards import Flag as FlagCell
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseZone
-from bot.commands.lists import count
-from bot.errors import CelonisError, QuotaExhausted
+from bot.commands.lists import back, count, page_of, table
+from bot.errors import BadArgument, CelonisError, QuotaExhausted
 from bot.formats import write
-from bot.intents import CelonisIntent, Intent
+from bot.intents import CelonisIntent, Count, Flag, Intent, Phrase, clause
 from bot.policy import Right
 
 
@@ -58,6 +60,24 @@ class ShowQuota(Intent):
     """How much may still be asked."""
 
     words: ClassVar[str] = "quota"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowQuota(Intent):
+    """More calls for one person, until tomorrow at this time."""
+
+    words: ClassVar[str] = "quota allow"
+    person: str = field(default="", metadata=clause("", Phrase()))
+    calls: int = field(default=0, metadata=clause("", Count()))
+    today: bool = field(default=False, metadata=clause("today", Flag()))
+
+
+@dataclass(frozen=True, slots=True)
+class Debug(Intent):
+    """What the bot asked Celonis for somebody."""
+
+    words: ClassVar[str] = "debug"
+    page: int = field(default=1, metadata=clause("page", Count()))
 
 
 async def _status(_intent: ShowStatus, context: Context) -> Card:
@@ -196,6 +216,69 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
     )
 
 
+_PERSON = re.compile(r"(?:<@)?([\w-]+)(?:\|[^>]*)?>?\Z", re.ASCII)
+_PERSON_KEY = re.compile(r"(?:slack|teams|local):[\w.-]+:[\w.-]+\Z", re.ASCII)
+
+
+async def _allow(intent: AllowQuota, context: Context) -> Card:
+    text = intent.person.strip()
+    here = _PERSON.match(text)
+    if _PERSON_KEY.match(text):
+        person = text
+    elif here is not None:
+        person = f"{context.person.platform}:{context.place.home}:{here[1]}"
+    else:
+        raise BadArgument(
+            "Who is meant?", hint="Say it as in “quota allow slack:T1:U1 200 today”; whoami shows the key."
+        )
+    if not intent.calls:
+        raise BadArgument("How many calls?", hint=f"Say it as in “quota allow {person} 200 today”.")
+    await context.celonis.allow(person, intent.calls)
+    return Card(
+        headline(f"{intent.calls:,} more calls for {person}"),
+        title=f"Quota of {context.connection}",
+        blocks=(
+            Text(
+                "They count from now for 24 hours, beyond that person's share; the team's limit stays what it is."
+            ),
+        ),
+        buttons=(Button("Quota", Run(ShowQuota())),),
+    )
+
+
+async def _debug(intent: Debug, context: Context) -> Card:
+    calls = list(reversed(context.celonis.recent_calls(context.person.key)))
+    rows = [
+        (
+            Moment(each.at),
+            Words(each.method),
+            Words(each.path),
+            Words(str(each.status or "no answer")),
+            Number(round(each.seconds * 1000)),
+            FlagCell(each.cached),
+        )
+        for each in page_of(calls, intent.page)
+    ]
+    columns = (
+        Column("When"),
+        Column("Method"),
+        Column("Path"),
+        Column("Status"),
+        Column("ms", numeric=True),
+        Column("Cached"),
+    )
+    return Card(
+        headline(
+            f"Your last {count(len(calls), 'call')} to {context.connection}"
+            if calls
+            else "No calls of yours yet"
+        ),
+        title=f"Your calls to {context.connection}",
+        blocks=(table(intent, columns, rows, page=intent.page, total=len(calls)),) if rows else (),
+        buttons=back(intent, intent.page),
+    )
+
+
 STATUS = Command(
     example=ShowStatus(),
     summary="connection, key, quota, defaults, version",
@@ -220,3 +303,10 @@ QUOTA = Command(
     run=_quota,
     aliases=("limits", "limit"),
 )
+ALLOW = Command(
+    example=AllowQuota(person="slack:T1:U1", calls=200, today=True),
+    summary="more calls for one person today (admins)",
+    right=Right.ADMIN,
+    run=_allow,
+)
+DEBUG = Command(example=Debug(), summary="your last calls to Celonis", right=Right.READ, run=_debug)

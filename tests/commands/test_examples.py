@@ -14,12 +14,13 @@ from adapters.teams.adaptive import render as render_teams
 from bot import errors
 from bot.cards import Card, Reader, Status
 from bot.commands import COMMANDS
-from bot.commands.command import GuardedCommand
+from bot.commands.command import GuardedCommand, right_of
 from bot.dispatch import explain
 from bot.grammar import Entry, Grammar
 from bot.intents import Kind, Name, say
+from bot.policy import Right
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
-from tests.story import START, StoryClock, stage
+from tests.story import OPERATOR, START, StoryClock, someone, stage
 
 Golden = Callable[[str, object], None]
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
@@ -42,7 +43,8 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
 ) -> None:
     command = BY_WORDS[words]
     async with stage(clock=StoryClock(still=True)) as scene:
-        card = await scene.says(say(command.example))
+        person = someone("UADMIN") if right_of(command, command.example) is Right.ADMIN else OPERATOR
+        card = await scene.says(say(command.example), person)
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
         assert card.status is wanted, card
         compare(assert_golden, words.replace(" ", "-"), card)

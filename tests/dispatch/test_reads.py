@@ -11,7 +11,7 @@ from bot.chat import Clicked
 from bot.commands.jobs import CancelJob
 from bot.intents import Name, say
 from bot.sandbox import Fault
-from tests.story import CHANNEL, CLERK, DIRECT, GUEST, OPERATOR, Stage, all_buttons, stage
+from tests.story import CHANNEL, CLERK, DIRECT, GUEST, OPERATOR, Stage, all_buttons, someone, stage
 
 
 def table_of(card: Card) -> Table:
@@ -271,3 +271,43 @@ def test_a_sentence_with_ids_is_one_reading() -> None:
     intent = CancelJob(job=Name("main job", "j1"), pool=Name("SAP ECC", "p1"))
     assert "#j1" in say(intent)
     assert OPERATOR.key == "slack:T1:UOPERATOR"
+
+
+async def test_next_back_and_refresh_work_on_the_last_answer() -> None:
+    async with stage() as scene:
+        first = await scene.says("data Materials show material number")
+        second = await scene.says("next")
+        assert second.headline.startswith("Materials: rows 11 to")
+        assert (await scene.says("back")).headline == first.headline
+        before = scene.asked()
+        again = await scene.says("refresh")
+        assert again.headline == first.headline
+        assert scene.asked() > before, "refresh asks anew"
+        assert again.source is not None
+        assert not again.source.cached
+
+
+async def test_there_is_nothing_to_refresh_before_the_first_answer() -> None:
+    async with stage() as scene:
+        assert (await scene.says("refresh")).status is Status.REFUSED
+        assert (await scene.says("more")).status is Status.REFUSED
+        assert (await scene.says("refresh refresh refresh")).status is Status.NOT_UNDERSTOOD
+        assert (await scene.says("refresh jobs")).title == "Data jobs"
+
+
+async def test_only_admins_give_away_quota() -> None:
+    async with stage() as scene:
+        assert (await scene.says("quota allow slack:T1:UCLERK 100 today")).status is Status.REFUSED
+        given = await scene.says("quota allow slack:T1:UCLERK 100 today", someone("UADMIN"))
+        assert given.headline == "100 more calls for slack:T1:UCLERK"
+        by_mention = await scene.says("quota allow <@UCLERK> 50", someone("UADMIN"))
+        assert by_mention.headline == "50 more calls for slack:T1:UCLERK"
+
+
+async def test_debug_shows_ones_own_calls_without_values() -> None:
+    async with stage() as scene:
+        await scene.says("data Materials show material name where material group = Services")
+        card = await scene.says("debug")
+        assert "Services" not in repr(card)
+        assert "/records/MATERIALS/data" in repr(table_of(card))
+        assert (await scene.says("debug", CLERK)).headline == "No calls of yours yet"
