@@ -1,13 +1,26 @@
-"""The composition root: every real object is built here, and nowhere else."""
+"""The composition root: every real object is built here, and nowhere else; and the server that runs them.
+
+Slack and Teams arrive at one aiohttp server; readiness and metrics have a port of their own, which is not for the
+internet. A platform's SDK is imported only where that platform is configured.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+from urllib.parse import urlsplit
 
+import structlog
+from aiohttp import web
+
+from adapters.metrics import CONTENT_TYPE, Answers, Measured, Metrics, reachable
 from bot import config
 from bot.audit import Audit
 from bot.cards import Reader
@@ -17,9 +30,18 @@ from bot.chat import Chat
 from bot.clock import Clock, SystemClock
 from bot.confirm import Tickets
 from bot.dispatch import Bot, Parts
+from bot.errors import BotError, ConfigError, StoreUnavailable
 from bot.policy import Policy
 from bot.store import Store
 from bot.store.ledger import Ledger
+
+log = structlog.get_logger()
+
+DRAIN_WITHIN = 25.0
+"""Seconds that a shutdown waits for answers in the making; Kubernetes kills after 30."""
+RECOVER_EVERY = 30.0
+PURGE_EVERY = 3600.0
+LARGEST_BODY = 1024 * 1024
 
 
 def program_version() -> str:
@@ -122,7 +144,7 @@ async def build(
             audit=audit,
             chats=chats,
             clock=clock,
-            ids=lambda: secrets.token_hex(4),
+            ids=_request_id,
             reader=Reader(zone=settings.zone, locale=settings.locale),
             version=program_version(),
             words=settings.aliases,
@@ -156,3 +178,386 @@ def _limits(configured: config.Limits, replicas: int) -> Limits:
         guarded_reserve=configured.people_reserve,
         replicas=replicas,
     )
+
+
+# --- the server ------------------------------------------------------------------------------------------------
+
+
+class Listener(Protocol):
+    """A chat platform's ear."""
+
+    def routes(self, app: web.Application) -> None:
+        """Adds what it listens on."""
+        ...
+
+    async def start(self) -> None:
+        """Begins. Raises `ConfigError` where it never can."""
+        ...
+
+    async def close(self) -> None:
+        """Stops listening, and waits a while for what is being answered."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether people who write now get an answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs.
+
+    Attributes:
+        address: Where platforms deliver, `http://host:port`.
+        admin: Where readiness and metrics are.
+        built: The bot behind it.
+        listeners: By platform.
+        metrics: What is counted.
+    """
+
+    address: str
+    admin: str
+    built: Built
+    listeners: Mapping[str, Listener]
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class _Platforms:
+    """What is configured of Slack and Teams, with how to make its listener once there is a bot."""
+
+    chats: dict[str, Chat] = field(default_factory=dict)
+    listeners: dict[str, Callable[[Answers, Store], Listener]] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def running(
+    settings: config.Settings, *, store: Store | None = None, clock: Clock | None = None
+) -> AsyncIterator[Running]:
+    """A server for every platform that is configured; stopped gracefully at the end.
+
+    Args:
+        settings: Checked for serving.
+        store: One that the caller opened and closes; else the one that the settings name.
+        clock: The machine's, unless told otherwise.
+
+    Raises:
+        ConfigError, StoreUnavailable: It cannot run; the text says why.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        if store is None:
+            store = await stack.enter_async_context(await Store.open(settings.database_url.reveal(), clock))
+        platforms = _platforms(settings, store, clock, metrics, stack)
+        if not platforms.chats:
+            raise ConfigError(["No chat platform is configured, so there is nothing to serve."])
+        built = await stack.enter_async_context(
+            build(settings, chats=platforms.chats, store=store, clock=clock)
+        )
+        measured = Measured(built.bot, metrics, clock)
+        listeners = {name: make(measured, store) for name, make in platforms.listeners.items()}
+        server = settings.server
+        admin = await _opened(
+            stack, _admin_app(built, listeners, metrics, clock), server.admin_host, server.admin_port
+        )
+        runner = await _runner(stack, _public_app(listeners))
+        stack.push_async_callback(_drained, listeners)
+        address = await _listening(runner, server.host, server.port)
+        stack.push_async_callback(_stopped, runner)
+        for listener in listeners.values():
+            await listener.start()
+        for upkeep in (_recovering(built, clock), _purging(store, clock), _trying_keys(built, settings)):
+            stack.push_async_callback(_cancelled, asyncio.create_task(upkeep))
+        log.info("serving", address=address, admin=admin, platforms=sorted(listeners))
+        yield Running(address, admin, built, listeners, metrics)
+        log.info("stopping")
+
+
+async def serve(
+    settings: config.Settings, *, ready: Callable[[Running], None] = lambda _running: None
+) -> None:
+    """Serves until SIGTERM or SIGINT; a second signal ends the program at once.
+
+    Args:
+        settings: Checked for serving.
+        ready: Called once everything listens.
+
+    Raises:
+        ConfigError, StoreUnavailable: It cannot run; the text says why.
+    """
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        told.set()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    async with running(settings) as server:
+        ready(server)
+        await told.wait()
+
+
+def over_sandbox(
+    settings: config.Settings, url: str, api_token: str, *, forced: bool = False
+) -> config.Settings:
+    """Settings for serving over a sandbox.
+
+    Args:
+        settings: As configured.
+        url: The sandbox's address.
+        api_token: One of its keys.
+        forced: Whether real people are meant to get made-up answers.
+
+    Raises:
+        ConfigError: Real chat tokens are configured and nobody insisted.
+    """
+    real = settings.slack is not None and urlsplit(settings.slack.api_url).hostname == "slack.com"
+    real = real or (settings.teams is not None and bool(settings.teams.app_id))
+    if real and not forced:
+        raise ConfigError(
+            [
+                "With a sandbox the people of a real workspace would get made-up answers; add --force to insist."
+            ]
+        )
+    return settings.over_sandbox(url, api_token)
+
+
+def _platforms(
+    settings: config.Settings, store: Store, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+) -> _Platforms:
+    found = _Platforms()
+    if settings.slack is not None:
+        _add_slack(found, settings, settings.slack, clock, metrics, stack)
+    if settings.teams is not None:
+        _add_teams(found, settings, settings.teams, store, clock, stack)
+    return found
+
+
+def _add_slack(
+    found: _Platforms,
+    settings: config.Settings,
+    slack: config.Slack,
+    clock: Clock,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> None:
+    from adapters.slack.chat import SlackChat
+    from adapters.slack.listen import SlackListener
+
+    groups = any(group.startswith("slack:") for rule in settings.policy for group in rule.who.groups)
+    chat = SlackChat(slack, clock=clock, read_groups=groups)
+    stack.push_async_callback(chat.close)
+
+    def listener(bot: Answers, store: Store) -> Listener:
+        return SlackListener(
+            bot,
+            chat,
+            store,
+            slack,
+            clock=clock,
+            ids=_request_id,
+            refused=lambda reason: metrics.refused.labels("slack", reason).inc(),
+        )
+
+    found.chats["slack"] = chat
+    found.listeners["slack"] = listener
+
+
+def _add_teams(
+    found: _Platforms,
+    settings: config.Settings,
+    teams: config.Teams,
+    store: Store,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> None:
+    if not teams.app_id and not (settings.server.development and config.is_loopback(settings.server.host)):
+        raise ConfigError(
+            [
+                "Teams without MICROSOFT_APP_ID would take messages from anybody: set it, or server.development = true with server.host = 127.0.0.1."
+            ]
+        )
+    from adapters.teams.chat import TeamsChat
+    from adapters.teams.listen import TeamsListener
+    from adapters.teams.sdk import AppIdentity
+
+    identity = AppIdentity(teams.app_id, teams.tenant_id, teams.password)
+    chat = TeamsChat(identity, store, clock)
+    stack.push_async_callback(chat.close)
+
+    def listener(bot: Answers, store: Store) -> Listener:
+        return TeamsListener(
+            bot,
+            chat,
+            store,
+            clock,
+            identity=identity,
+            tenants=[each.teams for each in settings.bindings if each.teams],
+            host=settings.server.host,
+            development=settings.server.development,
+            ids=_request_id,
+        )
+
+    found.chats["teams"] = chat
+    found.listeners["teams"] = listener
+
+
+def _request_id() -> str:
+    return secrets.token_hex(4)
+
+
+# --- HTTP ---
+
+
+def _public_app(listeners: Mapping[str, Listener]) -> web.Application:
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_nothing_escapes])
+    app.router.add_get("/healthz", _alive)
+    for listener in listeners.values():
+        listener.routes(app)
+    return app
+
+
+@web.middleware
+async def _nothing_escapes(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A failure of ours is told as such to nobody outside."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("request failed", path=request.path)
+        return web.Response(status=503, text="unavailable", headers={"Retry-After": "5"})
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+def _admin_app(
+    built: Built, listeners: Mapping[str, Listener], metrics: Metrics, clock: Clock
+) -> web.Application:
+    async def readyz(_: web.Request) -> web.Response:
+        return await _readiness(built, listeners)
+
+    async def exposed(_: web.Request) -> web.Response:
+        body = await metrics.exposition(built.celonis, clock)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application(middlewares=[_nothing_escapes])
+    app.router.add_get("/healthz", _alive)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", exposed)
+    return app
+
+
+async def _readiness(built: Built, listeners: Mapping[str, Listener]) -> web.Response:
+    """Ready is who can take a question and say something true. Celonis is reported and does not count: without it
+    people still get a sentence that says so, which is better than silence from every copy at once.
+    """
+    platforms = {name: listener.ready() for name, listener in listeners.items()}
+    try:
+        await built.store.meta("ready")
+    except StoreUnavailable:
+        store = False
+    else:
+        store = True
+    celonis = {name: reachable(each) for name, each in built.celonis.items()}
+    ready = store and all(platforms.values())
+    said = {
+        "ready": ready,
+        "version": program_version(),
+        "store": _word(answers=store),
+        "platforms": {name: _word(answers=is_ready) for name, is_ready in platforms.items()},
+        "celonis": {name: _word(answers=answers) for name, answers in celonis.items()},
+    }
+    return web.Response(status=200 if ready else 503, text=json.dumps(said), content_type="application/json")
+
+
+def _word(*, answers: bool | None) -> str:
+    return "not asked yet" if answers is None else "ok" if answers else "no answer"
+
+
+async def _runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def _listening(runner: web.AppRunner, host: str, port: int) -> str:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ConfigError([f"Nothing can listen on {host}:{port}: {error.strerror or error}."]) from error
+    bound = runner.addresses[0][1]
+    return f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+
+
+async def _opened(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
+    return await _listening(await _runner(stack, app), host, port)
+
+
+async def _stopped(runner: web.AppRunner) -> None:
+    """Takes no new connections; those that are open are served until the answers are given."""
+    for site in list(runner.sites):
+        await site.stop()
+
+
+async def _drained(listeners: Mapping[str, Listener]) -> None:
+    endings = {name: asyncio.create_task(listener.close()) for name, listener in listeners.items()}
+    _, late = await asyncio.wait(endings.values(), timeout=DRAIN_WITHIN + 2.0)
+    for ending in late:
+        ending.cancel()
+    for name, result in zip(
+        endings, await asyncio.gather(*endings.values(), return_exceptions=True), strict=True
+    ):
+        if isinstance(result, BaseException):
+            log.error("platform did not close cleanly", platform=name, error=repr(result))
+
+
+# --- upkeep ---
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _recovering(built: Built, clock: Clock) -> None:
+    """Takes up what a crash left half done, here or on another copy."""
+    while True:
+        try:
+            if count := await built.bot.recover():
+                log.info("unfinished confirmations taken up", count=count)
+        except BotError as error:
+            log.warning("unfinished confirmations not looked up", error=error.sentence)
+        except Exception:
+            log.exception("unfinished confirmations not looked up")
+        await clock.sleep(RECOVER_EVERY)
+
+
+async def _purging(store: Store, clock: Clock) -> None:
+    while True:
+        try:
+            await store.purge(clock.now())
+        except StoreUnavailable as error:
+            log.warning("nothing purged", error=error.sentence)
+        await clock.sleep(PURGE_EVERY)
+
+
+async def _trying_keys(built: Built, settings: config.Settings) -> None:
+    """Tries each key once at start, as PyCelonis does; what is wrong is said in the log, and people are told too."""
+    for name, celonis in built.celonis.items():
+        if not settings.connections[name].connect:
+            continue
+        try:
+            await celonis.connect()
+        except BotError as error:
+            log.warning(
+                "connection does not work yet", connection=name, error=error.sentence, hint=error.hint
+            )

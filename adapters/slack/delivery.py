@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -88,13 +88,13 @@ class Delivery:
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done as soon as whatever had to be durable before Slack hears back is."""
 
-    async def show(self, cards: AsyncIterator[Card]) -> None:
+    async def show(self, cards: AsyncGenerator[Card, None]) -> None:
         """Shows all cards. Slack's slowness never holds up the work that makes them: what it cannot keep up with is
         left out, except the last one and what stands for itself.
         """
         showing = asyncio.ensure_future(self._keep_showing())
         try:
-            async with aclosing(cards) as every:  # type: ignore[type-var] # the bot's are generators
+            async with aclosing(cards) as every:
                 async for card in every:
                     self._take(card)
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
@@ -66,7 +66,7 @@ _EVERYTHING = re.compile(r"[\s\S]*")
 class Answering(Protocol):
     """What the adapter needs of the bot."""
 
-    def answer(self, request: Request) -> AsyncIterator[Card]:
+    def answer(self, request: Request) -> AsyncGenerator[Card, None]:
         """See `bot.dispatch.Bot.answer`."""
         ...
 

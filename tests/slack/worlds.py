@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ class ToldBot:
     attached: list[tuple[str, MessageRef]] = field(default_factory=list)
     made: list[Card] = field(default_factory=list)
 
-    async def answer(self, request: Request) -> AsyncIterator[Card]:
+    async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
         self.heard.append(request)
         match request.said:
             case Said(text):

@@ -1,0 +1,134 @@
+"""What monitoring may know: counts and times, never who or what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bot.cards import Card, Status
+from bot.celonis import Celonis
+from bot.chat import MessageRef, Request
+from bot.clock import Clock
+from bot.errors import BotError
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
+
+
+class Answers(Protocol):
+    """What is measured."""
+
+    def answer(self, request: Request) -> AsyncGenerator[Card, None]:
+        """See `bot.dispatch.Bot.answer`."""
+        ...
+
+    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
+        """See `bot.dispatch.Bot.attach`."""
+        ...
+
+
+class Metrics:
+    """Counters and gauges of one program, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "celonis_chat_requests",
+            "What people said or pressed, by how the answer ended.",
+            ("platform", "outcome"),
+            registry=self.registry,
+        )
+        self.answer_seconds = Histogram(
+            "celonis_chat_answer_seconds",
+            "Seconds until the first card that says more than that work goes on.",
+            ("platform",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "celonis_chat_refused_requests",
+            "HTTP requests that went no further than the check of where they come from.",
+            ("platform", "reason"),
+            registry=self.registry,
+        )
+        self._used = self._gauge("calls_used", "Celonis calls of the last 24 hours, over all copies.")
+        self._left = self._gauge("calls_left", "Celonis calls that people may still use.")
+        self._paused = self._gauge("paused_seconds", "Seconds for which Celonis has asked for silence.")
+        self._hits = Gauge(
+            "celonis_chat_cache_hit_ratio",
+            "Part of the questions that were answered without a call.",
+            ("connection",),
+            registry=self.registry,
+        )
+        self._reachable = Gauge(
+            "celonis_chat_celonis_reachable",
+            "Whether Celonis gave the last answer that it was asked for.",
+            ("connection",),
+            registry=self.registry,
+        )
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"celonis_chat_{name}", meaning, ("connection", "family"), registry=self.registry)
+
+    async def exposition(self, celonis: Mapping[str, Celonis], clock: Clock) -> bytes:
+        """Everything in Prometheus' text format. Costs no call.
+
+        Args:
+            celonis: The connections by name.
+            clock: To say how long a pause lasts.
+        """
+        for name, each in celonis.items():
+            self._reachable.labels(name).set(reachable(each) is not False)
+            try:
+                quota = await each.quota()
+            except BotError:
+                continue  # the gauges keep what they said last
+            self._hits.labels(name).set(quota.hit_rate or 0.0)
+            for family in quota.families:
+                pause = family.paused_until
+                labels = (name, family.family.value)
+                self._used.labels(*labels).set(family.used)
+                self._left.labels(*labels).set(family.left)
+                self._paused.labels(*labels).set(
+                    max(0.0, (pause - clock.now()).total_seconds()) if pause is not None else 0.0
+                )
+        return generate_latest(self.registry)
+
+
+def reachable(celonis: Celonis) -> bool | None:
+    """Whether Celonis gave the last answer that it was asked for; None where it was asked nothing yet."""
+    for call in celonis.recent_calls():
+        if not call.cached:
+            return call.status is not None and call.status < 500  # noqa: PLR2004 - HTTP's server faults
+    return None
+
+
+class Measured:
+    """A bot whose answers are counted and timed."""
+
+    def __init__(self, bot: Answers, metrics: Metrics, clock: Clock) -> None:
+        self._bot = bot
+        self._metrics = metrics
+        self._clock = clock
+
+    async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
+        """See `bot.dispatch.Bot.answer`."""
+        began, last, shown = self._clock.monotonic(), None, False
+        platform = request.place.platform
+        try:
+            async with aclosing(self._bot.answer(request)) as cards:
+                async for card in cards:
+                    last = card
+                    if not shown and card.status is not Status.WORKING:
+                        shown = True
+                        self._metrics.answer_seconds.labels(platform).observe(self._clock.monotonic() - began)
+                    yield card
+        finally:
+            self._metrics.requests.labels(platform, last.status.value if last else "nothing").inc()
+
+    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
+        """See `bot.dispatch.Bot.attach`."""
+        await self._bot.attach(ticket_id, ref)
