@@ -273,7 +273,7 @@ class _People:
             self._email is not None
             and email
             and email.count("@") == 1
-            and asker.profile.standing is Standing.MEMBER
+            and asker.person.platform != "local"
             and _at_home(asker.person, asker.place)
             and self._email.fullmatch(_folded(email))
         )

@@ -112,13 +112,21 @@ class Need(IntEnum):
     SERVING = 2
 
 
-def load(environ: Mapping[str, str], toml: Path | None, *, need: Need = Need.CONNECTION) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    toml: Path | None,
+    *,
+    need: Need = Need.CONNECTION,
+    connections: bool = True,
+) -> Settings:
     """Read the settings.
 
     Args:
         environ: The environment; an empty value counts as not set.
         toml: The settings file, None where there is none.
         need: What must be there, beyond being right where it is there.
+        connections: Whether Celonis will be asked. Where a sandbox stands in for it, or only the log is read, the
+            teams and their keys need not be there, and the settings have no connections.
 
     Returns:
         Checked settings.
@@ -126,7 +134,8 @@ def load(environ: Mapping[str, str], toml: Path | None, *, need: Need = Need.CON
     Raises:
         ConfigError: With every problem that was found; none of them holds a secret's value.
     """
-    return _Draft({name: value for name, value in environ.items() if value.strip()}, toml).finish(need)
+    given = {name: value for name, value in environ.items() if value.strip()}
+    return _Draft(given, toml, connections=connections).finish(need)
 
 
 class _Given(EnvSettingsSource):
@@ -232,8 +241,9 @@ def _without(tree: Any, targets: frozenset[Loc], here: Loc = ()) -> Any:
 class _Draft:
     """Settings on their way; collects problems instead of stopping at the first."""
 
-    def __init__(self, environ: Mapping[str, str], toml: Path | None) -> None:
+    def __init__(self, environ: Mapping[str, str], toml: Path | None, *, connections: bool) -> None:
         self.environ = environ
+        self.asks_celonis = connections
         self.folder = toml.parent if toml else Path()
         self.problems: list[str] = []
         self.used: set[str] = set()
@@ -443,6 +453,8 @@ class _Draft:
     # --- connections ---
 
     def _connections(self) -> dict[str, Connection]:
+        if not self.asks_celonis:
+            return {}
         sections = dict(self.file.connections)
         address = self._address()
         if DEFAULT_CONNECTION in sections or address:
@@ -652,12 +664,17 @@ class _Draft:
             password=password,
         )
 
+    def _known(self, connections: Iterable[str]) -> tuple[str, ...]:
+        """The names that bindings and synonyms may use, those of connections with problems included."""
+        own = (DEFAULT_CONNECTION,) if not self.asks_celonis or self._address() else ()
+        return tuple(dict.fromkeys((*connections, *self.declared, *own)))
+
     def _bindings(self, connections: Iterable[str]) -> tuple[Binding, ...]:
         """The bindings; where none speaks of this machine, its terminal may use every connection.
 
         Whoever starts a program here holds its keys anyway.
         """
-        known = tuple(dict.fromkeys((*connections, *self.declared)))
+        known = self._known(connections)
         seen: set[tuple[str, str]] = set()
         for number, each in zip(self.numbers.get("bindings", ()), self.file.bindings, strict=False):
             where = f"bindings[{number}]"
@@ -688,7 +705,7 @@ class _Draft:
         return MappingProxyType({word: meant for word, meant in {**GERMAN, **given}.items() if meant})
 
     def _synonyms(self, connections: Sequence[str]) -> dict[str, Synonyms]:
-        known = tuple(dict.fromkeys((*connections, *self.declared)))
+        known = self._known(connections)
         for name in self.file.synonyms:
             if name != "*" and name not in known:
                 self.say(f"synonyms.{name} names a connection that is not there{_meant(name, known)}")
@@ -770,7 +787,8 @@ class _Draft:
             self.say("server.port and server.admin_port must differ.")
 
     def _check_need(self, settings: Settings, need: Need) -> None:
-        if need >= Need.CONNECTION and not settings.connections and not self.declared and not self._address():
+        wanted = self.asks_celonis and need >= Need.CONNECTION
+        if wanted and not settings.connections and not self.declared and not self._address():
             self.say(
                 "No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN, or run: celonis-chat init"
             )
@@ -810,7 +828,7 @@ class _Draft:
             meant = difflib.get_close_matches(name, known - self.environ.keys(), n=1, cutoff=0.9)
             if meant:
                 found.append(f"{name} means nothing to this program; did you mean {meant[0]}?")
-        if self.is_given("CELONIS_API_TOKEN") and "CELONIS_API_TOKEN" not in self.used:
+        if self.asks_celonis and self.is_given("CELONIS_API_TOKEN") and "CELONIS_API_TOKEN" not in self.used:
             found.append("CELONIS_API_TOKEN is set, but no connection uses it.")
         if not settings.members_read:
             found += [

@@ -305,6 +305,15 @@ def test_a_sandbox_stands_in_for_every_team_of_given_settings(read: Any) -> None
     assert KEY not in repr(settings)
 
 
+def test_where_a_sandbox_stands_in_no_team_and_no_key_need_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "celonis-chat.toml"
+    file.write_text('[connections.prod]\nurl = "acme.eu-1.celonis.cloud"\napi_token_env = "NOT_SET"')
+    environ = {name: value for name, value in SERVING.items() if name not in LEAST}
+    settings = load(environ, file, need=Need.SERVING, connections=False)
+    assert settings.connections == {}
+    assert list(settings.over_sandbox("http://127.0.0.1:1", "key").connections) == ["sandbox"]
+
+
 def test_a_sandbox_is_on_this_machine() -> None:
     with pytest.raises(ConfigError, match="on this machine only"):
         Settings.for_demo(LEAST["CELONIS_URL"], "key", zone="UTC", secret_key="k" * 32)

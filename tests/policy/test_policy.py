@@ -92,6 +92,16 @@ def test_a_person_at_the_terminal_is_a_member_without_a_profile() -> None:
     assert not policy(rule(Right.CANCEL, who=Who(local=("somebody",)))).may(asker, Right.CANCEL).allowed
 
 
+def test_an_address_at_the_terminal_is_nobodys_word() -> None:
+    here = Place("local", "box", "terminal", Visibility.PERSONAL)
+    asker = Asker(Person("local", "box", "operator"), replace(MEMBER, email="op@example.com"), here)
+    found = policy(
+        rule(Right.CANCEL, who=Who(email=("*@example.com",))),
+        bindings=(Binding(local=True, connections=("prod",)),),
+    )
+    assert not found.may(asker, Right.CANCEL, JOB).allowed
+
+
 def test_an_unbound_workspace_gets_one_sentence_and_nothing_else() -> None:
     found = policy(rule(*Right, who=Who(slack=("T1:U1",))), bindings=())
     assert found.connections(CHANNEL) == ()
@@ -120,6 +130,7 @@ def test_a_connection_may_be_called_by_its_title() -> None:
     assert found.sees(ASKER, Touch(connection=Name("europe")))
     assert found.sees(ASKER, Touch(connection=Name("", "prod")))
     assert not found.sees(ASKER, Touch(connection=Name("Europe", "other")))
+    assert not found.sees(ASKER, Touch(connection=Name("prod", "Europe")))
 
 
 def test_a_rule_is_named_by_number_and_name_and_the_first_that_grants_counts() -> None:
@@ -282,6 +293,9 @@ def test_a_person_or_place_without_a_proper_id_is_refused(person: Person) -> Non
         (On(kpi=("on-time*",), record=("Orders",)), KPI_ITSELF, True, True),
         (On(kpi=("on-time*",), record=("Orders",)), DATA, False, False),
         (On(filter=("YTD",)), FILTER_ITSELF, True, True),
+        (On(kpi=("on-time*",)), replace(KPI_ITSELF, record=RECORD), False, False),
+        (On(kpi=("on-time*",), record=("Invoices",)), replace(KPI_ITSELF, record=RECORD), True, True),
+        (On(kpi=("on-time*",)), replace(KPI_ITSELF, pool=SAP), False, False),
         (On(pool=("*",), model=("*",)), DATA, False, False),
         (On(pool=("*",), model=("*",)), JOB, False, False),
         (On(connection=("*",)), Touch(pool=SAP, job=MAIN), False, False),
