@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -44,10 +45,19 @@ def configure(*, as_json: bool, stream: TextIO | None = None, level: int = loggi
     handler.addFilter(RedactingFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _with_trace],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LIBRARIES)
+    # It writes down what strangers send when that is no HTTP; failures of our handlers are logged by ourselves.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
+
+
+def _with_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Takes over the traceback that `RedactingFilter` has left as text."""
+    if text := line["_record"].exc_text:
+        line["exception"] = text
+    return line

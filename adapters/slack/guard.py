@@ -23,6 +23,8 @@ from bot.config import Secret
 
 Json: TypeAlias = dict[str, Any]
 
+PATH = "/slack/events"
+"""Where Slack delivers everything."""
 LARGEST = 1024 * 1024
 """Bytes of a body; Slack's own are a few kilobytes."""
 RECENT = 300

@@ -25,7 +25,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.delivery import Delivery
-from adapters.slack.guard import LARGEST, STATUS, Guard, Refusal, Seen, Sound
+from adapters.slack.guard import LARGEST, PATH, STATUS, Guard, Refusal, Seen, Sound
 from adapters.slack.incoming import (
     Incoming,
     Kind,
@@ -47,7 +47,6 @@ Json: TypeAlias = Mapping[str, Any]
 
 log = structlog.get_logger()
 
-PATH = "/slack/events"
 DURABLE_WITHIN = 2.0
 """Seconds that the acknowledgement of a confirming click waits until the click is written down; Slack waits 3."""
 DELIVERIES_KEPT = timedelta(hours=1)

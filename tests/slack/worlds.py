@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from adapters.slack.chat import SlackChat
-from adapters.slack.listen import PATH, SlackListener
+from adapters.slack.guard import PATH
+from adapters.slack.listen import SlackListener
 from bot.cards import Card
 from bot.chat import Clicked, Filled, MessageRef, Request, Said
 from bot.config import Secret, Slack
