@@ -356,6 +356,9 @@ class TeamsChat:
         if parts.scheme != "https" or "@" in parts.netloc or not host.endswith(_UPLOADS):
             log.warning("upload refused", reason="not an address of OneDrive")
             return False
+        return await self._put(address, content)
+
+    async def _put(self, address: str, content: bytes) -> bool:
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}",

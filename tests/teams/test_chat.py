@@ -1,0 +1,403 @@
+"""The `Chat` port on Teams: messages, files, forms, people; and what outlives the program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from adapters.teams import chat as chat_module
+from adapters.teams.answering import paced
+from adapters.teams.chat import CONSENT, FILE_INFO, TeamsChat, profile_of, trigger_of
+from adapters.teams.inbound import Arrival, read
+from adapters.teams.sdk import AppIdentity
+from bot.cards import Button, Card, Form, FormField, Nudge, Run, Status
+from bot.chat import MessageRef, Person, Place, Standing, Visibility
+from bot.commands.help import Help
+from bot.errors import Undelivered
+from bot.store import Store
+from tests.fake_teams import (
+    CHANNEL,
+    FOREIGN,
+    PERSONAL,
+    TENANT,
+    Account,
+    FakeTeams,
+    Json,
+    Scope,
+    StillClock,
+)
+
+CLERK = Account("clerk", 3)
+LONER = Account("loner", 6, added=False)
+HI = Card("Hello")
+WORKING = Card("Working", status=Status.WORKING, lasting=True)
+
+
+def person(account: Account) -> Person:
+    return Person("teams", TENANT, account.object_id, account.name)
+
+
+@pytest.fixture
+async def teams() -> AsyncIterator[FakeTeams]:
+    async with FakeTeams((CLERK, LONER)) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with await Store.temporary(StillClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def open_chat(store: Store) -> AsyncIterator[Callable[[], TeamsChat]]:
+    """Makes chats over the same store: a second one is the program after a restart."""
+    opened: list[TeamsChat] = []
+
+    def make() -> TeamsChat:
+        opened.append(TeamsChat(AppIdentity("", ""), store, StillClock(), chance=lambda: 0.5))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        await each.close()
+
+
+def arrival(teams: FakeTeams, who: Account, scope: Scope = PERSONAL, **changes: Any) -> Arrival:
+    return read(teams.said(who, "hi", scope, **changes), tenants=[TENANT], loopback=True)
+
+
+# --- references ------------------------------------------------------------------------------------------------
+
+
+async def test_places_and_messages_are_reached_after_a_restart(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    first, second = open_chat(), open_chat()
+    came = arrival(teams, CLERK, CHANNEL)
+    await first.note(came)
+    ref = await first.post(came.place, HI)
+    await second.update(ref, Card("Changed"))
+    await second.post(came.place, Card("Another"))
+    assert [each.text.strip() for each in teams.seen(CHANNEL.id)] == ["Changed", "Another"]
+
+
+async def test_a_thread_is_answered_in_the_thread(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK, CHANNEL)
+    await chat.note(came)
+    await chat.post(replace(came.place, thread=""), HI)
+    assert [each.text.strip() for each in teams.seen("19:channel@thread.tacv2")] == ["Hello"]
+
+
+async def test_a_place_nobody_spoke_in_is_not_written_to(open_chat: Callable[[], TeamsChat]) -> None:
+    with pytest.raises(Undelivered, match="do not know how to reach"):
+        await open_chat().post(Place("teams", TENANT, "19:x", Visibility.CHANNEL), HI)
+
+
+@pytest.mark.parametrize("handle", ["", "{}", "[1]", "[[", "null"])
+async def test_a_broken_reference_is_undelivered(open_chat: Callable[[], TeamsChat], handle: str) -> None:
+    place = Place("teams", TENANT, "19:x", Visibility.CHANNEL)
+    with pytest.raises(Undelivered):
+        await open_chat().update(MessageRef("teams", place, handle), HI)
+
+
+async def test_a_mention_is_a_message_of_its_own(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK, CHANNEL)
+    await chat.note(came)
+    ref = await chat.post(came.place, HI)
+    await chat.update(ref, Card("Done", nudge=Nudge(person(CLERK), "It is done.")))
+    assert [each.mentioned for each in teams.seen(CHANNEL.id)] == [[], [CLERK.object_id]]
+    assert teams.last(CHANNEL.id).body["summary"] == "It is done."
+
+
+async def test_a_sentence_too_long_for_a_button_is_kept_under_a_short_one(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat], store: Store
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK)
+    await chat.note(came)
+    await chat.post(came.place, Card("Long", buttons=(Button("Go", Run(Help(topic="x" * 900))),)))
+    sentence = teams.last(CLERK.personal).buttons["Go"]["data"]["run"]
+    assert len(sentence) < 60
+    assert await store.sentence(sentence.removeprefix("again ").strip('"')) == f"help {'x' * 900}"
+
+
+# --- people ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_profile_comes_from_the_roster_and_the_client_and_is_kept(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    await chat.note(arrival(teams, CLERK))
+    for _ in range(3):
+        found = await chat.profile(person(CLERK))
+        assert (found.name, found.email, found.standing) == ("clerk", "clerk@example.com", Standing.MEMBER)
+        assert (found.zone, found.locale, found.groups) == ("Europe/Berlin", "en_GB", None)
+    assert sum(each.method == "GET" for each in teams.sent) == 1
+
+
+async def test_who_cannot_be_read_is_external_and_tried_again_soon(teams: FakeTeams, store: Store) -> None:
+    clock = StillClock()
+    chat = TeamsChat(AppIdentity("", ""), store, clock)
+    try:
+        assert (await chat.profile(person(CLERK))).standing is Standing.EXTERNAL
+        await chat.note(arrival(teams, CLERK))
+        teams.faults = [(500, {})]
+        clock.passed += chat_module.UNREADABLE_KEPT
+        assert (await chat.profile(person(CLERK))).standing is Standing.EXTERNAL
+        clock.passed += chat_module.UNREADABLE_KEPT
+        assert (await chat.profile(person(CLERK))).standing is Standing.MEMBER
+    finally:
+        await chat.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "standing"),
+    [
+        ({}, Standing.MEMBER),
+        ({"userRole": "guest"}, Standing.GUEST),
+        ({"userPrincipalName": "a_b.com#EXT#@example.com"}, Standing.GUEST),
+        ({"tenantId": FOREIGN}, Standing.EXTERNAL),
+        ({"tenantId": FOREIGN, "userRole": "guest"}, Standing.EXTERNAL),
+        ({"tenantId": None}, Standing.EXTERNAL),
+        ({"userRole": "anonymous"}, Standing.EXTERNAL),
+        ({"userRole": None}, Standing.EXTERNAL),
+        ({"userRole": ["user"]}, Standing.EXTERNAL),
+        ({"userRole": "bot"}, Standing.BOT),
+        ({"aadObjectId": "0b1ec700-0000-4000-8000-000000000099"}, Standing.EXTERNAL),
+        ({"aadObjectId": None}, Standing.EXTERNAL),
+    ],
+)
+def test_only_a_full_member_of_the_tenant_is_a_member(change: Json, standing: Standing) -> None:
+    assert profile_of(CLERK.roster() | change, person(CLERK)).standing is standing
+
+
+async def test_a_person_is_written_to_first_only_if_they_added_the_bot(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    await chat.note(arrival(teams, CLERK, CHANNEL))
+    await chat.note(arrival(teams, LONER, CHANNEL))
+    direct = await chat.direct(person(CLERK))
+    assert direct is not None
+    assert direct.visibility is Visibility.PERSONAL
+    await chat.post(direct, HI)
+    assert teams.last(CLERK.personal).text.strip() == "Hello"
+    assert await chat.direct(person(LONER)) is None
+    assert await chat.direct(Person("teams", TENANT, "never-seen")) is None
+    again = open_chat()
+    assert await again.direct(person(CLERK)) == direct
+    assert sum(each.path == "conversations" for each in teams.sent) == 2, "and it is remembered"
+
+
+# --- forms and files -------------------------------------------------------------------------------------------
+
+
+async def test_a_form_is_a_card_with_inputs_in_the_persons_own_chat(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK, CHANNEL)
+    await chat.note(came)
+    form = Form("form-1", (FormField("zone", "Time zone"),), "Save", title="Your zone")
+    await chat.open_form(trigger_of(person(CLERK), came.place), form)
+    shown = teams.last(CLERK.personal)
+    assert "Time zone" in shown.text
+    assert "Save" in shown.buttons
+    assert CHANNEL.id not in teams.messages
+    with pytest.raises(Undelivered):
+        await chat.open_form("", form)
+    with pytest.raises(Undelivered):
+        await chat.open_form(trigger_of(person(LONER), came.place), form)
+
+
+async def rows(*parts: bytes) -> AsyncIterator[bytes]:
+    for each in parts:
+        yield each
+
+
+def consent(teams: FakeTeams, who: Account, asked: Json, action: str, upload: str = "") -> Arrival:
+    value = {
+        "action": action,
+        "context": asked["acceptContext"],
+        "uploadInfo": {"uploadUrl": upload, "contentUrl": "https://x.sharepoint.com/f", "uniqueId": "u"},
+    }
+    body = teams.envelope(who) | {"type": "invoke", "name": "fileConsent/invoke", "value": value}
+    return read(body, tenants=[TENANT], loopback=True)
+
+
+async def test_a_file_is_offered_and_sent_once_the_person_agrees(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK)
+    await chat.note(came)
+    await chat.file(came.place, "../orders .csv", rows(b"a,b\n", b"1,2\n"))
+    (offered,) = teams.last(CLERK.personal).body["attachments"]
+    assert offered["contentType"] == CONSENT
+    assert offered["content"]["sizeInBytes"] == 8
+    assert "/" not in offered["name"]
+
+    uploads: list[tuple[str, bytes]] = []
+
+    async def take(self: TeamsChat, address: str, content: bytes) -> bool:
+        uploads.append((address, content))
+        return True
+
+    monkeypatch.setattr(TeamsChat, "_upload", take)
+    agreed = consent(teams, CLERK, offered["content"], "accept", "https://x.sharepoint.com/up")
+    elsewhere = replace(agreed, place=replace(agreed.place, id="a:somebody else"))
+    await chat.note(elsewhere)
+    await chat.consented(elsewhere)
+    assert uploads == [], "nobody else can agree to it"
+    await chat.consented(agreed)
+    assert uploads == [("https://x.sharepoint.com/up", b"a,b\n1,2\n")]
+    assert teams.last(CLERK.personal).body["attachments"][0]["contentType"] == FILE_INFO
+    await chat.consented(agreed)
+    assert len(uploads) == 1
+    assert "not here any more" in teams.last(CLERK.personal).text
+
+
+async def test_a_file_that_is_declined_is_forgotten(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK)
+    await chat.note(came)
+    await chat.file(came.place, "orders.csv", rows(b"a"))
+    asked = teams.last(CLERK.personal).body["attachments"][0]["content"]
+    await chat.consented(consent(teams, CLERK, asked, "decline"))
+    assert "was not sent" in teams.last(CLERK.personal).text
+    await chat.consented(consent(teams, CLERK, asked, "accept"))
+    assert "not here any more" in teams.last(CLERK.personal).text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "http://x.sharepoint.com/up",
+        "https://127.0.0.1/up",
+        "https://sharepoint.com.evil.example/up",
+        "https://evilsharepoint.com/up",
+        "https://a@x.sharepoint.com/up",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_file_goes_to_onedrive_or_nowhere(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat], address: str
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK)
+    await chat.note(came)
+    await chat.file(came.place, "orders.csv", rows(b"a"))
+    asked = teams.last(CLERK.personal).body["attachments"][0]["content"]
+    await chat.consented(consent(teams, CLERK, asked, "accept", address))
+    assert "did not take the file" in teams.last(CLERK.personal).text
+
+
+async def test_an_upload_is_one_put_of_all_bytes(open_chat: Callable[[], TeamsChat]) -> None:
+    got: list[tuple[str, bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append((request.headers["Content-Range"], await request.read()))
+        return web.Response(status=201)
+
+    app = web.Application()
+    app.router.add_put("/up", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        chat = open_chat()
+        assert await chat._put(f"http://127.0.0.1:{runner.addresses[0][1]}/up", b"abc")
+        assert got == [("bytes 0-2/3", b"abc")]
+        assert not await chat._put(f"http://127.0.0.1:{runner.addresses[0][1]}/elsewhere", b"abc")
+        assert not await chat._put("http://127.0.0.1:1/", b"abc")
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * (chat_module.LARGEST_FILE + 1)])
+async def test_nothing_and_too_much_are_no_file(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat], content: bytes
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK)
+    await chat.note(came)
+    with pytest.raises(Undelivered):
+        await chat.file(came.place, "orders.csv", rows(content))
+
+
+async def test_a_channel_is_told_where_files_come(
+    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
+) -> None:
+    chat = open_chat()
+    came = arrival(teams, CLERK, CHANNEL)
+    await chat.note(came)
+    await chat.file(came.place, "orders.csv", rows(b"a"))
+    assert "personal chat" in teams.last(CHANNEL.id).text
+
+
+# --- pace ------------------------------------------------------------------------------------------------------
+
+
+async def _stream(*cards: Card) -> AsyncIterator[Card]:
+    for card in cards:
+        yield card
+
+
+def progress(text: str) -> Card:
+    return replace(WORKING, headline=text)
+
+
+async def test_progress_is_shown_at_most_once_a_second_and_the_end_at_once() -> None:
+    clock = StillClock()
+    cards = _stream(progress("1"), progress("2"), progress("3"), Card("end"))
+    assert [each.headline async for each in paced(cards, clock, 1.0)] == ["1", "end"]
+    assert clock.passed == 0.0
+
+
+async def test_what_is_no_progress_is_never_left_out() -> None:
+    shown = [each.headline async for each in paced(_stream(HI, HI, HI), StillClock(), 1.0)]
+    assert shown == ["Hello"] * 3
+
+
+async def test_progress_that_is_the_last_word_for_a_while_is_shown_after_its_second() -> None:
+    clock = StillClock()
+    gate = asyncio.Event()
+
+    async def cards() -> AsyncIterator[Card]:
+        yield progress("1")
+        yield progress("2")
+        await gate.wait()
+        yield Card("end")
+
+    shown: list[str] = []
+    async for card in paced(cards(), clock, 1.0):
+        shown.append(card.headline)
+        if card.headline == "2":
+            assert clock.waits == [1.0]
+            gate.set()
+    assert shown == ["1", "2", "end"]
+
+
+async def test_a_fault_behind_the_cards_is_not_swallowed() -> None:
+    async def cards() -> AsyncIterator[Card]:
+        yield HI
+        raise Undelivered("no")
+
+    with pytest.raises(Undelivered):
+        _ = [each async for each in paced(cards(), StillClock(), 1.0)]
