@@ -180,9 +180,9 @@ class Asking:
 
         Args:
             pool_id: Of the data pool.
-            execution_id: Of the run.
-            item_id: `Execution.id` of what the parts belong to.
-            kind: JOB, TASK or STEP.
+            execution_id: `Execution.execution_id` of the run.
+            item_id: What the parts belong to: a job's id for TASK, a task's id for STEP.
+            kind: Of the parts: TASK or STEP.
         """
         query = encoded([("executionId", execution_id), ("type", kind), ("id", item_id)])
         return await self._executions(Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions", query))

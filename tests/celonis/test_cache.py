@@ -1,0 +1,251 @@
+"""What was answered lately: how long it keeps, how much of it, and when an old answer has to do."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bot.celonis import DataQuery, Lane, Limits
+from bot.celonis.cache import NEGATIVE, Cache, Entry, Keeps
+from bot.celonis.pace import Pace, supply
+from bot.errors import BotError, NotFound, QuotaExhausted
+from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
+from tests.celonis.team import Desk, Team, listed, rows, too_many
+from tests.fakes import in_virtual_time
+
+KM = "package.model"
+ROOM = 5000
+
+
+class ByAgeAndBytes(RuleBasedStateMachine):
+    """Answers come, go and grow old."""
+
+    @initialize()
+    def start(self) -> None:
+        self.now = 0.0
+        self.cache = Cache(ROOM, lambda: self.now)
+        self.newest: dict[str, Entry] = {}
+
+    @rule(
+        key=st.sampled_from("abcdef"),
+        keeps=st.sampled_from(Keeps),
+        size=st.integers(1, 6000),
+        wrong=st.booleans(),
+    )
+    def put(self, key: str, keeps: Keeps, size: int, wrong: bool) -> None:
+        error = NotFound("gone") if wrong else None
+        entry = Entry(object(), error, datetime(2026, 1, 1, tzinfo=UTC), self.now, keeps, size)
+        self.cache.put(key, entry)
+        self.newest[key] = entry
+
+    @rule(seconds=st.sampled_from([1.0, 14.0, 16.0, 601.0, 3600.0, 50_000.0]))
+    def time_goes_by(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def forget(self) -> None:
+        self.cache.clear()
+        self.newest.clear()
+
+    @invariant()
+    def it_holds_no_more_than_it_may(self) -> None:
+        if hasattr(self, "cache"):
+            assert self.cache.bytes_used <= ROOM
+
+    @invariant()
+    def it_gives_the_newest_answer_or_none_and_never_one_past_its_use(self) -> None:
+        if not hasattr(self, "cache"):
+            return
+        for key in "abcdef":
+            entry = self.cache.get(key)
+            if entry is None:
+                continue
+            assert entry is self.newest[key]
+            limit = NEGATIVE if entry.error else entry.keeps.value.usable
+            assert self.cache.age(entry) <= limit
+
+
+ByAgeAndBytes.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestByAgeAndBytes = ByAgeAndBytes.TestCase
+
+
+def test_the_least_used_goes_first() -> None:
+    cache = Cache(300, lambda: 0.0)
+    for key in ("a", "b", "c"):
+        cache.put(key, Entry(key, None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Keeps.DATA, 100))
+    assert cache.get("a") is not None
+    cache.put("d", Entry("d", None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Keeps.DATA, 100))
+    assert cache.get("b") is None
+    assert cache.get("a") is not None
+
+
+# --- ages, through the client
+
+
+@in_virtual_time
+async def test_each_kind_of_answer_keeps_as_long_as_it_is_true() -> None:
+    desk = Desk(
+        Team(lambda arrival: listed("x") if arrival.path.endswith("kpis") else httpx.Response(200, json=[]))
+    )
+    async with desk.client() as celonis:
+
+        async def cost() -> tuple[int, int]:
+            schema, status = desk.ask(celonis, lane=Lane.GUARDED), desk.ask(celonis, lane=Lane.GUARDED)
+            await schema.kpis(KM)
+            await status.job_statuses("pool")
+            return schema.source().calls, status.source().calls
+
+        assert await cost() == (1, 1)
+        assert await cost() == (0, 0)
+        await desk.clock.sleep(4)
+        assert await cost() == (0, 1)
+        await desk.clock.sleep(3600)
+        assert await cost() == (1, 1)
+
+
+@in_virtual_time
+async def test_an_answer_just_past_its_time_is_given_at_once_while_a_new_one_is_fetched() -> None:
+    count = iter(range(100))
+    desk = Desk(Team(lambda _arrival: rows(next(count)), there=1.0, back=1.0))
+    query = DataQuery(fields=("a",))
+    async with desk.client() as celonis:
+        await desk.ask(celonis).record_data(KM, "R", query)
+        await desk.clock.sleep(140)
+        begin = desk.clock.monotonic()
+        asking = desk.ask(celonis)
+        assert (await asking.record_data(KM, "R", query)).rows == ({"a": 0},)
+        assert desk.clock.monotonic() == begin
+        assert desk.clock.now() - asking.source().fetched_at == timedelta(seconds=142)
+        await desk.clock.sleep(3)
+        later = desk.ask(celonis)
+        assert (await later.record_data(KM, "R", query)).rows == ({"a": 1},)
+        assert later.source().cached
+        await desk.clock.sleep(140)
+        guarded = desk.ask(celonis, lane=Lane.GUARDED)
+        assert (await guarded.record_data(KM, "R", query)).rows == ({"a": 2},)
+
+
+@pytest.mark.parametrize("trouble", ["down", "quota", "429"])
+def test_an_old_answer_does_where_nothing_newer_can_be_had_and_says_why(trouble: str) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        broken = False
+
+        def answers(_arrival: object) -> httpx.Response:
+            if not broken or trouble == "quota":
+                return rows("x")
+            return too_many(x_ratelimit_reset="900") if trouble == "429" else httpx.Response(503)
+
+        desk = Desk(
+            Team(answers),
+            limits=Limits(per_day=20, per_person=1.0, per_place=1.0),
+            options={"total_retry": 0},
+        )
+        query = DataQuery(fields=("a",))
+        async with desk.client() as celonis:
+            await desk.ask(celonis).record_data(KM, "R", query)
+            broken = True
+            if trouble == "quota":
+                for number in range(18):
+                    await desk.ask(celonis).record_data(KM, f"R{number}", query)
+            await desk.clock.sleep(2 * 3600)
+            asking = desk.ask(celonis)
+            assert (await asking.record_data(KM, "R", query)).rows == ({"a": "x"},)
+            assert asking.source().cached
+            assert desk.clock.now() - asking.source().fetched_at > timedelta(hours=2)
+            assert asking.trouble is not None
+            with pytest.raises(BotError):
+                await desk.ask(celonis, lane=Lane.PEOPLE, fresh=True).record_data(KM, "R", query)
+            await desk.clock.sleep(12 * 3600)
+            with pytest.raises(BotError):
+                await desk.ask(celonis).record_data(KM, "R", query)
+
+    run()
+
+
+# --- the pace of the day
+
+
+def bucket(start: float, calls: int) -> Bucket:
+    return Bucket(start, start + DAY + MARGIN, calls)
+
+
+def test_on_the_first_day_calls_are_spread_over_a_working_day() -> None:
+    at = 100 * DAY
+    per_hour = supply([bucket(at, 1)], 5700, at + 60) * 3600
+    assert 480 < per_hour < 520  # ten hours at full pace and fourteen quiet ones
+    evening = supply([bucket(at, 5000)], 700, at + 9.5 * 3600) * 3600
+    assert evening > 300
+
+
+def test_with_a_yesterday_calls_go_where_they_went_yesterday_and_what_comes_back_counts() -> None:
+    at = 100 * DAY
+    yesterday = [
+        bucket(at - DAY + number * BUCKET, 50) for number in range(12, 132)
+    ]  # ten hours, 6,000 calls
+    night = supply(yesterday, 0, at)
+    morning = supply(yesterday, 300, at + 2 * 3600)
+    assert night == 0
+    assert morning * 3600 > 450
+
+
+def test_with_nothing_left_nothing_may_be_spent() -> None:
+    assert supply([], 0, 0.0) == 0.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 287), st.integers(0, 200)), max_size=60),
+    st.integers(0, 6000),
+)
+def test_spending_at_the_pace_never_empties_the_day(days: list[tuple[int, int]], left: int) -> None:
+    at = 100 * DAY
+    buckets = [bucket(at - DAY + number * BUCKET, calls) for number, calls in days if calls]
+    # For as long as it takes until the pace is looked at again, and ten times longer, it cannot overspend.
+    assert supply(buckets, left, at) * 600 <= left + 1
+
+
+def test_the_stretch_grows_until_the_demand_fits_and_not_further() -> None:
+    dice = random.Random(3)  # noqa: S311 - repeatable on purpose
+    pace = Pace(0.0)
+    now = 0.0
+    while now < 3600:
+        now += dice.expovariate(0.55)
+        pace.asked(f"question {min(299, int(dice.paretovariate(0.4)))}", 120.0, now)
+    pace.look(now, 1e9)
+    assert pace.stretch == 1.0
+    stretches = []
+    for per_hour in (1500, 800, 400, 200):
+        pace.look(now, per_hour / 3600)
+        stretches.append(pace.stretch)
+        assert pace._cost(pace._rates(now), pace.stretch) <= per_hour / 3600
+    assert stretches == sorted(stretches)
+    assert stretches[-1] > stretches[0]
+
+
+@in_virtual_time
+async def test_answers_keep_longer_when_the_calls_left_would_not_last() -> None:
+    desk = Desk(Team(there=0.0, back=0.0), limits=Limits(per_day=300, per_person=1.0, per_place=1.0))
+    dice = random.Random(5)  # noqa: S311 - repeatable on purpose
+    ages: list[float] = []
+    refused = 0
+    async with desk.client() as celonis:
+        for _ in range(3000):
+            await asyncio.sleep(dice.expovariate(3000 / 36000))
+            asking = desk.ask(celonis, f"person {dice.randrange(100)}")
+            try:
+                await asking.record_data(KM, f"R{dice.randrange(8)}", DataQuery(fields=("a",)))
+            except QuotaExhausted:
+                refused += 1
+                continue
+            ages.append((desk.clock.now() - asking.source().fetched_at).total_seconds())
+    assert refused == 0
+    assert max(ages) <= 1800
+    assert len(desk.team.arrivals) <= 285
+    assert desk.team.violations() == 0

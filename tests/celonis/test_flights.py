@@ -1,0 +1,275 @@
+"""One call for all who ask the same: who pays, who waits, and what happens when they leave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bot.celonis import Caller, DataQuery, Lane, Limits
+from bot.celonis.flights import Flights, Stake
+from bot.celonis.queueing import Waiting
+from bot.errors import BotError, ServerFault, Unreachable
+from bot.store.ledger import Payer
+from tests.celonis.team import Desk, Team, rows
+from tests.fakes import LoopClock, VirtualLoop, in_virtual_time
+
+KM = "package.model"
+QUERY = DataQuery(fields=("a",))
+
+
+class Door:
+    """A governor that lets through who it is told to."""
+
+    def __init__(self) -> None:
+        self.line: list[tuple[Waiting, asyncio.Future[None]]] = []
+
+    async def admit(self, waiting: Waiting) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.line.append((waiting, future))
+        try:
+            await future
+        finally:
+            self.line.remove((waiting, future))
+
+    def promote(self, waiting: Waiting, *, lane: Lane, payer: Payer, deadline: float) -> None:
+        waiting.lane = min(waiting.lane, lane)
+        waiting.deadline = max(waiting.deadline, deadline)
+
+
+class AllWhoAskTheSame(RuleBasedStateMachine):
+    """People ask, give up and ask live; the door opens when it likes, and the server answers, fails or hangs."""
+
+    @initialize()
+    def start(self) -> None:
+        self.loop = VirtualLoop()
+        self.clock = LoopClock()
+        self.door = Door()
+        self.flights = Flights(self.clock)
+        self.in_air: list[tuple[str, Stake, asyncio.Future[str]]] = []
+        self.waiting: list[tuple[str, Caller, asyncio.Task[Any]]] = []
+        self.queued = {"a": 0, "b": 0}
+        self.asked = 0
+
+    def settle(self) -> None:
+        async def rest() -> None:
+            for _ in range(30):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(rest())
+        self.waiting = [each for each in self.waiting if not each[2].done()]
+
+    @rule(
+        key=st.sampled_from("ab"),
+        lane=st.sampled_from(Lane),
+        patience=st.integers(1, 60),
+        fresh=st.booleans(),
+    )
+    def ask(self, key: str, lane: Lane, patience: int, fresh: bool) -> None:
+        self.asked += 1
+
+        async def fetch(stake: Stake) -> str:
+            self.queued[key] += 1
+            try:
+                await stake.admit(self.door)  # type: ignore[arg-type]  # a door of our own
+            finally:
+                self.queued[key] -= 1
+            stake.calls += 1
+            stake.in_air += 1
+            reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            self.in_air.append((key, stake, reply))
+            try:
+                return await reply
+            finally:
+                stake.in_air -= 1
+
+        async def begin() -> None:
+            deadline = self.clock.monotonic() + patience
+            caller = Caller(f"person {self.asked}", "room", lane, deadline, fresh)
+            task = asyncio.ensure_future(self.flights.board(key, caller, fetch))
+            self.waiting.append((key, caller, task))
+
+        self.loop.run_until_complete(begin())
+        self.settle()
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        self.waiting[data.draw(st.integers(0, len(self.waiting) - 1))][2].cancel()
+        self.settle()
+
+    @precondition(lambda self: self.door.line)
+    @rule(data=st.data())
+    def let_through(self, data: st.DataObject) -> None:
+        self.door.line[data.draw(st.integers(0, len(self.door.line) - 1))][1].set_result(None)
+        self.settle()
+
+    @precondition(lambda self: self.in_air)
+    @rule(data=st.data(), fails=st.booleans())
+    def server_answers(self, data: st.DataObject, fails: bool) -> None:
+        _, _, reply = self.in_air.pop(data.draw(st.integers(0, len(self.in_air) - 1)))
+        if reply.done():
+            return
+        if fails:
+            reply.set_exception(ServerFault("broken", status=500))
+        else:
+            reply.set_result("an answer")
+        self.settle()
+
+    @rule(seconds=st.floats(0.1, 30))
+    def time_goes_by(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.settle()
+
+    @invariant()
+    def nobody_waits_beyond_the_deadline(self) -> None:
+        for _, caller, _ in getattr(self, "waiting", []):
+            assert self.loop.elapsed <= caller.deadline + 1e-6
+
+    @invariant()
+    def whoever_stands_in_line_stands_there_for_somebody(self) -> None:
+        if not hasattr(self, "door"):
+            return
+        keys = {key for key, _, _ in self.waiting}
+        assert len(self.door.line) <= len(self.waiting)
+        assert not self.door.line or keys
+
+    @invariant()
+    def one_flight_for_a_question_and_one_more_for_each_who_wants_it_live(self) -> None:
+        for key in "ab":
+            live = sum(caller.fresh for asked, caller, _ in getattr(self, "waiting", []) if asked == key)
+            assert getattr(self, "queued", {}).get(key, 0) <= 1 + live
+
+    @invariant()
+    def the_line_knows_the_best_lane_and_the_latest_deadline(self) -> None:
+        if not hasattr(self, "door") or any(caller.fresh for _, caller, _ in self.waiting):
+            return
+        for waiting, _ in self.door.line:
+            assert any(waiting.deadline >= caller.deadline for _, caller, _ in self.waiting)
+            assert any(waiting.lane <= caller.lane for _, caller, _ in self.waiting)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "loop"):
+            return
+
+        async def end() -> None:
+            for _, _, task in self.waiting:
+                task.cancel()
+            await asyncio.gather(*(task for _, _, task in self.waiting), return_exceptions=True)
+            await self.flights.close()
+
+        self.loop.run_until_complete(end())
+        assert len(self.flights) == 0
+        self.loop.close()
+
+
+AllWhoAskTheSame.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAllWhoAskTheSame = AllWhoAskTheSame.TestCase
+
+
+@in_virtual_time
+async def test_two_hundred_equal_questions_at_once_are_one_call() -> None:
+    desk = Desk(Team(there=0.1, back=0.1))
+    async with desk.client() as celonis:
+        asked = [desk.ask(celonis, f"person {number}") for number in range(200)]
+        pages = await asyncio.gather(*(each.record_data(KM, "R", QUERY) for each in asked))
+    assert len(desk.team.arrivals) == 1
+    assert all(page == pages[0] for page in pages)
+    assert sum(each.source().calls for each in asked) == 1
+    assert sum(not each.source().cached for each in asked) == 200
+
+
+@in_virtual_time
+async def test_one_who_leaves_does_not_take_the_answer_from_the_others() -> None:
+    desk = Desk(Team(there=0.5, back=0.5))
+    async with desk.client() as celonis:
+        first = asyncio.ensure_future(desk.ask(celonis, "first").record_data(KM, "R", QUERY))
+        await desk.clock.sleep(0.2)
+        second = asyncio.ensure_future(desk.ask(celonis, "second").record_data(KM, "R", QUERY))
+        await desk.clock.sleep(0.2)
+        first.cancel()
+        assert (await second).rows == ({"a": "x"},)
+    assert len(desk.team.arrivals) == 1
+
+
+@in_virtual_time
+async def test_what_nobody_waits_for_is_not_sent_but_what_was_sent_is_kept() -> None:
+    desk = Desk(Team(there=0.2, back=0.2), limits=Limits(per_second=2, guest_slots=0))
+    async with desk.client() as celonis:
+        sent = asyncio.ensure_future(desk.ask(celonis).record_data(KM, "R", QUERY))
+        await desk.clock.sleep(0.1)
+        queued = [
+            asyncio.ensure_future(desk.ask(celonis).record_data(KM, f"R{number}", QUERY))
+            for number in range(5)
+        ]
+        await desk.clock.sleep(0.1)
+        for task in (sent, *queued):
+            task.cancel()
+        await asyncio.gather(sent, *queued, return_exceptions=True)
+        await desk.clock.sleep(10)
+        assert [each.path.split("/")[6] for each in desk.team.arrivals] == ["R"]
+        again = desk.ask(celonis)
+        await again.record_data(KM, "R", QUERY)
+        assert again.source().cached
+
+
+@in_virtual_time
+async def test_a_flight_is_promoted_when_somebody_more_urgent_joins_it() -> None:
+    desk = Desk(limits=Limits(per_second=2, guest_slots=0))
+    order: list[str] = []
+
+    async def one(record: str, person: str, lane: Lane) -> None:
+        await desk.ask(celonis, person, lane=lane, within=120).record_data(KM, record, QUERY)
+        order.append(record)
+
+    async with desk.client() as celonis:
+        tasks = [asyncio.ensure_future(one(f"R{number}", "the clerk", Lane.PEOPLE)) for number in range(10)]
+        tasks.append(asyncio.ensure_future(one("watched", "the watch", Lane.BACKGROUND)))
+        await desk.clock.sleep(0.3)
+        tasks.append(asyncio.ensure_future(one("watched", "operator", Lane.GUARDED)))
+        await asyncio.gather(*tasks)
+    assert order.index("watched") <= 3
+    assert sum("watched" in each.path for each in desk.team.arrivals) == 1
+
+
+@in_virtual_time
+async def test_a_live_question_does_not_take_an_answer_that_is_already_under_way() -> None:
+    count = iter(range(100))
+
+    def answers(_arrival: object) -> httpx.Response:
+        return rows(next(count))
+
+    desk = Desk(Team(answers, there=0.5, back=0.5))
+    async with desk.client() as celonis:
+        older = asyncio.ensure_future(desk.ask(celonis).record_data(KM, "R", QUERY))
+        await desk.clock.sleep(0.7)
+        live = await desk.ask(celonis, fresh=True).record_data(KM, "R", QUERY)
+        assert (await older).rows == ({"a": 0},)
+        assert live.rows == ({"a": 1},)
+
+
+@in_virtual_time
+async def test_everybody_hears_of_a_failure_and_nobody_waits_past_the_own_deadline() -> None:
+    desk = Desk(Team(there=5.0, back=5.0), options={"total_retry": 0})
+    async with desk.client() as celonis:
+        patient = asyncio.ensure_future(desk.ask(celonis, "patient", within=30).record_data(KM, "R", QUERY))
+        begin = desk.clock.monotonic()
+        with pytest.raises(Unreachable, match="not answered in time"):
+            await desk.ask(celonis, "hasty", within=2).record_data(KM, "R", QUERY)
+        assert desk.clock.monotonic() - begin < 2.1
+        assert (await patient).rows
+
+        desk.team.answers = lambda _arrival: httpx.Response(
+            500, json={"detail": "Celonis Support ID: 12345678-abcd"}
+        )
+        both = await asyncio.gather(
+            *(desk.ask(celonis, who).record_data(KM, "R2", QUERY) for who in ("one", "other")),
+            return_exceptions=True,
+        )
+    assert all(isinstance(each, ServerFault) and each.support_id == "12345678-abcd" for each in both)
+    assert all(isinstance(each, BotError) for each in both)
