@@ -612,6 +612,8 @@ class Reader:
         first = self._token(start)
         if end - start == 1 and first.kind is Is.QUOTED:
             return first.text
+        if first.kind is Is.SYMBOL:
+            return None
         if (
             not self.lenient
             and start + 1 < end
@@ -753,17 +755,17 @@ class Conditions:
         if len(strong) > 1 and not self.reader.lenient:
             return []
         for operator in strong[:_READINGS] or sorted(main.operators, key=self._weakness)[:_READINGS]:
-            name = (
-                self.reader.name(begin.body, operator.start)
-                if self._balanced(begin.body, operator.start)
-                else None
-            )
+            name = self._field(begin.body, operator.start)
             if name is None:
                 continue
             for values in self._values(operator, last):
                 plain: Condition = Comparison(name, operator.op, values)
                 found.append(_negated(Not(plain) if operator.opposite else plain, begin.nots))
         return found
+
+    def _field(self, start: int, end: int) -> Name | None:
+        symbols = any(token.kind is Is.SYMBOL for token in self.tokens[start:end])
+        return self.reader.name(start, end) if not symbols and self._balanced(start, end) else None
 
     def _weakness(self, operator: Operator) -> bool:
         """`in` without parentheses is a common word of names."""
