@@ -51,6 +51,10 @@ class Stake:
         for governor, waiting in self._queued:
             governor.promote(waiting, lane=self.lane, payer=self.payer, deadline=self.deadline)
 
+    def overdue(self) -> BotError:
+        """Why there is no answer by a deadline: what stands in line says why it stands there."""
+        return self._queued[0][0].overdue() if self._queued else late()
+
     async def admit(self, governor: Governor) -> Any:
         """Waits in the governor's line under this flight's name.
 
@@ -122,7 +126,7 @@ class Flights:
             left = max(0.0, caller.deadline - self._clock.monotonic())
             value = await within(self._clock, left, asyncio.shield(flight.work))
         except TimeoutError:
-            raise late() from None
+            raise flight.stake.overdue() from None
         except BotError as error:
             raise (error if mine else copy.copy(error)) from None
         finally:

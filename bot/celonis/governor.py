@@ -239,6 +239,13 @@ class Governor:
             waiting.lane, waiting.person, waiting.place = lane, payer.person, payer.place
         self._news.set()
 
+    def overdue(self) -> BotError:
+        """Why a request that still waits has not been sent by its deadline."""
+        now = self._clock.monotonic()
+        if self._desk.blind:
+            return _no_database()
+        return self._paused() if self._paused_until > now else self._crowded(self._expected_at(now, 0))
+
     # Telling how it ended ----------------------------------------------------------------------------------
 
     def answered(self, permit: Permit, status: int, told: Told) -> None:

@@ -222,7 +222,7 @@ async def ended(bench: Bench, fault: Fault | None = None, key: str = "reader", *
         (Fault("html", status=502), ServerFault, "HTTP 502"),
         (Fault("truncated"), UnexpectedReply, "cannot be read"),
         (Fault("empty"), UnexpectedReply, "nothing where data"),
-        (Fault("huge_body", size=40_000_000), UnexpectedReply, "stopped reading"),
+        (Fault("huge_body", size=2_000_000), UnexpectedReply, "stopped reading"),
         (Fault("status", status=400), BadQuery, "refuses the question"),
         (Fault("status", status=404), NotFound, ""),
         (Fault("status", status=415), BadQuery, "refuses the question"),
@@ -234,7 +234,8 @@ async def ended(bench: Bench, fault: Fault | None = None, key: str = "reader", *
 async def test_every_fault_of_the_way_ends_in_its_own_error(
     bench: Bench, fault: Fault, kind: type[BotError], said: str
 ) -> None:
-    error = await ended(bench, fault, timeout=0.4)
+    limits = Limits(per_second=2000, window=0.01, body=2**20)
+    error = await ended(bench, fault, timeout=1.0, limits=limits)
     assert type(error) is kind
     assert said in error.sentence
     assert error.hint

@@ -37,6 +37,9 @@ class Door:
         finally:
             self.line.remove((waiting, future))
 
+    def overdue(self) -> BotError:
+        return Unreachable("The door did not open.")
+
     def promote(self, waiting: Waiting, *, lane: Lane, payer: Payer, deadline: float) -> None:
         waiting.lane = min(waiting.lane, lane)
         waiting.deadline = max(waiting.deadline, deadline)

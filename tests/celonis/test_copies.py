@@ -1,0 +1,261 @@
+"""Several copies of the bot, copies that die or stand still, and a database that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.celonis import Celonis, DataQuery, Family, Lane, Limits, MemoryLedger
+from bot.celonis.desk import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
+from bot.clock import SystemClock
+from bot.errors import BotError, ConfigError, RateLimited, StoreUnavailable
+from bot.store import Store
+from bot.store.ledger import LEASE, Holder
+from bot.store.ledger import Ledger as StoredLedger
+from tests.celonis.team import Desk, Team, rows, too_many
+from tests.fakes import in_virtual_time
+from tests.store.databases import ENGINES, address_of
+
+KM = "package.model"
+
+
+class Flaky(MemoryLedger):
+    """A ledger whose database can be away."""
+
+    away = False
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_") or not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if Flaky.away:
+                raise StoreUnavailable("The bot's database does not answer.")
+            return await found(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture(autouse=True)
+def _database_is_there() -> None:
+    Flaky.away = False
+
+
+def another_program(celonis: Celonis, name: str) -> Celonis:
+    """Makes a client act as a program of its own on a machine of its own."""
+    celonis._desk.holder = Holder(name, name, 1)
+    celonis._desk._dead = lambda _host, _pid: False
+    return celonis
+
+
+async def ask(desk: Desk, celonis: Celonis, number: int, **more: Any) -> BotError | None:
+    try:
+        await desk.ask(celonis, **more).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
+    except BotError as error:
+        return error
+    return None
+
+
+# --- seats
+
+
+@in_virtual_time
+async def test_copies_together_keep_the_limit_of_a_second() -> None:
+    desk = Desk(
+        Team(there=0.0, back=0.0, jitter=0.2), limits=Limits(replicas=3, per_person=1.0, per_place=1.0)
+    )
+    copies = [another_program(desk.client(), f"copy {number}") for number in range(3)]
+    for copy in copies:
+        await copy.open()
+    begin = desk.clock.monotonic()
+    await asyncio.gather(*(ask(desk, copies[number % 3], number, within=600.0) for number in range(600)))
+    took = desk.clock.monotonic() - begin
+    for copy in copies:
+        await copy.close()
+    assert desk.team.violations() == 0
+    assert len(desk.team.arrivals) == 600
+    assert 600 / took > 0.9 * 19 / 1.2
+
+
+@in_virtual_time
+async def test_more_copies_than_configured_do_not_start() -> None:
+    desk = Desk()
+    async with another_program(desk.client(), "first"):
+        with pytest.raises(ConfigError, match="replicas"):
+            await another_program(desk.client(), "second").open()
+
+
+@in_virtual_time
+async def test_a_one_shot_command_runs_beside_it_on_a_slot_that_is_kept_for_it() -> None:
+    desk = Desk(Team(there=0.0, back=0.0))
+    async with another_program(desk.client(), "serve") as serve:
+        guest = Celonis(
+            desk.connection(), clock=desk.clock, ledger=desk.ledger, transport=desk.team, guest=True
+        )
+        async with another_program(guest, "ask"):
+            await asyncio.gather(
+                *(ask(desk, serve, number, within=60.0) for number in range(100)),
+                *(ask(desk, guest, 1000 + number, within=60.0) for number in range(5)),
+            )
+    assert len(desk.team.arrivals) == 105
+    assert desk.team.violations() == 0
+
+
+@in_virtual_time
+async def test_after_a_kill_the_next_copy_is_quiet_until_nothing_of_it_can_be_under_way() -> None:
+    desk = Desk()
+    killed = another_program(desk.client(), "killed")
+    await killed.open()
+    await asyncio.gather(*(ask(desk, killed, number) for number in range(15)))
+    killed._desk._beat.cancel()  # type: ignore[union-attr]  # it was opened
+    begin = desk.clock.monotonic()
+    second = another_program(desk.client(), "second")
+    second._desk._dead = lambda host, _pid: host == "killed"
+    await second.open()
+    assert desk.clock.monotonic() == begin
+    assert await ask(desk, second, 100) is None
+    assert desk.clock.monotonic() - begin >= 1.0 + TRAVEL
+    await second.close()
+    begin = desk.clock.monotonic()
+    async with another_program(desk.client(), "third") as third:
+        assert await ask(desk, third, 200) is None
+    assert desk.clock.monotonic() - begin < 1.2, (
+        "after a good-bye only the last requests' second is waited for"
+    )
+    assert desk.team.violations() == 0
+
+
+@in_virtual_time
+async def test_a_copy_that_stood_still_for_long_sends_nothing_on_a_seat_that_is_taken() -> None:
+    desk = Desk(Team(there=0.0, back=0.0))
+    stood_still = another_program(desk.client(), "stood still")
+    await stood_still.open()
+    assert await ask(desk, stood_still, 1) is None
+    stood_still._desk._beat.cancel()  # type: ignore[union-attr]  # it was opened
+    await desk.clock.sleep(LEASE + 1)
+    async with another_program(desk.client(), "its successor"):
+        assert await ask(desk, stood_still, 2, within=5.0) is not None
+        assert len(desk.team.arrivals) == 1
+        assert stood_still._desk.seat is None
+
+
+def test_a_program_is_gone_only_where_that_is_certain() -> None:
+    here = this_program()
+    gone = certainly_gone(here)
+    assert gone(here.host, here.pid), "an earlier program had this very number"
+    assert not gone(here.host, 1)
+    assert not gone("another machine", 999_999)
+    assert gone(here.host, 2**22 + 1), "beyond the largest number a process can have"
+
+
+# --- pauses
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_429_that_one_copy_got_pauses_all_and_outlives_them(engine: str, tmp_path: Path) -> None:
+    clock = SystemClock()
+    strike = True
+
+    def answers(_arrival: object) -> httpx.Response:
+        return too_many(x_ratelimit_reset="900") if strike else rows("x")
+
+    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(replicas=2))
+    async with address_of(engine, tmp_path) as address, await Store.open(address, clock) as store:
+
+        def client(name: str) -> Celonis:
+            connection = desk.connection()
+            ledger = StoredLedger(store)
+            return another_program(Celonis(connection, clock=clock, ledger=ledger, transport=desk.team), name)
+
+        async with client("first") as first, client("second") as second:
+            desk.clock = clock  # type: ignore[assignment]  # real time, for a real database
+            assert isinstance(await ask(desk, first, 1), RateLimited)
+            await asyncio.sleep(0.05)
+            strike = False
+            assert isinstance(await ask(desk, second, 2), RateLimited)
+        async with client("third") as third:
+            assert isinstance(await ask(desk, third, 3), RateLimited)
+    assert len(desk.team.arrivals) == 1
+
+
+# --- without the database
+
+
+@in_virtual_time
+async def test_a_database_that_is_back_soon_costs_only_the_time_it_was_away() -> None:
+    desk = Desk()
+    desk.ledger = Flaky(desk.clock)
+    async with desk.client() as celonis:
+        assert await ask(desk, celonis, 1) is None
+        Flaky.away = True
+        waiting = asyncio.ensure_future(ask(desk, celonis, 2))
+        await desk.clock.sleep(5)
+        assert len(desk.team.arrivals) == 1
+        Flaky.away = False
+        assert await waiting is None
+        assert (await celonis.quota()).used == 2
+
+
+@in_virtual_time
+async def test_without_the_database_only_people_ask_and_only_a_little_after_a_quiet_minute() -> None:
+    desk = Desk(limits=Limits(per_day=500, per_person=1.0, per_place=1.0))
+    desk.ledger = Flaky(desk.clock)
+    async with desk.client() as celonis:
+        assert await ask(desk, celonis, 0) is None
+        Flaky.away = True
+        assert isinstance(await ask(desk, celonis, 1, within=10.0), StoreUnavailable)
+        await desk.clock.sleep(QUIET_MINUTE - 15)
+        begin = desk.clock.monotonic()
+        assert await ask(desk, celonis, 2, within=30.0) is None
+        assert desk.clock.monotonic() - begin > 3
+        for lane in (Lane.GUARDED, Lane.BACKGROUND):
+            assert isinstance(await ask(desk, celonis, 3, lane=lane), StoreUnavailable)
+        ended = [await ask(desk, celonis, 10 + number) for number in range(20)]
+        assert ended.count(None) == 9  # two percent of 500, and one was used above
+        assert len(desk.team.arrivals) == 1 + 10
+        Flaky.away = False
+        await desk.clock.sleep(2)
+        assert (await celonis.quota()).used == 11, "what was spent alone is booked when the database is back"
+        assert await ask(desk, celonis, 50, lane=Lane.GUARDED) is None
+
+
+@in_virtual_time
+async def test_without_the_database_a_copy_does_not_start() -> None:
+    desk = Desk()
+    desk.ledger = Flaky(desk.clock)
+    Flaky.away = True
+    with pytest.raises(StoreUnavailable):
+        await desk.client().open()
+
+
+@in_virtual_time
+async def test_a_crash_loop_does_not_spend_the_day_twice() -> None:
+    desk = Desk(limits=Limits(per_day=100, per_person=1.0, per_place=1.0))
+    run: Callable[[int], Celonis] = lambda number: another_program(desk.client(), f"run {number}")  # noqa: E731 - a name for a step
+    for number in range(30):
+        celonis = run(number)
+        celonis._desk._dead = lambda _host, _pid: True
+        await celonis.open()
+        await asyncio.gather(*(ask(desk, celonis, 1000 * number + each) for each in range(10)))
+        celonis._desk._beat.cancel()  # type: ignore[union-attr]  # it was opened
+    assert len(desk.team.arrivals) == 95
+    assert desk.team.violations() == 0
+
+
+@in_virtual_time
+async def test_connections_to_one_team_share_its_limits_and_not_their_answers() -> None:
+    desk = Desk(limits=Limits(per_day=40, per_person=1.0, per_place=1.0))
+    first = desk.client(name="first")
+    second = Celonis(desk.connection(name="second"), clock=desk.clock, transport=desk.team, beside=first)
+    async with first, second:
+        for number in range(25):
+            await ask(desk, first, number)
+            await ask(desk, second, number)
+        assert len(desk.team.arrivals) == 38
+        assert first._governors[Family.INTELLIGENCE] is second._governors[Family.INTELLIGENCE]
