@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import io
 import itertools
 import json
 from collections import deque
@@ -554,7 +555,7 @@ class FakeSlack:
         if headers is None:
             headers = signed(body, self.clock)
         async with self._client.post(
-            target or self.target, data=body, headers={"Content-Type": content_type, **headers}
+            target or self.target, data=io.BytesIO(body), headers={"Content-Type": content_type, **headers}
         ) as answer:
             return answer.status, await answer.text()
 
