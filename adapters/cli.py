@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -32,6 +34,11 @@ EXIT = {
 FORMATS = ("text", "json", "slack", "teams")
 EMBEDDED = "embedded"
 SETTINGS_FILE = "celonis-chat.toml"
+SANDBOX_MODELS = {
+    "Order to Cash": "order-to-cash.order-to-cash-km",
+    "Accounts Payable": "accounts-payable.accounts-payable-km",
+    "Procurement": "open-purchase-requisition.purchase-requisition-km",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,8 +51,10 @@ def main() -> None:
 @click.option(
     "--zone", default="", help="Time zone for dates and times, such as Europe/Berlin; else the machine's."
 )
-def demo(zone: str) -> None:
+@click.option("--verbose", is_flag=True, help="Show the log, too.")
+def demo(zone: str, verbose: bool) -> None:  # noqa: FBT001 - click hands it over by name
     """Chat in the terminal with a made-up Celonis team; needs no account and asks nobody outside this machine."""
+    _quiet(verbose=verbose)
     _run(_demo(zone))
 
 
@@ -66,6 +75,7 @@ async def _demo(zone: str) -> None:
             sandbox.keys.operator.secret,
             zone=zone or machine_zone(),
             secret_key=secrets.token_hex(32),
+            data_models=sandbox_data_models(sandbox),
         )
         chats = {PLATFORM: TerminalChat(console)}
         async with build(settings, chats=chats, store=store, clock=clock) as built:
@@ -105,8 +115,15 @@ async def _demo(zone: str) -> None:
 @click.option(
     "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
 )
+@click.option("--verbose", is_flag=True, help="Show the log on standard error.")
 def ask(
-    sentence: str | None, form: str, ticket: str, sandbox: str | None, sandbox_key: str, toml: Path | None
+    sentence: str | None,
+    form: str,
+    ticket: str,
+    sandbox: str | None,
+    sandbox_key: str,
+    toml: Path | None,
+    verbose: bool,  # noqa: FBT001 - click hands it over by name
 ) -> None:
     """Ask one thing, and print the answer.
 
@@ -114,6 +131,7 @@ def ask(
     """
     if bool(sentence) == bool(ticket):
         raise click.UsageError("Give either a sentence, or --confirm with the ticket of a question.")
+    _quiet(verbose=verbose)
     sys.exit(_run(_ask(sentence or "", form, ticket, sandbox, sandbox_key, toml)))
 
 
@@ -170,11 +188,11 @@ def rendered(card: Card, form: str) -> str:
             from adapters.slack.blocks import render
 
             message = render(card)
-            return json.dumps({"text": message.text, "blocks": message.blocks}, ensure_ascii=False, indent=2)
+            return json.dumps({"text": message.text, "blocks": message.blocks}, indent=2)
         case "teams":
             from adapters.teams.adaptive import render as render_adaptive
 
-            return json.dumps(render_adaptive(card), ensure_ascii=False, indent=2)
+            return json.dumps(render_adaptive(card), indent=2)
         case _:
             from adapters.terminal.text import render_text
 
@@ -193,11 +211,13 @@ async def _settings(
     file = _settings_file(toml)
     if sandbox is None:
         settings = config.load(os.environ, file)  # noqa: TID251 - the one place that hands the environment over
-        yield (settings if settings.zone else _with_zone(settings)), None
+        yield _with_zone(settings), None
         return
     if sandbox != EMBEDDED:
-        settings = config.load(os.environ, file, need=config.Need.NOTHING)  # noqa: TID251 - as above
-        yield _with_zone(settings).over_sandbox(sandbox, _sandbox_key(sandbox_key, Sandbox().keys)), None
+        settings = config.load(os.environ, file, need=config.Need.NOTHING, connections=False)  # noqa: TID251 - as above
+        alike = Sandbox()  # never started: every sandbox has the same keys and ids
+        key = _sandbox_key(sandbox_key, alike.keys)
+        yield _with_zone(settings).over_sandbox(sandbox, key, data_models=sandbox_data_models(alike)), None
         return
     async with Sandbox() as here, await Store.temporary(SystemClock()) as store:
         yield (
@@ -206,6 +226,7 @@ async def _settings(
                 _sandbox_key(sandbox_key, here.keys),
                 zone=machine_zone(),
                 secret_key=secrets.token_hex(32),
+                data_models=sandbox_data_models(here),
             ),
             store,
         )
@@ -216,9 +237,21 @@ def _settings_file(told: Path | None) -> Path | None:
 
 
 def _with_zone(settings: config.Settings) -> config.Settings:
-    from dataclasses import replace
+    if settings.zone:
+        return settings
+    zone = machine_zone()
+    click.echo(f"No zone is set, so times are those of this machine: {zone}.", err=True)
+    return replace(settings, zone=zone)
 
-    return settings if settings.zone else replace(settings, zone=machine_zone())
+
+def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModel]:
+    """Which data models feed the sandbox's knowledge models, so that its answers have a load time."""
+    return {
+        SANDBOX_MODELS[each.name]: config.DataModel(pool=pool.id, data_model=each.id)
+        for pool in sandbox.pools
+        for each in pool.data_models
+        if each.name in SANDBOX_MODELS
+    }
 
 
 def _sandbox_key(name: str, keys: Any) -> str:
@@ -246,6 +279,113 @@ def machine_zone() -> str:
         if name:
             return name
     return "UTC"
+
+
+@main.command()
+@click.option("--host", default=None, help="Address to listen on; else that of the settings, 127.0.0.1.")
+@click.option(
+    "--port", type=int, default=None, help="Port for Slack and Teams; else that of the settings, 3978."
+)
+@click.option("--admin-port", type=int, default=None, help="Port for readiness and metrics; else 3979.")
+@click.option(
+    "--sandbox",
+    is_flag=False,
+    flag_value=EMBEDDED,
+    default=None,
+    metavar="[URL]",
+    help="A sandbox stands in for Celonis: an embedded one, or the one at this address.",
+)
+@click.option("--force", is_flag=True, help="With --sandbox: even where real chat tokens are configured.")
+@click.option("--log", type=click.Choice(["json", "console"]), default="json", show_default=True)
+@click.option(
+    "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
+)
+def serve(
+    host: str | None,
+    port: int | None,
+    admin_port: int | None,
+    sandbox: str | None,
+    force: bool,  # noqa: FBT001 - click hands it over by name
+    log: str,
+    toml: Path | None,
+) -> None:
+    """Serve Slack and Teams, whichever is configured, until SIGTERM."""
+    from adapters.logs import configure
+
+    configure(as_json=log == "json")
+    told = {"host": host, "port": port, "admin_port": admin_port}
+    _run(
+        _serve(
+            {name: value for name, value in told.items() if value is not None}, sandbox, toml, forced=force
+        )
+    )
+
+
+async def _serve(told: dict[str, Any], sandbox: str | None, toml: Path | None, *, forced: bool) -> None:
+    from adapters.serve import over_sandbox
+    from adapters.serve import serve as serve_until_told
+    from bot.sandbox import Sandbox
+
+    settings = config.load(
+        os.environ,  # noqa: TID251 - the one place that hands the environment over
+        _settings_file(toml),
+        need=config.Need.SERVING,
+        connections=sandbox is None,
+    )
+    settings = replace(settings, server=settings.server.model_copy(update=told))
+    async with AsyncExitStack() as stack:
+        if sandbox is not None:
+            here = Sandbox()
+            if sandbox == EMBEDDED:
+                await stack.enter_async_context(here)
+            url = here.url if sandbox == EMBEDDED else sandbox
+            settings = over_sandbox(settings, url, here.keys.operator.secret, forced=forced)
+        await serve_until_told(
+            settings,
+            ready=lambda running: click.echo(
+                f"Listening: {running.address} (readiness and metrics: {running.admin})", err=True
+            ),
+        )
+
+
+@main.group()
+def manifest() -> None:
+    """What Slack and Teams want to know of the app before it is installed."""
+
+
+@manifest.command("slack")
+@click.option("--host", default="", help="Public host name of the bot; not needed with --socket-mode.")
+@click.option("--socket-mode", is_flag=True, help="The bot opens a socket to Slack; no public address.")
+@click.option("--groups", is_flag=True, help="Also ask for what rules about Slack user groups need.")
+def slack_manifest(host: str, socket_mode: bool, groups: bool) -> None:  # noqa: FBT001 - click hands them over by name
+    """Print the Slack app manifest."""
+    from adapters.slack.manifest import as_text
+    from adapters.slack.manifest import manifest as made
+
+    try:
+        click.echo(as_text(made(host, socket_mode=socket_mode, groups=groups)))
+    except ConfigError as error:
+        raise click.UsageError("; ".join(error.problems)) from error
+
+
+@manifest.command("teams")
+@click.option("--app-id", required=True, help="The bot's Microsoft app id.")
+@click.option("--host", required=True, help="Public host name of the bot.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("celonis-chat-teams.zip"),
+    show_default=True,
+)
+def teams_manifest(app_id: str, host: str, out: Path) -> None:
+    """Write the Teams app package."""
+    from adapters.teams.manifest import teams_package
+
+    try:
+        out.write_bytes(teams_package(app_id, host))
+    except ConfigError as error:
+        raise click.UsageError("; ".join(error.problems)) from error
+    click.echo(f"Written: {out}")
 
 
 @main.command()
@@ -307,12 +447,19 @@ async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
     from bot.store import Store
 
     file = _settings_file(toml)
-    settings = config.load(os.environ, file, need=config.Need.NOTHING)  # noqa: TID251 - the one place
+    settings = config.load(os.environ, file, need=config.Need.NOTHING, connections=False)  # noqa: TID251 - as above
     if settings.secret_key is None:
         raise ConfigError(["CELONIS_CHAT_SECRET_KEY is not set; without it the log cannot be checked."])
     clock = SystemClock()
     async with await Store.open(settings.database_url.reveal(), clock) as store:
         yield Audit(store, settings.secret_key.reveal().encode(), clock)
+
+
+def _quiet(*, verbose: bool) -> None:
+    """At a terminal the answer is what counts; the log is there for those who ask for it."""
+    from adapters.logs import configure
+
+    configure(as_json=False, stream=sys.stderr, level=logging.INFO if verbose else logging.CRITICAL)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

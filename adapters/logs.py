@@ -51,7 +51,7 @@ def configure(*, as_json: bool, stream: TextIO | None = None, level: int = loggi
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(LIBRARIES)
+    root.setLevel(max(LIBRARIES, level))
     # It writes down what strangers send when that is no HTTP; failures of our handlers are logged by ourselves.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL + 1)
 

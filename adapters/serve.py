@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -150,8 +151,20 @@ async def build(
             words=settings.aliases,
             synonyms={name: _synonyms(each) for name, each in settings.synonyms.items()},
             audit_reads=settings.audit.reads,
+            text_length=settings.chat.text_length,
+            open_for=timedelta(minutes=settings.chat.question_minutes),
+            per_minute=settings.chat.per_minute,
+            data_models={name: _data_models(each) for name, each in settings.connections.items()},
         )
-        yield Built(Bot(parts), store, celonis, policy, audit, tickets)
+        try:
+            bot = Bot(parts)
+        except ValueError as error:
+            raise ConfigError([f"[aliases]: {error}."]) from error
+        yield Built(bot, store, celonis, policy, audit, tickets)
+
+
+def _data_models(configured: config.Connection) -> dict[str, tuple[str, str]]:
+    return {km_id: (each.pool, each.data_model) for km_id, each in configured.data_models.items()}
 
 
 def _synonyms(configured: config.Synonyms) -> dict[str, str]:

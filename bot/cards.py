@@ -269,6 +269,7 @@ class Source:
         calls: How many calls this answer spent.
         remaining: How many are left in the window, None where that is not known.
         sandbox: Whether a sandbox stood in for the team; then headline and footer say SANDBOX.
+        loaded: Whether it is loaded data at all; a job's state is read as it is, and has no load time.
     """
 
     connection: str
@@ -279,6 +280,7 @@ class Source:
     calls: int = 0
     remaining: int | None = None
     sandbox: bool = False
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,7 @@ class Card:
         aside: Stands beside a clicked message, never in its place (the question there stays open).
         reader: Zone and locale for the values.
         reference: A short id that also stands in the log; only on errors.
+        sandbox: A sandbox stands in for Celonis; said even where nothing on the card comes from there.
     """
 
     headline: str
@@ -356,6 +359,7 @@ class Card:
     aside: bool = False
     reader: Reader = field(default_factory=Reader)
     reference: str = ""
+    sandbox: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.headline) <= HEADLINE_LENGTH:

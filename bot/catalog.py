@@ -43,6 +43,8 @@ USABLE = timedelta(days=7)
 CLOSE = 78
 """Similarity in percent from which a name counts as meant; below it lie names that merely share a word."""
 CLEAR_LEAD = 8
+LONGER = 1.25
+"""From this much longer than a name on, a text is compared with it as a whole."""
 MOST_CLOSE = 5
 MOST_ALTERNATIVES = 25
 
@@ -146,16 +148,26 @@ def matching(text: str, items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 def closest(text: str, items: Sequence[Item], most: int = MOST_CLOSE) -> tuple[tuple[Item, float], ...]:
-    """The items whose names are nearest to a text, best first, with their similarity in percent."""
+    """The items whose names are nearest to a text, best first, with their similarity in percent.
+
+    A part of a name stands for the whole one ("main" for "main job"), but not a text for a name that is a part of it:
+    what else was said would be lost.
+    """
     found = process.extract(
         text,
         [item.name for item in items],
         scorer=fuzz.WRatio,
         processor=_loose,
-        limit=most,
+        limit=4 * most,
         score_cutoff=CLOSE,
     )
-    return tuple((items[index], score) for _, score, index in found)
+    said = _loose(text)
+    scored = [
+        (items[index], score if len(said) <= len(name) * LONGER else fuzz.ratio(said, _loose(name)))
+        for name, score, index in found
+    ]
+    close = sorted((pair for pair in scored if pair[1] >= CLOSE), key=lambda pair: -pair[1])
+    return tuple(close[:most])
 
 
 def _loose(text: str) -> str:
@@ -316,6 +328,17 @@ class Catalog:
         return Touch(
             connection=Name(self.connection, self.connection), **parts, **{_PARTS[item.kind]: item.as_name}
         )
+
+    async def spelt(self, touched: Sequence[Touch]) -> tuple[Touch, ...]:
+        """The same resources, with the names of records that were known by id only (`record.field`)."""
+        found = []
+        for each in touched:
+            record, model = each.record, each.model
+            if record is not None and model is not None and record.text == record.id:
+                known = {item.id: item.as_name for item in await self.records(model)}
+                each = replace(each, record=known.get(record.id, record))  # noqa: PLW2901 - the same touch, spelt out
+            found.append(each)
+        return tuple(found)
 
     # --- names ---
 

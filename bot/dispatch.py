@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -52,6 +53,7 @@ from bot.errors import (
     NotAllowed,
     NotUnderstood,
     OutcomeUnknown,
+    QuotaExhausted,
     StoreUnavailable,
     TicketGone,
     UnknownName,
@@ -74,7 +76,6 @@ PATIENCE = 25.0
 """Seconds within which a read has to be answered; later a chat answer is worth nothing."""
 FOLLOWING = 35 * 60.0
 """Seconds a confirmed write may take, watching included."""
-OPEN_FOR = timedelta(minutes=5)
 KEEP_EVERY = 20.0
 """Seconds between renewals of a ticket's lease while work on it goes on."""
 ANSWERS = frozenset(
@@ -83,7 +84,7 @@ ANSWERS = frozenset(
 BUTTON_SENTENCE = 1500
 MENU_SENTENCE = 120
 MENU_FROM = 5
-LONGEST_TEXT = 4000
+MINUTE = 60.0
 REMEMBERED = 10_000
 """Last answers that are remembered, for `next`, `back` and `refresh`."""
 REMEMBERED_FOR = 3600.0
@@ -140,6 +141,10 @@ class Parts:
         words: Aliases of the settings: word -> canonical words.
         synonyms: By connection: folded word -> name as it stands in Celonis.
         audit_reads: Whether reads are written to the audit log too.
+        text_length: Longest sentence, in characters.
+        open_for: How long a question can be answered.
+        per_minute: Sentences and clicks of one person in a minute.
+        data_models: By connection: knowledge model id -> ids of data pool and data model behind it.
     """
 
     celonis: Mapping[str, Celonis]
@@ -155,6 +160,10 @@ class Parts:
     words: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     audit_reads: bool = False
+    text_length: int = 4000
+    open_for: timedelta = timedelta(minutes=5)
+    per_minute: int = 30
+    data_models: Mapping[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)
 
 
 class Bot:
@@ -178,6 +187,9 @@ class Bot:
             Pattern(Back, ("previous", "previous page")),
         )
         self._grammar = Grammar([*patterns, *own], parts.words)
+        self._said: TTLCache[str, deque[float]] = TTLCache(
+            REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
+        )
         self._lately: TTLCache[tuple[str, str], _Last] = TTLCache(
             REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
         )
@@ -216,7 +228,8 @@ class Bot:
             yield await self._explained(error, request)
         except Exception:
             log.exception("unexpected", request=request.id)
-            yield replace(explain(_Unexpected(request.id), request.id), audience=Only(request.person))
+            card = replace(explain(_Unexpected(request.id), request.id), audience=Only(request.person))
+            yield self._marked(card, self._parts.reader)
 
     async def _explained(self, error: BotError, request: Request) -> Card:
         if isinstance(error, NotAllowed) and error.rule:
@@ -224,9 +237,10 @@ class Bot:
                 await self._audit(request, None, decision="refused", rule=error.rule, outcome=error.sentence)
             except StoreUnavailable:
                 log.warning("audit row lost", request=request.id)
-        return replace(
+        card = replace(
             explain(error, request.id), audience=Only(request.person), aside=isinstance(request.said, Clicked)
         )
+        return self._marked(card, self._parts.reader)
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """Remember in which message a question stands, so that its outcome can be shown there after a restart."""
@@ -234,7 +248,26 @@ class Bot:
 
     # --- who and where ---
 
+    def _pace(self, request: Request) -> None:
+        """One person cannot keep the bot busy; a click on a question is always heard.
+
+        Raises:
+            NotAllowed: Too much within a minute.
+        """
+        if isinstance(request.said, Clicked) and (request.said.confirm or request.said.dismiss):
+            return
+        now = self._parts.clock.monotonic()
+        said = self._said.setdefault(request.person.key, deque(maxlen=self._parts.per_minute))
+        if len(said) == self._parts.per_minute and now - said[0] < MINUTE:
+            raise NotAllowed(
+                f"That was more than {self._parts.per_minute} in a minute, so I did not read it.",
+                hint="Wait a minute.",
+                rule="pace",
+            )
+        said.append(now)
+
     async def _attend(self, request: Request) -> AsyncGenerator[Card, None]:
+        self._pace(request)
         profile = await self._parts.chats[request.person.platform].profile(request.person)
         asker = Asker(request.person, profile, request.place)
         connections = tuple(
@@ -318,8 +351,8 @@ class Bot:
                 "That looks like a key or a token, so I did not read it, and I do not keep it.",
                 hint="Delete the message and have the key replaced: everybody here could see it.",
             )
-        if len(text) > LONGEST_TEXT:
-            raise NotUnderstood(f"That is longer than the {LONGEST_TEXT:,} characters I read.")
+        if len(text) > self._parts.text_length:
+            raise NotUnderstood(f"That is longer than the {self._parts.text_length:,} characters I read.")
         spoken = " ".join(text.split())
         if spoken.casefold().strip(".!") in ANSWERS:
             again = await self._open_question(visit)
@@ -371,6 +404,30 @@ class Bot:
                 hint="Say the whole sentence.",
             )
         return found
+
+    async def _dated(self, card: Card, intent: Intent, context: Context) -> Card:
+        """The card with the moment when Celonis loaded its data, where the settings name the data model."""
+        model = getattr(intent, "model", None)
+        known = self._parts.data_models.get(context.connection, {})
+        if (
+            card.source is None
+            or not card.source.loaded
+            or not isinstance(model, Name)
+            or model.id not in known
+        ):
+            return card
+        pool_id, data_model_id = known[model.id]
+        try:
+            load = await context.asking.load_info(pool_id, data_model_id)
+        except (CelonisError, QuotaExhausted):
+            return card  # the answer stands; only its load time stays unknown
+        spent = context.asking.source()
+        return replace(
+            card,
+            source=replace(
+                card.source, data_loaded_at=load.loaded_at, calls=spent.calls, remaining=spent.remaining
+            ),
+        )
 
     def _remember(self, intent: Intent, card: Card, visit: _Visit) -> None:
         pages = {
@@ -452,7 +509,9 @@ class Bot:
         if len(exact) == 1:
             return exact[0]
         if exact and not any(isinstance(each.intent, CelonisIntent) for each in exact):
-            return max(exact, key=lambda each: _clauses(each.intent))  # free text resolves as anything: less of it
+            return max(
+                exact, key=lambda each: _clauses(each.intent)
+            )  # free text resolves as anything: less of it
         if exact:
             return self._pick(exact, visit)
         reading, resolution = max(
@@ -509,7 +568,7 @@ class Bot:
         command = self._by_intent[type(intent)]
         connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
         right = right_of(command, intent)
-        touched = command.touches(intent)
+        touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
         decision = self._parts.policy.may_all(visit.asker, right, touched)
         if not decision.allowed:
             raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
@@ -526,6 +585,7 @@ class Bot:
                         connection=connection,
                     )
                 card = await command.run(intent, context.fresh() if fresh else context)
+                card = await self._dated(card, intent, context)
                 self._remember(intent, card, visit)
                 public = self._parts.policy.public(visit.asker, touched)
                 personal = visit.request.place.visibility is Visibility.PERSONAL
@@ -565,7 +625,7 @@ class Bot:
             connection=connection,
             asker=visit.asker.person,
             place=visit.request.place,
-            expires_in=OPEN_FOR,
+            expires_in=self._parts.open_for,
         )
         await self._audit(
             visit.request,
@@ -942,7 +1002,11 @@ class Bot:
 
     async def _finished(self, card: Card, visit: _Visit) -> Card:
         """Zone and locale of the reader; sentences too long for a button are kept under a short id."""
-        return await self._sealed(replace(card, reader=self._reader(visit)))
+        return await self._sealed(self._marked(card, self._reader(visit)))
+
+    def _marked(self, card: Card, reader: Reader) -> Card:
+        sandbox = any(each.connection.sandbox for each in self._parts.celonis.values())
+        return replace(card, reader=reader, sandbox=sandbox)
 
     async def _sealed(self, card: Card) -> Card:
         async def seal(button: Button, limit: int) -> Button:

@@ -474,9 +474,13 @@ def announce(card: Card) -> str:
     sign = _SIGNS[card.status]
     if sign and not line.casefold().startswith(sign.casefold()):
         line = f"{sign}: {line}"
-    if card.source is not None and card.source.sandbox and not line.startswith(SANDBOX):
+    if _over_sandbox(card) and not line.startswith(SANDBOX):
         line = f"{SANDBOX} · {line}"
     return line
+
+
+def _over_sandbox(card: Card) -> bool:
+    return card.sandbox or (card.source is not None and card.source.sandbox)
 
 
 def source_line(source: Source, reader: Reader, now: datetime | None = None) -> str:
@@ -491,7 +495,7 @@ def source_line(source: Source, reader: Reader, now: datetime | None = None) -> 
     parts = [SANDBOX] if source.sandbox else []
     parts.append(" > ".join(clean(each) for each in (source.connection, source.model) if each))
     if source.data_loaded_at is None:
-        parts.append("data load time unknown")
+        parts.append("data load time unknown" if source.loaded else "")
     else:
         parts.append(
             f"data loaded {_moment(source.data_loaded_at, '', reader)}{_aged(source.data_loaded_at, now)}"
@@ -523,7 +527,9 @@ def _count(number: int, locale: Locale) -> str:
 
 def footer(card: Card) -> tuple[str, ...]:
     """The quiet lines under a card: source, canonical sentence, reference."""
-    lines = [] if card.source is None else [source_line(card.source, card.reader)]
+    lines = [source_line(card.source, card.reader)] if card.source is not None else []
+    if card.source is None and card.sandbox:
+        lines.append(SANDBOX)
     if card.sentence:
         lines.append(f"You can say: {clean(card.sentence)}")
     if card.reference:

@@ -119,7 +119,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             Button("Quota", Run(ShowQuota())),
             Button("Set time zone", Run(UseZone(zone=context.reader.zone))),
         ),
-        source=context.source(),
+        source=context.live_source(),
     )
 
 
@@ -151,7 +151,7 @@ async def _whoami(_intent: WhoAmI, context: Context) -> Card:
         ),
         title="Who you are here",
         blocks=tuple(blocks),
-        source=context.source() if Right.ADMIN in rights else None,
+        source=context.live_source() if Right.ADMIN in rights else None,
     )
 
 
@@ -180,7 +180,7 @@ async def _permissions(_intent: Permissions, context: Context) -> Card:
         headline(f"The bot's key has grants in {count(len(granted), 'service')}"),
         title="What the bot's key may do",
         blocks=tuple(blocks),
-        source=context.source(),
+        source=context.live_source(),
     )
 
 

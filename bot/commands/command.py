@@ -96,6 +96,10 @@ class Context:
         """Where everything that was read for this answer came from."""
         return self.asking.source(model)
 
+    def live_source(self, pool: str = "") -> Source:
+        """The same, for states that are read as they are and never loaded (pools, jobs, the key)."""
+        return replace(self.asking.source(pool), loaded=False)
+
     def fresh(self) -> Context:
         """The same, past the cache: for questions and outcomes of writes."""
         return replace(self, asking=self.asking.fresh())
@@ -114,7 +118,7 @@ _PARTS: Mapping[Kind, str] = {Kind.FIELD: "field", Kind.KPI: "kpi", Kind.FILTER:
 
 
 def touches(intent: Intent) -> tuple[Touch, ...]:
-    """The resources that a resolved intent names: its scopes once, and each field, KPI and filter within them.
+    """The resources that a resolved intent names: each field, KPI and filter, or where it names none, their scope.
 
     Fields of a question to a whole knowledge model are `record.field`, so they bring their record with them.
     """
@@ -125,7 +129,7 @@ def touches(intent: Intent) -> tuple[Touch, ...]:
             scopes[_SCOPES[kind]] = name
         elif kind in _PARTS:
             parts.append((_PARTS[kind], name))
-    found = [Touch(**scopes)]
+    found = [] if parts else [Touch(**scopes)]
     for part, name in parts:
         within = dict(scopes)
         if part == "field" and "record" not in scopes and "." in name.id:

@@ -117,7 +117,7 @@ async def _pools(intent: Pools, context: Context) -> Card:
                     "the bot's policy shows you none."
                 ),
             ),
-            source=context.source(),
+            source=context.live_source(),
         )
     rows = [
         (Words(each.name), Words(_said(each.status)), _moment(each.last_execution_start))
@@ -143,7 +143,7 @@ async def _pools(intent: Pools, context: Context) -> Card:
             ),
             *back(intent, intent.page),
         ),
-        source=context.source(),
+        source=context.live_source(),
     )
 
 
@@ -182,7 +182,9 @@ async def _jobs(intent: Jobs, context: Context) -> Card:
     if not found:
         which = " or ".join(intent.states)
         text = f"No {which} data job{where}" if intent.states else f"No data job is visible{where or ' here'}"
-        return Card(headline(text), blocks=(), source=context.source(intent.pool.text if intent.pool else ""))
+        return Card(
+            headline(text), blocks=(), source=context.live_source(intent.pool.text if intent.pool else "")
+        )
     verdict = f"{count(len(active), 'job')} active" if active else "No job is active"
     if failed:
         verdict += f", {failed} failed"
@@ -201,7 +203,7 @@ async def _jobs(intent: Jobs, context: Context) -> Card:
             Button("Refresh", Run(intent)),
             *back(intent, intent.page),
         ),
-        source=context.source(intent.pool.text if intent.pool else ""),
+        source=context.live_source(intent.pool.text if intent.pool else ""),
     )
 
 
@@ -251,7 +253,7 @@ async def _job(intent: ShowJob, context: Context) -> Card:
             Button("Refresh", Run(intent)),
             Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),
         ),
-        source=context.source(run.pool_name),
+        source=context.live_source(run.pool_name),
     )
 
 
@@ -287,7 +289,7 @@ async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Ca
                 ),
             ),
             buttons=(Button("Jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),),
-            source=context.source(run.pool_name),
+            source=context.live_source(run.pool_name),
         )
     facts = [Fact("Data pool", Words(run.pool_name)), Fact("Status", Words(_said(run.status)))]
     facts.append(
@@ -306,7 +308,7 @@ async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Ca
                 Facts(tuple(facts)),
                 Text("What the run has loaded so far stays as it is; the data models are not reloaded."),
             ),
-            source=context.source(run.pool_name),
+            source=context.live_source(run.pool_name),
         ),
         yes="Stop this job",
         no="Leave it running",
@@ -322,13 +324,13 @@ async def _offer(intent: CancelJob, context: Context) -> Card:
         return Card(
             "Nothing is running that you may stop",
             buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
-            source=context.source(),
+            source=context.live_source(),
         )
     return Card(
         headline(f"Which of {count(len(buttons), 'job')} shall stop?"),
         blocks=(Text("Nothing is stopped yet."),),
         buttons=buttons,
-        source=context.source(),
+        source=context.live_source(),
     )
 
 
@@ -356,7 +358,7 @@ async def _check(target: CancelRuns, context: Context) -> Step | None:
                         )
                     ),
                 ),
-                source=context.source(run.pool_name),
+                source=context.live_source(run.pool_name),
             ),
             Outcome.ALREADY_OVER,
         )
@@ -375,7 +377,7 @@ async def _check(target: CancelRuns, context: Context) -> Step | None:
                     ),
                 ),
                 buttons=(Button("Ask about the new run", Run(again)),),
-                source=context.source(run.pool_name),
+                source=context.live_source(run.pool_name),
             ),
             Outcome.ANOTHER_RUN,
         )
@@ -517,7 +519,7 @@ def _outcome(run: JobRun, now: JobRun, ended: str, outcome: Outcome, context: Co
             title=f"{run.job_name}, {run.pool_name}",
             blocks=tuple(blocks),
             buttons=tuple(buttons),
-            source=context.source(run.pool_name),
+            source=context.live_source(run.pool_name),
             status=status,
         ),
         outcome,
@@ -547,7 +549,7 @@ def _unknown(run: JobRun, context: Context) -> Step:
                     Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
                 ),
             ),
-            source=context.source(run.pool_name),
+            source=context.live_source(run.pool_name),
             status=Status.FAILED,
         ),
         Outcome.UNKNOWN,
@@ -559,7 +561,7 @@ def _waiting(run: JobRun, context: Context, sign: str, text: str) -> Card:
         headline(f"{sign}: {run.job_name} ({run.pool_name})"),
         title=f"{run.job_name}, {run.pool_name}",
         blocks=(Text(text),),
-        source=context.source(run.pool_name),
+        source=context.live_source(run.pool_name),
         status=Status.WORKING,
     )
 
@@ -582,7 +584,7 @@ def _unfinished(run: JobRun, context: Context) -> Step:
                     Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
                 ),
             ),
-            source=context.source(run.pool_name),
+            source=context.live_source(run.pool_name),
             status=Status.FAILED,
         ),
         Outcome.STILL_RUNNING,

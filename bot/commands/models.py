@@ -56,7 +56,7 @@ async def _models(intent: Models, context: Context) -> Card:
                     "package), or the bot's policy shows you none."
                 ),
             ),
-            source=context.source(),
+            source=context.live_source(),
         )
     shown = page_of(found, intent.page)
     rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in shown]
@@ -77,7 +77,7 @@ async def _models(intent: Models, context: Context) -> Card:
             ),
         ),
         buttons=(*buttons, *back(intent, intent.page)),
-        source=context.source(),
+        source=context.live_source(),
     )
 
 

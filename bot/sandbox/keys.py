@@ -170,7 +170,11 @@ def make_keys(seed: str, *, open_packages: frozenset[str], open_pools: frozenset
     client_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}/oauth-client"))
     return Keys(
         user=Key(
-            "user", "user", secret("user"), "everything, the restricted packages and pool included", everything
+            "user",
+            "user",
+            secret("user"),
+            "everything, the restricted packages and pool included",
+            everything,
         ),
         operator=Key(
             "operator",
