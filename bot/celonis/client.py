@@ -103,10 +103,7 @@ class Celonis:
                 ledger=ledger or MemoryLedger(clock),
                 guest=guest,
             )
-            self._governors = {
-                family: Governor(family, self._desk, timeout=connection.timeout, random=random)
-                for family in Family
-            }
+            self._governors = governors_of(connection, self._desk, random)
         self._engine = Engine(
             connection, desk=self._desk, governors=self._governors, transport=transport, random=random
         )
@@ -171,12 +168,12 @@ class Celonis:
             person: `Person.key` of the one who asks.
         """
         families = []
-        for family, governor in self._governors.items():
+        for governor in dict.fromkeys(self._governors.values()):
             await governor.standing(Payer(person, ""))
             paused = governor.paused_for()
             families.append(
                 FamilyQuota(
-                    family,
+                    governor.family,
                     governor.limit,
                     governor.spent,
                     governor.left(Lane.PEOPLE),
@@ -261,6 +258,18 @@ class Celonis:
         stake = Stake(caller)
         reply = await self._engine.exchange(stake, Asked("GET", "/api/cloud/team"), authorization)
         return other if reply.ok else None
+
+
+def governors_of(connection: Connection, desk: Desk, random: Callable[[], float]) -> dict[Family, Governor]:
+    """The doors of a team's API families: one each, or one for all where they share a quota."""
+
+    def door(family: Family) -> Governor:
+        return Governor(family, desk, timeout=connection.timeout, random=random)
+
+    if connection.limits.shared:
+        one = door(Family.INTELLIGENCE)
+        return dict.fromkeys(Family, one)
+    return {family: door(family) for family in Family}
 
 
 def _called(kind: KeyKind) -> str:

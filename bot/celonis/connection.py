@@ -95,6 +95,7 @@ class Limits:
         list_page: Entries a page of a list (the specification names no maximum; 50 is its default).
         list_pages: Pages after which a list is taken for endless.
         window: Seconds of the first limit.
+        shared: All API families count against one quota; nothing documents that they do, or that they do not.
         replicas: How many copies of the bot share the limits.
         guest_slots: Of `per_second`, kept for one-shot commands beside running copies.
         background_reserve: Last part of the day's calls that nothing in the background may use.
@@ -115,6 +116,7 @@ class Limits:
     list_page: int = 50
     list_pages: int = 200
     window: float = 1.0
+    shared: bool = False
     replicas: int = 1
     guest_slots: int = 1
     background_reserve: float = 0.20

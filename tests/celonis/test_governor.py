@@ -304,3 +304,18 @@ async def test_a_fault_of_one_family_does_not_stop_the_other() -> None:
         for number in range(6):
             await outcome(desk, celonis, number)
         assert await desk.ask(celonis).pools() == ()
+
+
+@in_virtual_time
+async def test_families_that_share_a_quota_go_through_one_door() -> None:
+    def answers(arrival: object) -> httpx.Response:
+        path = desk.team.arrivals[-1].path
+        return rows("x") if path.startswith("/intelligence") else httpx.Response(200, json=[])
+
+    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(shared=True, per_person=1.0, per_place=1.0))
+    async with desk.client() as celonis:
+        pools = [desk.ask(celonis, within=60.0).jobs(f"pool {number}") for number in range(40)]
+        await asyncio.gather(ask_many(desk, celonis, range(40), within=60.0), *pools)
+        quota = await celonis.quota()
+    assert desk.team.violations() == 0
+    assert [each.used for each in quota.families] == [80]
