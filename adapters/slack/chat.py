@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -73,7 +73,7 @@ class SlackChat:
         self._groups: TTLCache[str, Mapping[str, frozenset[str]] | None] = TTLCache(
             1, GROUPS_KEPT, timer=clock.monotonic
         )
-        self._flights: dict[str, asyncio.Future[Any]] = {}
+        self._flights: dict[str, asyncio.Task[Any]] = {}
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -86,14 +86,17 @@ class SlackChat:
             Refused: Slack does not say.
         """
         if self._identity is None:
-            said = await self.api.call("auth.test", again=True)
-            self._identity = Identity(
-                team=str(said.get("team_id") or said.get("enterprise_id") or ""),
-                user=str(said.get("user_id") or ""),
-                bot=str(said.get("bot_id") or ""),
-                enterprise=str(said.get("enterprise_id") or ""),
-            )
+            self._identity = await self._shared("identity", self._ask_who())
         return self._identity
+
+    async def _ask_who(self) -> Identity:
+        said = await self.api.call("auth.test", again=True)
+        return Identity(
+            team=str(said.get("team_id") or said.get("enterprise_id") or ""),
+            user=str(said.get("user_id") or ""),
+            bot=str(said.get("bot_id") or ""),
+            enterprise=str(said.get("enterprise_id") or ""),
+        )
 
     @property
     def known(self) -> Identity | None:
@@ -131,9 +134,11 @@ class SlackChat:
         """Replaces a message, at most once a second.
 
         Raises:
-            Undelivered: Slack did not take it, or it cannot be changed.
+            Undelivered: Slack did not take it, it cannot be changed, or others would see what is for one person only.
         """
         channel, ts = _spot(ref)
+        if isinstance(card.audience, Only) and ref.place.visibility is not Visibility.PERSONAL:
+            raise Refused("This answer is for one person, and others see the message.", code="not_for_all")
         message = self._messages.get(ref.handle)
         if message is None:
             message = self._messages[ref.handle] = _Current()
@@ -361,13 +366,13 @@ class SlackChat:
         self._directs[person.id] = kept
         return kept
 
-    async def _shared(self, key: str, work: Any) -> Any:
+    async def _shared(self, key: str, work: Coroutine[Any, Any, T]) -> T:
         """Joins whoever asks for the same at the same moment."""
-        flight = self._flights.get(key)
+        flight: asyncio.Task[T] | None = self._flights.get(key)
         if flight is not None:
             work.close()
             return await asyncio.shield(flight)
-        flight = self._flights[key] = asyncio.ensure_future(work)
+        flight = self._flights[key] = asyncio.create_task(work)
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from bot.config import Secret
 from bot.errors import Undelivered
 
 Json: TypeAlias = dict[str, Any]
+Send: TypeAlias = Callable[[], Awaitable[Json]]
 
 log = structlog.get_logger()
 
@@ -179,7 +180,11 @@ class WebApi:
     def session(self) -> aiohttp.ClientSession:
         """The one HTTP session; only inside a running loop."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=True,
+            )
         return self._session
 
     def client(self, token: Secret | None = None) -> AsyncWebClient:
@@ -211,29 +216,23 @@ class WebApi:
             arguments: Those that are None or empty text are left out.
         """
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
-        if self._client is None:
-            self._client = self.client()
-        client = self._client
 
         async def send() -> Json:
-            answer = await client.api_call(method, json=given)
+            answer = await self._bot.api_call(method, json=given)
             return answer.data if isinstance(answer.data, dict) else {}
 
         async with self._turn(lane or method, alone=bool(lane)) as waiting:
-            return await self._persist(send, waiting, again=again)
+            return await self._known(send, waiting, again=again)
 
     async def form(self, method: str, **arguments: Any) -> Json:
         """One call of a method that takes no JSON."""
-        if self._client is None:
-            self._client = self.client()
-        client = self._client
 
         async def send() -> Json:
-            answer = await client.api_call(method, data=arguments)
+            answer = await self._bot.api_call(method, data=arguments)
             return answer.data if isinstance(answer.data, dict) else {}
 
         async with self._turn(method, alone=False) as waiting:
-            return await self._persist(send, waiting, again=True)
+            return await self._known(send, waiting, again=True)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answers through a `response_url`, which needs no token and is a secret itself.
@@ -302,7 +301,24 @@ class WebApi:
         finally:
             lane.waiting -= 1
 
-    async def _persist(self, send: Any, lane: _Lane, *, again: bool) -> Json:
+    @property
+    def _bot(self) -> AsyncWebClient:
+        if self._client is None:
+            self._client = self.client()
+        return self._client
+
+    async def _known(self, send: Send, lane: _Lane, *, again: bool) -> Json:
+        """A call as the bot. Where its token came from a file, that is read again once Slack refuses it."""
+        try:
+            return await self._persist(send, lane, again=again)
+        except Refused as error:
+            fresh = self._token.read_again()
+            if not error.no_token or fresh == self._token:
+                raise
+            self._token, self._client = fresh, None
+            return await self._persist(send, lane, again=again)
+
+    async def _persist(self, send: Send, lane: _Lane, *, again: bool) -> Json:
         give_up = self._clock.monotonic() + LONGEST_WAIT
         attempt = 0
         while True:
@@ -325,7 +341,7 @@ class WebApi:
                     ) from lost
                 lane.open_at = self._clock.monotonic() + _PAUSE * 2**attempt
 
-    async def _once(self, send: Any) -> Json:
+    async def _once(self, send: Send) -> Json:
         try:
             answer: Json = await send()
         except SlackApiError as error:

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT
+from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT, SlackChat
 from adapters.slack.web_api import LONGEST_QUEUE, Refused
 from bot.cards import Card, Form, FormField, Nudge, Only
 from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.config import Secret
 from bot.errors import Undelivered
-from tests.fake_slack import Fault
+from tests.fake_slack import TOKEN, Fault
 from tests.slack.worlds import World, but, world
 
 CLERK = Person("slack", "T1", "U1")
@@ -44,7 +47,36 @@ async def test_a_nudge_is_sent_once_however_often_its_card_is(slack_world: World
     assert reply.thread_ts == ref.handle.partition(":")[2]
 
 
+async def test_what_others_see_is_never_changed_into_what_is_for_one(slack_world: World) -> None:
+    ref = await slack_world.chat.post(CHANNEL, CARD)
+    with pytest.raises(Undelivered, match="for one person"):
+        await slack_world.chat.update(ref, Card("Your own numbers", audience=Only(CLERK)))
+    assert slack_world.slack.screen("U2", "C1") == "FAILED: main job"
+
+
 # --- what Slack may say ---
+
+
+async def test_a_token_in_a_file_is_read_again_when_slack_refuses_it(
+    slack_world: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    chat = SlackChat(
+        replace(slack_world.settings, bot_token=Secret("xoxb-before-the-rotation", file=file)),
+        clock=slack_world.clock,
+    )
+    await chat.post(CHANNEL, CARD)
+    await chat.close()
+    assert slack_world.slack.screen("U1", "C1") == "FAILED: main job"
+    assert len(slack_world.slack.called("chat.postMessage")) == 2
+
+
+async def test_who_the_bot_is_is_asked_once(slack_world: World) -> None:
+    slack_world.chat._identity = None
+    before = len(slack_world.slack.called("auth.test"))
+    await asyncio.gather(*(slack_world.chat.identity() for _ in range(5)))
+    assert len(slack_world.slack.called("auth.test")) == before + 1
 
 
 async def test_a_429_is_obeyed_and_the_message_arrives_once(slack_world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bot.cards import (
     Button,
     Card,
+    Choices,
     Confirm,
     Dismiss,
     Everyone,
@@ -196,6 +197,20 @@ async def test_a_click_on_what_others_see_changes_it_only_for_all(slack_world: W
     assert message.shown == "Page 2"
     assert slack_world.bot.heard[1].message is not None
     assert slack_world.bot.heard[1].message.handle == f"C1:{message.ts}"
+
+
+async def test_an_entry_of_a_menu_is_pressed_like_a_button(slack_world: World) -> None:
+    pages = tuple(Button(f"page {number}", Run(Help())) for number in range(7))
+    slack_world.bot.answers |= {
+        "kpis": [but(PRIVATE, buttons=(), blocks=(Choices("Which?", pages),))],
+        "help": [Card("Page 6")],
+    }
+    seen = await slack_world.say("U1", "C1", "kpis")
+    assert "[Choose: page 0, page 1" in seen
+    (message,) = slack_world.slack.visible("U1", "C1")
+    await slack_world.slack.press("U1", message, "page 6")
+    await slack_world.quiet()
+    assert slack_world.slack.screen("U1", "C1") == "(only you) Page 6"
 
 
 async def test_a_private_answer_to_a_click_leaves_what_others_see(slack_world: World) -> None:
