@@ -6,9 +6,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from bot.chat import Person, Place, Visibility
 from bot.confirm import Approval, Claimed, Outcome, State, Ticket, Tickets
@@ -46,7 +55,7 @@ class Seen:
     sent: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class Replica:
     """One running program: what it holds is gone when it dies."""
 
@@ -84,12 +93,14 @@ class TicketLife(RuleBasedStateMachine):
         self.stored = {ticket.id: ticket for ticket in self.loop.run(tickets._select(self.store))}
 
     which = st.integers(0, 1)
+    nth = st.integers(0, 5)
     who = st.sampled_from(PEOPLE)
 
     @initialize(target=asked)
     def begin(self) -> object:
         return multiple(self.open(), self.open())
 
+    @precondition(lambda self: len(self.seen) < 5)
     @rule(target=asked)
     def ask(self) -> str:
         return self.open()
@@ -110,7 +121,7 @@ class TicketLife(RuleBasedStateMachine):
         self.stored[ticket.id] = ticket
         return ticket.id
 
-    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE - 1, LEASE, LIFE / 2, LIFE]))
+    @rule(seconds=st.sampled_from([1.0, LEASE - 1, LEASE, LIFE]))
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
@@ -119,7 +130,7 @@ class TicketLife(RuleBasedStateMachine):
         self.replicas[which] = self.program()
 
     @rule(key=asked, who=who, both=st.booleans(), which=which)
-    def click_yes(self, key: str, who: Person, both: bool, which: int) -> None:  # noqa: FBT001 - Hypothesis gives it
+    def click_yes(self, key: str, who: Person, both: bool, which: int) -> None:
         async def click(replica: Replica) -> None:
             result = await replica.tickets.claim(key, who)
             if isinstance(result, Claimed):
@@ -145,49 +156,114 @@ class TicketLife(RuleBasedStateMachine):
             before.state is State.OPEN and self.clock.seconds < self.seen[key].asked_at + LIFE
         )
 
-    @rule(key=asked, which=which)
-    def approve(self, key: str, which: int) -> None:
-        replica = self.replicas[which]
-        if key not in replica.claims:
-            return
+    def at_work(self) -> list[tuple[Replica, str]]:
+        """Every program with every ticket it claimed and that has not ended."""
+        return [
+            (replica, key)
+            for replica in self.replicas
+            for key in sorted(replica.claims)
+            if self.load(key).state in {State.CLAIMED, State.SENDING, State.ABANDONED}
+        ]
+
+    def one_at_work(self, nth: int) -> tuple[Replica, str]:
+        found = self.at_work()
+        return found[nth % len(found)]
+
+    def anybody_at_work(self) -> bool:
+        return bool(self.at_work())
+
+    @precondition(anybody_at_work)
+    @rule(nth=nth)
+    def approve(self, nth: int) -> None:
+        replica, key = self.one_at_work(nth)
+        again = key in replica.approvals
         try:
             replica.approvals[key] = replica.tickets.approve(replica.claims[key], CancelRuns)
         except ApprovalSpent:
             return
+        assert not again
 
-    @rule(key=asked, which=which)
-    def announce(self, key: str, which: int) -> None:
-        replica = self.replicas[which]
-        if key not in replica.claims:
-            return
+    @precondition(anybody_at_work)
+    @rule(nth=nth)
+    def announce(self, nth: int) -> None:
+        replica, key = self.one_at_work(nth)
         before = self.load(key)
-        announced = self.loop.run(replica.tickets.sending(replica.claims[key].ticket))
-        if announced:
+        if self.loop.run(replica.tickets.sending(replica.claims[key].ticket)):
             assert before.state is State.CLAIMED
+            assert before.lease_until is not None
+            assert self.clock.now() < before.lease_until
 
-    @rule(key=asked, which=which, part=st.sampled_from(["run 1", "run 2", "run 3"]))
-    def send(self, key: str, which: int, part: str) -> None:
-        approval = self.replicas[which].approvals.get(key)
-        if approval is None:
-            return
+    @precondition(anybody_at_work)
+    @rule(nth=nth, part=st.sampled_from(["run 1", "run 2", "run 3"]))
+    def send(self, nth: int, part: str) -> None:
+        replica, key = self.one_at_work(nth)
         try:
-            approval.use(part)
-        except ApprovalSpent:
+            replica.approvals[key].use(part)
+        except (KeyError, ApprovalSpent):
             return
         ticket = self.load(key)
         assert ticket.state is State.SENDING
         assert ticket.lease_until is not None
         assert self.clock.now() < ticket.lease_until
-        assert key not in {taken for replica in self.replicas for taken in replica.taken}
+        assert not any(key in each.taken for each in self.replicas)
         self.seen[key].sent.append(part)
 
-    @rule(key=asked, which=which)
-    def keep(self, key: str, which: int) -> None:
-        replica = self.replicas[which]
+    @precondition(anybody_at_work)
+    @rule(nth=nth)
+    def keep(self, nth: int) -> None:
+        replica, key = self.one_at_work(nth)
         before = self.load(key)
-        alive = before.lease_until is not None and self.clock.now() < before.lease_until
-        kept = self.loop.run(replica.tickets.keep(before))
-        assert not kept or (alive and (key in replica.claims or key in replica.taken))
+        if self.loop.run(replica.tickets.keep(before)):
+            assert before.lease_until is not None
+            assert self.clock.now() < before.lease_until
+            assert not any(key in each.taken for each in self.replicas if each is not replica)
+
+    @rule(
+        key=asked,
+        who=who,
+        which=which,
+        parts=st.lists(st.sampled_from(["run 1", "run 2", "run 3"]), max_size=3),
+    )
+    def go_all_the_way(self, key: str, who: Person, which: int, parts: list[str]) -> None:
+        replica = self.replicas[which]
+        self.click_yes(key, who, both=False, which=which)
+        self.each_question_goes_one_way_and_each_run_is_hit_once()
+        if (replica, key) not in self.at_work():
+            return
+        nth = self.at_work().index((replica, key))
+        self.approve(nth)
+        self.announce(nth)
+        self.each_question_goes_one_way_and_each_run_is_hit_once()
+        for part in parts:
+            self.send(nth, part)
+
+    @precondition(anybody_at_work)
+    @rule(nth=nth, found_out=st.booleans(), which=which)
+    def wake_up_late(self, nth: int, found_out: bool, which: int) -> None:
+        self.clock.advance(LEASE)
+        if found_out:
+            self.look_for_abandoned(both=False, which=which)
+        for step in (self.announce, self.keep):
+            self.each_question_goes_one_way_and_each_run_is_hit_once()
+            step(nth)
+        for part in ("run 1", "run 2"):
+            self.send(nth, part)
+
+    @precondition(anybody_at_work)
+    @rule(nth=nth, which=which)
+    def a_survivor_who_took_over_sends_nothing(self, nth: int, which: int) -> None:
+        key = self.one_at_work(nth)[1]
+        if key in self.replicas[which].taken:
+            with pytest.raises(ApprovalSpent):
+                self.replicas[which].tickets.approve(Claimed(self.load(key)), CancelRuns)
+
+    @precondition(anybody_at_work)
+    @rule(both=st.booleans(), which=which)
+    def outlive_the_leases(self, both: bool, which: int) -> None:
+        self.clock.advance(LEASE)
+        self.look_for_abandoned(both=both, which=which)
+        self.each_question_goes_one_way_and_each_run_is_hit_once()
+        self.look_for_abandoned(both=both, which=1 - which)
 
     @rule(key=asked, which=which, outcome=st.sampled_from(Outcome))
     def finish(self, key: str, which: int, outcome: Outcome) -> None:
@@ -197,7 +273,7 @@ class TicketLife(RuleBasedStateMachine):
             self.seen[key].ends += 1
 
     @rule(both=st.booleans(), which=which)
-    def look_for_abandoned(self, both: bool, which: int) -> None:  # noqa: FBT001 - Hypothesis gives it
+    def look_for_abandoned(self, both: bool, which: int) -> None:
         due = {
             key: ticket
             for key in self.seen
@@ -261,7 +337,7 @@ class TicketLife(RuleBasedStateMachine):
 TestTicketLife = TicketLife.TestCase
 TestTicketLife.settings = settings(
     max_examples=40,
-    stateful_step_count=40,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
