@@ -50,7 +50,9 @@ async def test_the_list_of_models_holds_what_the_key_may_use(
         assert page["total"] == len(page["content"])
     assert "Cash Forecast" in names["user"]
     assert "Cash Forecast" not in names["reader"]
-    assert names["user"].count("Purchase Requisition KM") == 2, "two models of one name, told apart by their ids"
+    assert names["user"].count("Purchase Requisition KM") == 2, (
+        "two models of one name, told apart by their ids"
+    )
     assert names["reader"].count("Purchase Requisition KM") == 1
     assert names["pool"] == names["powerless"] == []
 
