@@ -26,6 +26,7 @@ from bot.clock import Clock
 from bot.errors import ApprovalSpent, TicketGone
 from bot.store import Store, tickets
 from bot.store.schema import clean
+from bot.store.store import plausible_id
 from bot.store.tickets import Outcome, State, Ticket
 
 __all__ = ["Approval", "Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets"]
@@ -340,16 +341,18 @@ class Tickets:
         """
         return await tickets.expire(self._store, self._clock.now())
 
-    async def abandoned(self) -> tuple[Ticket, ...]:
-        """Tickets of programs that died; each is returned to exactly one caller.
+    async def abandoned(self, key: str | None = None) -> tuple[Ticket, ...]:
+        """Tickets of programs that died (or only the one with this id); each is returned to exactly one caller.
 
         ABANDONED ones are over: nothing was sent. SENDING ones are the caller's now, who looks up what happened,
         keeps the lease while it does, and finishes them; there is no approval for them, so no second call.
         """
+        if key is not None and not plausible_id(key):
+            return ()
         now = self._clock.now()
         hold = self._hold(now)
-        over = await tickets.give_up(self._store, now, _NOTHING_SENT)
-        taken = await tickets.take_over(self._store, now, hold.until)
+        over = await tickets.give_up(self._store, now, _NOTHING_SENT, key)
+        taken = await tickets.take_over(self._store, now, hold.until, key)
         for ticket in over:
             self._held.pop(ticket.id, None)
         for ticket in taken:

@@ -814,7 +814,7 @@ class Bot:
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
     ) -> AsyncGenerator[Card, None]:
         """A question somebody answered whose work goes on, or was cut off by a crash."""
-        left = [each for each in await self._parts.tickets.abandoned() if each.id == ticket.id]
+        left = await self._parts.tickets.abandoned(ticket.id)
         if not left:
             who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "somebody"
             yield replace(self._already(f"{who} has answered this; it is being done", "", intent), buttons=())

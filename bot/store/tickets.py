@@ -240,11 +240,16 @@ async def finish(store: Store, key: str, outcome: Outcome, note: str, now: datet
     return moved[0] if moved else None
 
 
-async def give_up(store: Store, now: datetime, note: str) -> tuple[Ticket, ...]:
-    """Moves claimed tickets whose lease has run out to ABANDONED: for them nothing was sent."""
+def _run_out(state: State, now: datetime, key: str | None) -> list[sa.ColumnElement[bool]]:
+    conditions = [_T.c.state == state, _T.c.lease_until <= now]
+    return conditions if key is None else [*conditions, _T.c.id == key]
+
+
+async def give_up(store: Store, now: datetime, note: str, key: str | None = None) -> tuple[Ticket, ...]:
+    """Moves claimed tickets whose lease has run out (or only this one) to ABANDONED: nothing was sent for them."""
     return await _move(
         store,
-        [_T.c.state == State.CLAIMED, _T.c.lease_until <= now],
+        _run_out(State.CLAIMED, now, key),
         state=State.ABANDONED,
         outcome=Outcome.NOTHING_SENT,
         outcome_note=note,
@@ -253,9 +258,11 @@ async def give_up(store: Store, now: datetime, note: str) -> tuple[Ticket, ...]:
     )
 
 
-async def take_over(store: Store, now: datetime, lease_until: datetime) -> tuple[Ticket, ...]:
-    """Gives tickets that were being sent, and whose lease has run out, to this caller alone."""
-    return await _move(store, [_T.c.state == State.SENDING, _T.c.lease_until <= now], lease_until=lease_until)
+async def take_over(
+    store: Store, now: datetime, lease_until: datetime, key: str | None = None
+) -> tuple[Ticket, ...]:
+    """Gives tickets that were being sent (or only this one), and whose lease has run out, to this caller alone."""
+    return await _move(store, _run_out(State.SENDING, now, key), lease_until=lease_until)
 
 
 async def open_in(store: Store, place_key: str, now: datetime) -> tuple[Ticket, ...]:

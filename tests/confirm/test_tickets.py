@@ -404,6 +404,21 @@ async def test_a_survivor_that_dies_too_is_followed_by_the_next(
         assert found.state is State.SENDING
 
 
+async def test_one_abandoned_ticket_is_taken_and_the_others_are_left(
+    store: Store, tickets: Tickets, clock: FakeClock
+) -> None:
+    claimed = [await claim(tickets, await ask(tickets)) for _ in range(4)]
+    for each in claimed[2:]:
+        assert await tickets.sending(each.ticket)
+    clock.advance(60)
+    survivor = make(store, clock)
+    assert await survivor.abandoned("unknown") == await survivor.abandoned("\0") == ()
+    for index in (0, 2):
+        (found,) = await survivor.abandoned(claimed[index].ticket.id)
+        assert found.id == claimed[index].ticket.id
+    assert {each.id for each in await survivor.abandoned()} == {claimed[1].ticket.id, claimed[3].ticket.id}
+
+
 async def test_a_write_is_announced_once(tickets: Tickets) -> None:
     claimed = await claim(tickets, await ask(tickets))
     assert await tickets.sending(claimed.ticket)

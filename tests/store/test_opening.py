@@ -216,6 +216,26 @@ async def test_a_locked_database_is_store_unavailable_and_nothing_waits_for_ever
         assert await store.meta("word") == "on time"
 
 
+async def test_postgresql_that_cuts_connections_is_found_again(clock: FakeClock) -> None:
+    async with databases.postgresql() as address, await Store.open(address, clock) as store:
+        await store.set_meta("word", "there")
+        with pytest.raises(StoreUnavailable):
+            await _cut(store, address)
+        assert await store.meta("word") == "there"
+        await store.set_meta("word", "still there")
+        assert await store.meta("word") == "still there"
+
+
+async def _cut(store: Store, address: str) -> None:
+    """Somebody restarts the server in the middle of a transaction, and all pooled connections are gone."""
+    async with store.writing() as connection:
+        await connection.execute(schema.meta.update().values(value="gone"))
+        mine = (await connection.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one()
+        async with await Store.open(address, store.clock) as other, other.reading() as second:
+            await second.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        await connection.execute(schema.meta.update().values(value="gone"))
+
+
 async def test_an_error_inside_a_transaction_takes_it_back_and_stays_itself(store: Store) -> None:
     with pytest.raises(KeyError):
         await _fail_inside(store)
