@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help setup demo test lint types imports unit docs lock clean
+.PHONY: help setup demo test lint types imports unit docs e2e lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -46,6 +46,10 @@ unit: $(DEV_READY)  ## the tests
 docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py
 	PYTHONPATH=. $(BIN)/python docs/generate_settings.py
+
+e2e: $(DEV_READY)  ## the bot in a page that is like Teams, clicked by a headless Chromium; skips without npm or Chromium
+	@! command -v npm >/dev/null || npm ci --prefix tests/e2e --no-audit --no-fund --loglevel=error
+	$(BIN)/pytest tests/e2e/playground.py
 
 lock:  ## resolve the dependencies anew into the hashed lock files
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
