@@ -43,7 +43,7 @@ _ADDRESS_PASSWORD = re.compile(r"(?<=://)([^\s/:@]{0,200}):([^\s/@]{1,200})@")
 _KEY_PAIR = re.compile(rf"\b({_UUID}):([A-Za-z0-9+/_=-]{{20,}})")
 _PASSWORD = re.compile(
     r"(?i)(passw(?:or)?d|passphrase|pwd|kennwort|passwort)(\"?'?\s{0,3}[=:]\s{0,3})"
-    r"(\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s,;&]{4,})"
+    r"((?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')[^\s,;&]*|[^\s,;&]{4,})"
 )
 _AFTER_A_WORD = re.compile(
     r"(?i)(app-?key|bearer|basic|key|token|secret|passw(?:or)?d|passphrase|credentials?|authorization|signature|sig"
