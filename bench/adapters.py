@@ -1,0 +1,596 @@
+"""Our Slack and Teams adapters beside the stock SDKs, on this machine, everything in one run.
+
+    python bench/adapters.py [--seconds 4] [--rounds 3] [--json]
+
+Each server is a program of its own: ours is what `celonis-chat serve` runs, over a sandbox in yet another program; the
+baselines do nothing but send the same card. This program generates the load and plays both platforms. A request counts as
+done when its acknowledgement *and* its answer have arrived, so that nobody gains by answering later. Rounds alternate, and the
+median one counts.
+
+- Slack: a signed slash command whose answer is in our cache; beside it a bolt `AsyncApp` with `process_before_response`, a
+  lazy listener and one `chat.postMessage` of the same card through its default client.
+- Teams: an unsigned message with the same question; beside it a stock `CloudAdapter.process` that echoes the same card.
+- Acknowledgements while Celonis is dead: 83 slash commands a second, whatever comes back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+Json: TypeAlias = dict[str, Any]
+
+TENANT = "7e4a9c2b-0000-4000-8000-000000000001"
+SECRET = "signing-secret-of-the-bench"  # noqa: S105 - made up
+TOKEN = "xoxb-1-made-up-for-the-bench"  # noqa: S105 - made up
+QUESTION = "kpi On-time delivery of Order to Cash by Plant"
+PEOPLE = 32
+PATIENCE = 30.0
+RATE = 83
+
+
+# --- both platforms --------------------------------------------------------------------------------------------
+
+
+class Platforms:
+    """Slack's Web API and Teams' connector, as little of them as the bots need; knows who waits for an answer."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.cards: dict[str, Json] = {}
+        self.url = ""
+        self._numbers = itertools.count(1)
+
+    async def open(self) -> web.ServerRunner:
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        path = request.path
+        if path.startswith("/v3/"):
+            return self._teams(request.method, path, body)
+        if path.startswith("/hooks/"):
+            self._arrived(path.rpartition("/")[2], "slack", json.loads(body))
+            return web.Response(text="ok")
+        return web.json_response(self._slack(path.removeprefix("/api/"), request, body))
+
+    def _teams(self, method: str, path: str, body: bytes) -> web.Response:
+        conversation = path.split("/")[3]
+        if method == "GET":
+            number = path.rpartition(":")[2]
+            return web.json_response(person(int(number)))
+        said = json.loads(body)
+        if said.get("type") == "message":
+            self._arrived(conversation, "teams", said)
+        return web.json_response({"id": f"m{next(self._numbers)}"}, status=201)
+
+    def _slack(self, method: str, request: web.BaseRequest, body: bytes) -> Json:
+        if request.content_type == "application/json":
+            said: Json = json.loads(body)
+        else:
+            from urllib.parse import parse_qsl
+
+            said = dict(parse_qsl(body.decode()))
+        match method:
+            case "auth.test":
+                return {"ok": True, "team_id": "T1", "user_id": "UBOT", "bot_id": "BBOT", "url": self.url}
+            case "users.info":
+                return {
+                    "ok": True,
+                    "user": {
+                        "id": said["user"],
+                        "team_id": "T1",
+                        "name": said["user"],
+                        "profile": {"email": f"{said['user']}@example.com", "real_name": said["user"]},
+                        "is_bot": False,
+                        "is_restricted": False,
+                        "is_ultra_restricted": False,
+                        "is_stranger": False,
+                        "tz": "Europe/Berlin",
+                    },
+                }
+            case "conversations.open":
+                return {"ok": True, "channel": {"id": f"D{said['users'][1:]}"}}
+            case "conversations.info":
+                return {"ok": True, "channel": {"id": said["channel"], "is_im": True}}
+            case "chat.postMessage" | "chat.postEphemeral":
+                self._arrived(str(said["channel"]), "slack", said)
+                number = f"1700000000.{next(self._numbers):06d}"
+                return {"ok": True, "channel": said["channel"], "ts": number, "message_ts": number}
+            case _:
+                return {"ok": True}
+
+    def _arrived(self, whom: str, platform: str, said: Json) -> None:
+        self.cards[platform] = said
+        waiting = self.waiting.pop(whom, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+
+def person(number: int) -> Json:
+    return {
+        "id": f"29:{number}",
+        "name": f"clerk {number}",
+        "aadObjectId": f"0b1ec700-0000-4000-8000-{number:012d}",
+        "email": f"clerk{number}@example.com",
+        "tenantId": TENANT,
+        "userRole": "user",
+    }
+
+
+# --- load ------------------------------------------------------------------------------------------------------
+
+Send: TypeAlias = Callable[[int, int], Awaitable[float]]
+"""One request of a person with a number; gives the seconds until it was acknowledged."""
+
+
+def slack_sender(
+    platforms: Platforms, session: aiohttp.ClientSession, server: str, text: str = QUESTION
+) -> Send:
+    async def send(who: int, number: int) -> float:
+        fields = {
+            "command": "/celonis",
+            "text": text,
+            "user_id": f"U{who:04d}",
+            "user_name": f"clerk{who}",
+            "team_id": "T1",
+            "channel_id": f"D{who:04d}",
+            "channel_name": "directmessage",
+            "trigger_id": f"1.{number}.{secrets.token_hex(8)}",
+            "response_url": f"{platforms.url}/hooks/D{who:04d}",
+            "api_app_id": "A1",
+        }
+        body = urlencode(fields)
+        moment = str(int(time.time()))  # noqa: TID251 - the true time is what a signature holds
+        signature = hmac.new(SECRET.encode(), f"v0:{moment}:{body}".encode(), hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Slack-Request-Timestamp": moment,
+            "X-Slack-Signature": f"v0={signature}",
+        }
+        began = time.perf_counter()
+        async with session.post(f"{server}/slack/events", data=body, headers=headers) as reply:
+            assert reply.status == 200, reply.status
+            await reply.read()
+        return time.perf_counter() - began
+
+    return send
+
+
+def teams_sender(platforms: Platforms, session: aiohttp.ClientSession, server: str) -> Send:
+    async def send(who: int, number: int) -> float:
+        account = person(who)
+        body = {
+            "type": "message",
+            "id": f"{number}-{secrets.token_hex(6)}",
+            "channelId": "msteams",
+            "serviceUrl": platforms.url,
+            "from": {each: account[each] for each in ("id", "name", "aadObjectId")},
+            "recipient": {"id": "28:bot", "name": "Celonis"},
+            "conversation": {"id": f"a-{who}", "conversationType": "personal", "tenantId": TENANT},
+            "channelData": {"tenant": {"id": TENANT}},
+            "text": QUESTION,
+        }
+        began = time.perf_counter()
+        async with session.post(f"{server}/api/messages", json=body) as reply:
+            assert reply.status < 300, reply.status
+            await reply.read()
+        return time.perf_counter() - began
+
+    return send
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One round: requests a second, and milliseconds until answer and acknowledgement."""
+
+    rate: float
+    p50: float
+    p99: float
+    ack_p99: float
+
+
+def quantile(values: list[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] * 1000
+
+
+async def load(
+    platforms: Platforms, send: Send, name: Callable[[int], str], at_once: int, seconds: float
+) -> Measured:
+    """So many people, each of whom asks again as soon as the answer is there."""
+    done: list[float] = []
+    acks: list[float] = []
+    began = time.perf_counter()
+
+    async def one(who: int) -> None:
+        number = 0
+        while time.perf_counter() - began < seconds:
+            number += 1
+            answered = platforms.waiting[name(who)] = asyncio.get_running_loop().create_future()
+            asked = time.perf_counter()
+            acks.append(await send(who, number))
+            await asyncio.wait_for(answered, PATIENCE)
+            done.append(time.perf_counter() - asked)
+
+    await asyncio.gather(*(one(who) for who in range(at_once)))
+    passed = time.perf_counter() - began
+    return Measured(len(done) / passed, quantile(done, 0.5), quantile(done, 0.99), quantile(acks, 0.99))
+
+
+async def acknowledgements(send: Send, seconds: float) -> tuple[float, float]:
+    """Sends at a steady rate, whatever comes back; p50 and p99 of the acknowledgement in milliseconds."""
+    acks: list[float] = []
+
+    async def one(number: int) -> None:
+        acks.append(await send(number % PEOPLE, number))
+
+    async with asyncio.TaskGroup() as group:
+        began = time.perf_counter()
+        for number in range(int(RATE * seconds)):
+            await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+            group.create_task(one(number))
+    return quantile(acks, 0.5), quantile(acks, 0.99)
+
+
+# --- servers, each a program of its own ------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Program:
+    """A server that runs: its address, how long it took to be ready, and what it says of itself."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    ready: float
+    said: Json
+
+    def memory(self) -> float:
+        """Resident memory in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [each for each in status.splitlines() if each.startswith("VmRSS")]
+        return int(line.split()[1]) / 1024
+
+
+@asynccontextmanager
+async def program(kind: str, **options: str) -> AsyncIterator[Program]:
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.adapters", "--serve", kind, "--options", json.dumps(options)),
+        cwd=Path(__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=subprocess.DEVNULL if not os.environ.get("BENCH_ERRORS") else None,  # noqa: TID251 - for looking into it
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line, f"{kind} did not start; set BENCH_ERRORS=1 to see why"
+        said = json.loads(line)
+        yield Program(process, said["url"], time.perf_counter() - began, said)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _tell(**said: Any) -> None:
+    print(json.dumps(said), flush=True)
+
+
+async def _until_terminated() -> None:
+    import signal
+
+    stopped = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+    await stopped.wait()
+
+
+async def serve_sandbox(_options: Json) -> None:
+    from bot.sandbox import Sandbox, SandboxOptions, Switches
+
+    async with Sandbox(SandboxOptions(switches=Switches(per_second=100_000, rate_headers="429"))) as sandbox:
+        _tell(url=sandbox.url, key=sandbox.keys.operator.secret)
+        await _until_terminated()
+
+
+async def serve_ours(options: Json) -> None:
+    """What `celonis-chat serve` runs, with its database in a file."""
+    import logging
+
+    import structlog
+
+    from adapters.serve import running
+    from bot import config
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = config.Settings.for_demo(
+            options["sandbox"],
+            options["key"],
+            zone="Europe/Berlin",
+            secret_key=secrets.token_hex(32),
+            database_url=f"sqlite:///{folder}/bench.db",
+        )
+        names = tuple(settings.connections)
+        teams = options["platforms"] == "both"
+        settings = replace(
+            settings,
+            bindings=(
+                config.Binding(slack="T1", connections=names),
+                config.Binding(teams=TENANT, connections=names),
+            ),
+            chat=config.ChatLimits(per_minute=10_000_000),
+            slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET), None, f"{options['url']}/api/"),
+            teams=config.Teams(app_id="", tenant_id="") if teams else None,
+            server=config.Server(development=teams, port=0, admin_port=0),
+        )
+        async with running(settings) as server:
+            _tell(url=server.address)
+            await _until_terminated()
+
+
+def _read(path: str) -> Json:
+    return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+async def _listen(app: web.Application) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _tell(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await _until_terminated()
+    await runner.cleanup()
+
+
+async def serve_bolt(options: Json) -> None:
+    """Bolt as its documentation has it for servers that must answer at once."""
+    from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+    from slack_bolt.async_app import AsyncApp
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    card = _read(options["card"])
+    bolt = AsyncApp(
+        client=AsyncWebClient(token=TOKEN, base_url=f"{options['url']}/api/"),
+        signing_secret=SECRET,
+        process_before_response=True,
+    )
+
+    async def acknowledge(ack: Any) -> None:
+        await ack()
+
+    async def answer(body: Json, client: AsyncWebClient) -> None:
+        await client.chat_postMessage(channel=body["channel_id"], text=card["text"], blocks=card["blocks"])
+
+    bolt.command("/celonis")(ack=acknowledge, lazy=[answer])
+
+    async def receive(request: web.Request) -> web.Response:
+        reply: web.Response = await to_aiohttp_response(
+            await bolt.async_dispatch(await to_bolt_request(request))
+        )
+        return reply
+
+    app = web.Application()
+    app.router.add_post("/slack/events", receive)
+    await _listen(app)
+
+
+async def serve_stock(options: Json) -> None:
+    """A stock botbuilder bot that sends one card back."""
+    from botbuilder.core import TurnContext
+    from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+    from botbuilder.schema import Activity, Attachment
+
+    card = _read(options["card"])
+    (attached,) = card["attachments"]
+
+    class Configuration:
+        APP_ID = ""
+        APP_PASSWORD = ""
+        APP_TYPE = "MultiTenant"
+
+    class Echo:
+        async def on_turn(self, context: TurnContext) -> None:
+            shown = Attachment(content_type=attached["contentType"], content=attached["content"])
+            await context.send_activity(
+                Activity(type="message", attachments=[shown], summary=card.get("summary"))
+            )
+
+    adapter = CloudAdapter(ConfigurationBotFrameworkAuthentication(Configuration()))
+
+    async def receive(request: web.Request) -> web.StreamResponse:
+        reply: web.StreamResponse = await adapter.process(request, Echo())
+        return reply
+
+    app = web.Application()
+    app.router.add_post("/api/messages", receive)
+    await _listen(app)
+
+
+SERVERS = {"sandbox": serve_sandbox, "ours": serve_ours, "bolt": serve_bolt, "stock": serve_stock}
+
+
+# --- one run ---------------------------------------------------------------------------------------------------
+
+
+def slack_name(who: int) -> str:
+    return f"D{who:04d}"
+
+
+def teams_name(who: int) -> str:
+    return f"a-{who}"
+
+
+async def warm(platforms: Platforms, send: Send, name: Callable[[int], str]) -> None:
+    """Everybody asks once, so that profiles, catalog and answer are known."""
+    for who in range(PEOPLE):
+        answered = platforms.waiting[name(who)] = asyncio.get_running_loop().create_future()
+        await send(who, 0)
+        await asyncio.wait_for(answered, PATIENCE)
+    await asyncio.sleep(0.5)
+
+
+async def compare(
+    platforms: Platforms,
+    contestants: dict[str, Send],
+    name: Callable[[int], str],
+    seconds: float,
+    rounds: int,
+) -> dict[str, Measured]:
+    """Rounds of all contestants in turn, at 1 and 32 at once; the median round by requests a second."""
+    found: dict[str, list[Measured]] = {}
+    for _ in range(rounds):
+        for at_once in (1, PEOPLE):
+            for who, send in contestants.items():
+                measured = await load(platforms, send, name, at_once, seconds)
+                found.setdefault(f"{who}, {at_once}", []).append(measured)
+                await asyncio.sleep(0.3)
+    return {
+        key: sorted(measured, key=lambda each: each.rate)[len(measured) // 2]
+        for key, measured in found.items()
+    }
+
+
+async def run(seconds: float, rounds: int) -> Json:
+    platforms = Platforms()
+    runner = await platforms.open()
+    result: Json = {"seconds": seconds, "rounds": rounds}
+    limits = aiohttp.TCPConnector(limit=0)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=limits) as session,
+            program("sandbox") as sandbox,
+        ):
+            ours = {"url": platforms.url, "sandbox": sandbox.url, "key": sandbox.said["key"]}
+            with tempfile.TemporaryDirectory() as folder:
+                async with program("ours", platforms="both", **ours) as both:
+                    to_slack = slack_sender(platforms, session, both.url)
+                    to_teams = teams_sender(platforms, session, both.url)
+                    await warm(platforms, to_slack, slack_name)
+                    await warm(platforms, to_teams, teams_name)
+                    kept = {}
+                    for each in ("slack", "teams"):
+                        kept[each] = Path(folder) / f"{each}.json"
+                        kept[each].write_text(json.dumps(platforms.cards[each]))
+                    result["card bytes"] = {each: kept[each].stat().st_size for each in kept}
+                    async with program("bolt", url=platforms.url, card=str(kept["slack"])) as bolt:
+                        stock_slack = slack_sender(platforms, session, bolt.url)
+                        await warm(platforms, stock_slack, slack_name)
+                        slack = await compare(
+                            platforms, {"ours": to_slack, "bolt": stock_slack}, slack_name, seconds, rounds
+                        )
+                        result["memory of bolt"] = bolt.memory()
+                        result["bolt ready"] = bolt.ready
+                    async with program("stock", card=str(kept["teams"])) as stock:
+                        stock_teams = teams_sender(platforms, session, stock.url)
+                        await warm(platforms, stock_teams, teams_name)
+                        teams = await compare(
+                            platforms, {"ours": to_teams, "stock": stock_teams}, teams_name, seconds, rounds
+                        )
+                        result["memory of stock"] = stock.memory()
+                        result["stock ready"] = stock.ready
+                    result["slack"] = {key: asdict(each) for key, each in slack.items()}
+                    result["teams"] = {key: asdict(each) for key, each in teams.items()}
+                    result["memory with both platforms"] = both.memory()
+                    result["ready with both platforms"] = both.ready
+            async with program("ours", platforms="slack", **ours) as alone:
+                to_slack = slack_sender(platforms, session, alone.url)
+                await warm(platforms, to_slack, slack_name)
+                await load(platforms, to_slack, slack_name, PEOPLE, seconds)
+                result["memory with Slack alone"] = alone.memory()
+                result["ready with Slack alone"] = alone.ready
+                sandbox.process.terminate()
+                await sandbox.process.wait()
+                p50, p99 = await acknowledgements(
+                    slack_sender(platforms, session, alone.url, "pools"), max(seconds, 5.0)
+                )
+                result["ack while Celonis is dead"] = {"p50": p50, "p99": p99, "rate": RATE}
+    finally:
+        await runner.cleanup()
+    result["aims"] = aims(result)
+    return result
+
+
+def aims(result: Json) -> Json:
+    """What was aimed at and what came out."""
+
+    def ratio(platform: str, other: str, at_once: int) -> float:
+        rates = result[platform]
+        return float(rates[f"ours, {at_once}"]["rate"] / rates[f"{other}, {at_once}"]["rate"])
+
+    found: Json = {}
+    for at_once in (1, PEOPLE):
+        found[f"slack, ours : bolt, {at_once} at once, >= 0.7"] = ratio("slack", "bolt", at_once)
+        found[f"teams, ours : stock, {at_once} at once, >= 2"] = ratio("teams", "stock", at_once)
+    found["ack p99 while Celonis is dead, < 50 ms"] = result["ack while Celonis is dead"]["p99"]
+    found["ready with both platforms, < 2 s"] = result["ready with both platforms"]
+    found["memory with both platforms, < 160 MB"] = result["memory with both platforms"]
+    found["memory with Slack alone, < 110 MB"] = result["memory with Slack alone"]
+    return found
+
+
+def table(result: Json) -> str:
+    lines = [f"{'':28}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p99':>9}"]
+    for platform in ("slack", "teams"):
+        for key, each in sorted(result[platform].items(), key=lambda pair: int(pair[0].split(", ")[1])):
+            name = f"{platform}: {key.replace(', ', ', at once ')}"
+            lines.append(
+                f"{name:28}{each['rate']:9.0f}{each['p50']:9.1f}{each['p99']:9.1f}{each['ack_p99']:9.1f}"
+            )
+    lines.append("")
+    lines += [f"{name:52}{value:10.2f}" for name, value in result["aims"].items()]
+    lines += [
+        "",
+        f"memory of the baselines in MB: bolt {result['memory of bolt']:.0f}, stock {result['memory of stock']:.0f}",
+    ]
+    lines.append(f"seconds until ready: bolt {result['bolt ready']:.2f}, stock {result['stock ready']:.2f}")
+    sizes = result["card bytes"]
+    lines.append(f"bytes of the answer: Slack {sizes['slack']}, Teams {sizes['teams']}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+    parser.add_argument("--serve", choices=SERVERS, help=argparse.SUPPRESS)
+    parser.add_argument("--options", default="{}", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(SERVERS[given.serve](json.loads(given.options)))
+        return
+    result = asyncio.run(run(given.seconds, given.rounds))
+    print(json.dumps(result, indent=1) if given.json else table(result))
+
+
+if __name__ == "__main__":
+    main()
