@@ -349,13 +349,20 @@ class SlackListener:
         await delivery.show(self._bot.answer(request))
 
     async def _is_new(self, incoming: Incoming) -> bool:
-        """Whether this delivery comes for the first time, on any replica; without a database, on this one."""
+        """Whether this delivery comes for the first time, on any copy of the bot; without a database, on this one.
+
+        Slack itself repeats what people write and the forms they send. A command or a click comes twice only if
+        somebody replays it, and reaches another copy only where copies share a database; elsewhere a durable row for
+        each would cost more than the answer.
+        """
         if not incoming.delivery:
             return True
         key = f"slack:{incoming.place.home}:{incoming.delivery}"
         if key in self._deliveries:
             return False
         self._deliveries[key] = True
+        if incoming.kind in (Kind.COMMAND, Kind.CLICK) and self._store.dialect == "sqlite":
+            return True
         try:
             return await self._store.first_time(key, DELIVERIES_KEPT)
         except StoreUnavailable as error:
