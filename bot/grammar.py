@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from rapidfuzz import fuzz, process
 
 from bot.intents import (
+    OFTEN_IN_NAMES,
     OPERATOR_WORDS,
     Clause,
     Count,
@@ -32,16 +33,14 @@ from bot.intents import (
     own_words,
     reserved_words,
 )
-from bot.phrases import LONGEST, MARKS, Fillers, Is, Reader, Sentence, Token, Weighed, words_at
+from bot.phrases import LONGEST, MARKS, Care, Fillers, Is, Reader, Sentence, Token, Weighed, words_at
 
 MOST_READINGS = 16
 _BEAM = 64
 _MOST_OPENERS = 24
 _MOST_FILLER = 12
 _GAP = "…"
-_OFTEN_IN_NAMES = frozenset(
-    {"of", "in", "on", "by", "at", "for", "from", "per", "to", "with", "via", "as", "if"}
-)
+_SURE = 3
 _LOST = frozenset({"in", "of"})
 _NEAR_ENOUGH = 60
 _DIGITS = "0123456789"
@@ -66,7 +65,7 @@ def unchecked(intent: Intent) -> int:
     """How many words of an intent no catalog can confirm: those of free texts and of values to compare with.
 
     Where several readings name only things that exist, the one with the fewest such words is meant:
-    `where country = Germany sort value` hardly looks for a country called "Germany sort value".
+    `where country = Germany by plant` hardly looks for a country called "Germany by plant".
     """
     words = 0
     for each, how in clauses(type(intent)):
@@ -100,10 +99,11 @@ class _Form:
     name_first: int | None
     without_keyword: tuple[int, ...]
     may_lose_keyword: tuple[int, ...]
+    holds_text: bool
 
 
-def _compiled(intent: type[Intent], extra: Mapping[str, Sequence[str]]) -> _Form:
-    """A form; `extra` holds other words for keywords.
+def _compiled(intent: type[Intent]) -> _Form:
+    """A form.
 
     Raises:
         ValueError: The declarations cannot be read unambiguously.
@@ -112,9 +112,7 @@ def _compiled(intent: type[Intent], extra: Mapping[str, Sequence[str]]) -> _Form
     openers: dict[str, list[_Opener]] = {}
     counts: dict[str, int] = {}
     for index, (_, how) in enumerate(parts):
-        keywords = [how.keyword, *how.also]
-        keywords += [word for keyword in keywords for word in extra.get(fold(keyword), ())]
-        for keyword in filter(None, keywords):
+        for keyword in filter(None, (how.keyword, *how.also)):
             words = tuple(fold(keyword).split())
             if keyword in OPERATOR_WORDS and keyword != "in":
                 raise ValueError(f"{intent.__name__}: “{keyword}” compares, so it cannot open a clause")
@@ -140,11 +138,11 @@ def _compiled(intent: type[Intent], extra: Mapping[str, Sequence[str]]) -> _Form
             word: tuple(sorted(found, key=lambda each: -len(each.words))) for word, found in openers.items()
         },
         counts=counts,
-        own=own_words(intent)
-        | {word for words in extra.values() for each in words for word in fold(each).split()},
+        own=own_words(intent),
         name_first=first[0] if first else None,
         without_keyword=fixed,
         may_lose_keyword=lost,
+        holds_text=any(isinstance(how.takes, Phrase | Where) for _, how in parts),
     )
 
 
@@ -204,7 +202,7 @@ class _Search:
     """
 
     def __init__(
-        self, form: _Form, sentence: Sentence, start: int, end: int, *, lenient: bool, lost: int | None
+        self, form: _Form, sentence: Sentence, start: int, end: int, *, care: Care, lost: int | None
     ) -> None:
         """`lost` is the clause that stands first although its keyword is missing."""
         self.form = form
@@ -213,10 +211,11 @@ class _Search:
         self.tokens = sentence.tokens
         self.start = start
         self.end = end
-        self.lenient = lenient
-        self.reader = Reader(sentence, form.own, lenient=lenient)
+        self.care = care
+        self.reader = Reader(sentence, form.own, care=care)
         self.occurrences = self._occurrences()
         self.reader.openers = frozenset(each.start for each in self.occurrences)
+        self.reader.sure_openers = frozenset(each.start for each in self.occurrences if each.cost == _SURE)
         self.by_start: dict[int, list[_Occurrence]] = {}
         for each in self.occurrences:
             self.by_start.setdefault(each.start, []).append(each)
@@ -241,7 +240,9 @@ class _Search:
                 if at < in_operator or (opener.words == ("in",) and self._opens_list(after)):
                     continue
                 taken.add(opener.clause)
-                found.append(_Occurrence(at, after, opener.clause, 1 if token.word in _OFTEN_IN_NAMES else 3))
+                found.append(
+                    _Occurrence(at, after, opener.clause, 1 if token.word in OFTEN_IN_NAMES else _SURE)
+                )
                 asks = asks or isinstance(self.form.parts[opener.clause][1].takes, Where)
             found.extend(self._without_keyword(at, token))
         if len(found) > _MOST_OPENERS:
@@ -250,7 +251,7 @@ class _Search:
         return found
 
     def _opens_list(self, at: int) -> bool:
-        return not self.lenient and at < self.end and self.tokens[at].kind is Is.OPEN
+        return self.care is not Care.NONE and at < self.end and self.tokens[at].kind is Is.OPEN
 
     def _without_keyword(self, at: int, token: Token) -> Iterator[_Occurrence]:
         for index in self.form.without_keyword:
@@ -318,7 +319,7 @@ class _Search:
             return partial._replace(current=None, since=end)
         if current is None:
             return None
-        if not spoken and not self.lenient and self._own_opener_at(since, current):
+        if not spoken and self.care is not Care.NONE and self._own_opener_at(since, current):
             return None
         meanings = self.reader.open(self.form.parts[current][1].takes, since, end)
         if not meanings:
@@ -375,38 +376,6 @@ class _Candidate(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _OtherWords:
-    """What the settings' words stand for."""
-
-    keywords: Mapping[str, Sequence[str]]
-    starts: Mapping[str, tuple[type[Intent], tuple[str, ...]]]
-    unused: tuple[str, ...]
-
-
-def _sorted_out(words: Mapping[str, str], entries: Sequence[Entry]) -> _OtherWords:
-    commands = {_words(entry.intent.words): entry.intent for entry in entries}
-    known = {
-        _words(keyword)
-        for entry in entries
-        for _, how in clauses(entry.intent)
-        for keyword in (how.keyword, *how.also)
-    }
-    keywords: dict[str, list[str]] = {}
-    unused: list[str] = []
-    starts: dict[str, tuple[type[Intent], tuple[str, ...]]] = {}
-    for foreign, native in words.items():
-        meant = _words(native)
-        length = next((each for each in range(len(meant), 0, -1) if meant[:each] in commands), 0)
-        if length and _words(foreign):
-            starts[foreign] = commands[meant[:length]], meant[length:]
-        elif meant in known and meant and _words(foreign):
-            keywords.setdefault(" ".join(meant), []).append(foreign)
-        else:
-            unused.append(foreign)
-    return _OtherWords(keywords, starts, tuple(unused))
-
-
 def _words(text: str) -> tuple[str, ...]:
     return tuple(fold(text).split())
 
@@ -417,21 +386,18 @@ class Grammar:
     Args:
         entries: Every kind of sentence.
         words: Other words (other languages) for command words, with what stands behind them if it is fixed
-            (`laufende jobs` for `jobs active`), or for keywords (`nach` for `by`). A name that holds such a keyword
-            and is said without quotes has one reading more, since `say` does not know these words.
+            (`laufende jobs` for `jobs active`).
 
     Attributes:
-        unused: The words that stand for nothing in this table.
+        unused: Those of the words that stand for no command of this table, or that would hide its sentences.
 
     Raises:
         ValueError: Two entries start alike, or an alias would hide a canonical sentence.
     """
 
     def __init__(self, entries: Sequence[Entry], words: Mapping[str, str] | None = None) -> None:
-        other = _sorted_out(words or {}, entries)
-        self.unused = other.unused
         self._fillers = Fillers()
-        self._forms = {entry.intent: _compiled(entry.intent, other.keywords) for entry in entries}
+        self._forms = {entry.intent: _compiled(entry.intent) for entry in entries}
         self._canonical: dict[tuple[str, ...], _Form] = {}
         self._starts: dict[str, list[_Start]] = {}
         self._gap_first: list[_Start] = []
@@ -452,8 +418,21 @@ class Grammar:
         for entry in entries:
             for alias in entry.aliases:
                 self._add_alias(alias, self._forms[entry.intent], (), reserved)
-        for foreign, (intent, rest) in other.starts.items():
-            self._add_alias(foreign, self._forms[intent], rest, reserved)
+        self.unused = tuple(
+            foreign for foreign, native in (words or {}).items() if not self._learn(foreign, native, reserved)
+        )
+
+    def _learn(self, foreign: str, native: str, reserved: Reserved) -> bool:
+        """Take a word of the settings; whether it can be used."""
+        meant = _words(native)
+        length = next((each for each in range(len(meant), 0, -1) if meant[:each] in self._canonical), 0)
+        if not length or not _words(foreign):
+            return False
+        try:
+            self._add_alias(foreign, self._canonical[meant[:length]], meant[length:], reserved)
+        except ValueError:
+            return False
+        return True
 
     def _add(self, start: _Start) -> None:
         if start.before:
@@ -507,11 +486,9 @@ class Grammar:
             form = self._marks.get(fold(text).strip())
             return (form.intent(),) if form else ()
         groups = self._groups(sentence)
-        for lost, lenient in ((False, False), (True, False), (False, True), (True, True)):
+        for care, lost in product(Care, (False, True)):
             for group in groups:
-                found = [
-                    each for one in group for each in self._read(sentence, one, lost=lost, lenient=lenient)
-                ]
+                found = [each for one in group for each in self._read(sentence, one, lost=lost, care=care)]
                 if found:
                     return _chosen(found)
         return _chosen(list(self._without_command(sentence)))
@@ -574,12 +551,10 @@ class Grammar:
                 yield _Candidate(start, offset, end - len(start.behind))
                 return
 
-    def _read(
-        self, sentence: Sentence, candidate: _Candidate, *, lost: bool, lenient: bool
-    ) -> Iterator[_Found]:
+    def _read(self, sentence: Sentence, candidate: _Candidate, *, lost: bool, care: Care) -> Iterator[_Found]:
         form = candidate.start.form
         after, end = candidate.offset + len(candidate.start.before), candidate.end
-        if lost and not form.may_lose_keyword:
+        if (lost and not form.may_lose_keyword) or (care is Care.LOOSE and not form.holds_text):
             return
         if candidate.start.instead:
             words = " ".join(candidate.start.instead)
@@ -588,13 +563,13 @@ class Grammar:
             sentence = Sentence(words, self._fillers)
             after, end = 0, len(sentence.tokens)
         for clause in form.may_lose_keyword if lost else (None,):
-            yield from _Search(form, sentence, after, end, lenient=lenient, lost=clause).readings()
+            yield from _Search(form, sentence, after, end, care=care, lost=clause).readings()
 
     def _without_command(self, sentence: Sentence) -> Iterator[_Found]:
         start, end = sentence.without_filler(0, len(sentence.tokens))
         for each in self._gap_first:
             if not each.behind and start < end:
-                for found in _Search(each.form, sentence, start, end, lenient=False, lost=None).readings():
+                for found in _Search(each.form, sentence, start, end, care=Care.STRICT, lost=None).readings():
                     if 0 < found.spoken < found.said:
                         yield found
 

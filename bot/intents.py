@@ -360,6 +360,10 @@ QUESTION_WORDS = frozenset(
 )
 """Words that other ways to start a sentence are made of ("is … still running"); a name that holds one is quoted."""
 
+OFTEN_IN_NAMES = frozenset(
+    {"of", "in", "on", "by", "at", "for", "from", "per", "to", "with", "via", "as", "if"}
+)
+"""Keywords that are common in texts; a free text or a value, which no catalog can confirm, ends at all others."""
 LONGEST_BARE = 24
 """Words of the longest text that is said, and read, without quotes."""
 _PLAIN_WORD = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*\Z")
@@ -488,7 +492,7 @@ def say(intent: Intent) -> str:
     numbers = any(isinstance(takes, Count) for takes in without_keyword)
     first = next((takes for takes in without_keyword if not ends_itself(takes)), None)
     parts: list[str] = []
-    behind: tuple[str, Any] | None = None
+    behind: tuple[Clause, str, Any] | None = None
     for index in reversed(range(len(said_clauses))):
         how, value = said_clauses[index]
         said = _say_value(
@@ -498,20 +502,29 @@ def say(intent: Intent) -> str:
             first=first is not None
             and bool(how.keyword)
             and all(ends_itself(other.takes) for other, _ in said_clauses[:index])
-            and not _protected(first, "", value),
+            and not _protected(first, how, "", value),
             last=behind is not None and not _protected(how.takes, *behind),
         )
         parts.append(f"{how.keyword} {said}".strip())
-        behind = said, value
+        behind = how, said, value
     return " ".join((type(intent).words, *reversed(parts)))
 
 
-def _protected(before: Takes, said: str, value: Any) -> bool:
+def _protected(before: Takes, how: Clause, said: str, value: Any) -> bool:
     """Whether a bare text cannot go on across the keyword of the clause behind it.
 
-    A quote ends it, and so does the symbol of a comparison, unless the text is a part of a condition itself.
+    A quote ends it, and so does the symbol of a comparison, unless the text is a part of a condition itself. Where no
+    catalog can confirm the text, most keywords do.
     """
-    return said.lstrip("-(").startswith('"') or (_symbol_comes_first(value) and not isinstance(before, Where))
+    if isinstance(before, Phrase) or (isinstance(before, Where) and not isinstance(how.takes, Where)):
+        unlikely = bool(how.keyword) and fold(how.keyword).split()[0] not in OFTEN_IN_NAMES
+    else:
+        unlikely = False
+    return (
+        unlikely
+        or said.lstrip("-(").startswith('"')
+        or (_symbol_comes_first(value) and not isinstance(before, Where))
+    )
 
 
 def _symbol_comes_first(value: Any) -> bool:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from itertools import accumulate, islice, product
 from typing import Any, NamedTuple, TypeAlias, assert_never
 
@@ -45,7 +46,7 @@ LONGEST = 4000
 """Characters of the longest text that is read."""
 _DEEPEST = 40
 _READINGS = 4
-_FUEL = 12_000
+_FUEL = 20_000
 _KEPT_FILLER = 3
 _KEPT_MARK = 2
 _SPLIT_AT_AND = 1
@@ -61,6 +62,16 @@ class Is(Enum):
     CLOSE = auto()
     SYMBOL = auto()
     HASH = auto()
+
+
+class Care(Enum):
+    """How strictly words are read; what is less strict is tried only where the stricter finds nothing."""
+
+    STRICT = auto()
+    LOOSE = auto()
+    """Values and free texts go on across keywords."""
+    NONE = auto()
+    """Quotes, `#` and operators may be a part of bare names as well."""
 
 
 class Token(NamedTuple):
@@ -303,6 +314,7 @@ class Sentence:
         fillers: What may be dropped.
         tokens: Its pieces.
         marks: Whether punctuation stood at the very end and was dropped.
+        fuel: How many words may still be looked at before reading stops; so the work is bounded for any text.
         operators: For each token the operator that begins there, if one does.
         filler_from: Where the filler at the end begins.
     """
@@ -311,6 +323,7 @@ class Sentence:
     fillers: Fillers
     tokens: list[Token] = field(init=False)
     marks: bool = field(init=False, default=False)
+    fuel: int = field(init=False, default=_FUEL)
     operators: list[Operator | None] = field(init=False)
     filler_from: int = field(init=False)
     _not_plain: list[int] = field(init=False)
@@ -383,6 +396,11 @@ class Sentence:
         return end
 
 
+@lru_cache(maxsize=1024)
+def _folded(phrase: str) -> tuple[str, ...]:
+    return tuple(fold(phrase).split())
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads stretches of one sentence as the clauses of one intent.
@@ -391,14 +409,16 @@ class Reader:
         sentence: The text.
         own: Words that open a clause of the intent or are fixed words of it; they are never filler.
         openers: Where a clause of the intent could begin.
-        lenient: Whether quotes, `#` and operators may be part of a bare name, for want of a better reading.
+        sure_openers: Those of them whose words are rare in names. Free texts and values, which no catalog can confirm,
+            end there.
+        care: How much is accepted for want of a better reading.
     """
 
     sentence: Sentence
     own: frozenset[str]
     openers: frozenset[int] = frozenset()
-    lenient: bool = False
-    _fuel: int = _FUEL
+    sure_openers: frozenset[int] = frozenset()
+    care: Care = Care.STRICT
     _seen: dict[tuple[int, int, int], list[Weighed]] = field(default_factory=dict)
     _conditions: Conditions | None = None
 
@@ -428,8 +448,9 @@ class Reader:
         """Everything that a stretch can mean for a clause whose end is found by what follows."""
         key = (id(takes), start, end)
         if key not in self._seen:
-            self._fuel -= end - start + 1
-            self._seen[key] = self._open(takes, start, end) if self._fuel > 0 and start < end else []
+            self._seen[key] = (
+                self._open(takes, start, end) if self.spend(end - start + 1) and start < end else []
+            )
         return self._seen[key]
 
     def leftover(self, start: int, end: int) -> bool:
@@ -449,7 +470,7 @@ class Reader:
     def _fixed(self, words: Sequence[str], start: int, end: int) -> tuple[str, int] | None:
         best: tuple[str, int] | None = None
         for phrase in words:
-            folded = fold(phrase).split()
+            folded = _folded(phrase)
             if len(folded) <= end - start and words_at(self.sentence.tokens, start, folded):
                 after = start + len(folded)
                 if best is None or after > best[1]:
@@ -479,7 +500,8 @@ class Reader:
                 return self._at_each_edge(self._sort_keys, start, end)
             case Phrase():
                 final = self.sentence.before_filler(start, end, self.own)
-                text = self._free_text(start, final if final > start else end)
+                final = final if final > start else end
+                text = "" if self._goes_on(start, final) else self._free_text(start, final)
                 return [(text, 0)] if text else []
             case Where():
                 end = self.sentence.before_filler(start, end, self.own)
@@ -601,7 +623,7 @@ class Reader:
     def _free_text(self, start: int, end: int, *, with_marks: bool = False, skip: int = 0) -> str:
         if end - start == 1 and self._token(start).kind is Is.QUOTED:
             return "" if with_marks else self._token(start).text
-        if not self.lenient and (end - start > LONGEST_BARE or not self.sentence.plain(start, end)):
+        if self.care is not Care.NONE and (end - start > LONGEST_BARE or not self.sentence.plain(start, end)):
             return ""
         return self.sentence.text(start, end, with_marks=with_marks)[skip:]
 
@@ -614,19 +636,19 @@ class Reader:
             return first.text
         if first.kind is Is.SYMBOL:
             return None
-        if (
-            not self.lenient
-            and start + 1 < end
-            and start + 1 in self.openers
-            and looks_like_a_number(first.word)
-        ):
+        after_number = start + 1 < end and start + 1 in self.openers and looks_like_a_number(first.word)
+        if self._goes_on(start, end) or (after_number and self.care is Care.STRICT):
             return None
         return self._free_text(start, end) or None
 
+    def _goes_on(self, start: int, end: int) -> bool:
+        """Whether a clause surely begins behind the first word, so that the text is over before `end`."""
+        return self.care is Care.STRICT and any(index in self.sure_openers for index in range(start + 1, end))
+
     def spend(self, work: int) -> bool:
         """Whether there is still time for this much work."""
-        self._fuel -= work
-        return self._fuel > 0
+        self.sentence.fuel -= work
+        return self.sentence.fuel > 0
 
 
 # --- conditions ------------------------------------------------------------------------------------------------
@@ -742,7 +764,7 @@ class Conditions:
     def _one(self, covered: Sequence[_Stretch], main: _Stretch, last: int, depth: int) -> list[Condition]:
         """The readings of one condition: the stretch with its operator, and what was found to belong to it.
 
-        Single words that compare may be part of a name ("Value in EUR"), symbols and `is empty` may not.
+        Single words that compare may be part of a name ("Value in EUR"), above all `in`; others may not.
         """
         begin = covered[0]
         if main.group is not None:
@@ -751,10 +773,12 @@ class Conditions:
             inner: list[Condition] = self.read(*main.group, depth + 1)
             return [_negated(each, main.nots) for each in inner]
         found: list[Condition] = []
-        strong = [each for each in main.operators if each.symbol or each.end - each.start > 1]
-        if len(strong) > 1 and not self.reader.lenient:
+        strong = [each for each in main.operators if self._is_sure(each)]
+        if len(strong) > 1 and self.reader.care is not Care.NONE:
             return []
-        for operator in strong[:_READINGS] or sorted(main.operators, key=self._weakness)[:_READINGS]:
+        for operator in (
+            strong[:_READINGS] or sorted(main.operators, key=lambda each: each.op is Op.IN)[:_READINGS]
+        ):
             name = self._field(begin.body, operator.start)
             if name is None:
                 continue
@@ -767,14 +791,20 @@ class Conditions:
         symbols = any(token.kind is Is.SYMBOL for token in self.tokens[start:end])
         return self.reader.name(start, end) if not symbols and self._balanced(start, end) else None
 
-    def _weakness(self, operator: Operator) -> bool:
-        """`in` without parentheses is a common word of names."""
-        opened = operator.end < len(self.tokens) and self.tokens[operator.end].kind is Is.OPEN
-        return operator.op is Op.IN and not opened
+    def _is_sure(self, operator: Operator) -> bool:
+        """Whether the operator can be no part of a name: a symbol, several words, or `in` before a list."""
+        return operator.symbol or operator.end - operator.start > 1 or self._opens_list(operator)
+
+    def _opens_list(self, operator: Operator) -> bool:
+        return (
+            operator.op is Op.IN
+            and operator.end < len(self.tokens)
+            and self.tokens[operator.end].kind is Is.OPEN
+        )
 
     def _balanced(self, start: int, end: int) -> bool:
         """Whether no pair of parentheses reaches across an edge of the stretch."""
-        return self.reader.lenient or all(
+        return self.reader.care is Care.NONE or all(
             self.partner.get(index, start) < end and self.opening.get(index, start) >= start
             for index in range(start, end)
         )

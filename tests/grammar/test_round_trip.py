@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.grammar import Entry
 from bot.intents import (
     FILLER,
     OPERATOR_WORDS,
@@ -35,7 +36,7 @@ from bot.intents import (
     say,
 )
 from bot.phrases import LONGEST
-from tests.grammar.sentences import ENTRIES, WORDS, grammar
+from tests.grammar.sentences import ENTRIES, WORDS, Data, grammar
 
 GRAMMAR = grammar()
 AWKWARD = (
@@ -135,12 +136,13 @@ ids = st.one_of(
     st.sampled_from(("0bae5839-6921", "a.b-c:d", "x.", ":", "-", "#", '"', "a b", "ä", ",", ")", "…")),
     st.text(min_size=1, max_size=6),
 )
-names = st.builds(Name, texts, ids)
-values = st.one_of(texts, st.just(""))
+plain_texts = st.sampled_from(("a", "b c", "Order value", "5", "10k"))
 
 
 @st.composite
-def comparisons(draw: st.DrawFn) -> Comparison:
+def comparisons(
+    draw: st.DrawFn, names: st.SearchStrategy[Name], values: st.SearchStrategy[str]
+) -> Comparison:
     op = draw(st.sampled_from(Op))
     count = {Op.IS_EMPTY: 0, Op.BETWEEN: 2, Op.IN: draw(st.integers(1, 3))}.get(op, 1)
     return Comparison(draw(names), op, tuple(draw(values) for _ in range(count)))
@@ -151,10 +153,10 @@ def _combined(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Conditio
     return st.one_of(st.builds(Not, parts), st.builds(And, some), st.builds(Or, some))
 
 
-conditions: st.SearchStrategy[Condition] = st.recursive(comparisons(), _combined, max_leaves=4)
-
-
-def _values(takes: Takes) -> st.SearchStrategy[Any]:
+def _values(
+    takes: Takes, texts: st.SearchStrategy[str], ids: st.SearchStrategy[str]
+) -> st.SearchStrategy[Any]:
+    names = st.builds(Name, texts, ids)
     match takes:
         case OneName():
             return names
@@ -171,27 +173,55 @@ def _values(takes: Takes) -> st.SearchStrategy[Any]:
         case Phrase():
             return texts
         case Where():
-            return conditions
+            return st.recursive(comparisons(names, st.one_of(texts, st.just(""))), _combined, max_leaves=4)
         case SortBy():
             keys = st.builds(SortKey, names, st.booleans())
             return st.lists(keys, min_size=1, max_size=3).map(tuple)
 
 
-def intents(of: type[Intent]) -> st.SearchStrategy[Intent]:
-    optional = {}
-    for each, how in clauses(of):
-        optional[each.name] = st.one_of(st.just(each.default), _values(how.takes))
+def intents(
+    of: type[Intent], texts: st.SearchStrategy[str], ids: st.SearchStrategy[str]
+) -> st.SearchStrategy[Intent]:
+    optional = {
+        each.name: st.one_of(st.just(each.default), _values(how.takes, texts, ids))
+        for each, how in clauses(of)
+    }
     return st.builds(of, **optional)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_what_is_said_is_what_is_read(entry: Any, data: st.DataObject) -> None:
-    intent = data.draw(intents(entry.intent))
+def test_what_is_said_is_what_is_read(entry: Entry, data: st.DataObject) -> None:
+    intent = data.draw(intents(entry.intent, texts, ids))
     said = say(intent)
     if len(said) <= LONGEST:
         assert GRAMMAR.parse(said) == (intent,), said
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_names_that_need_no_quotes_of_their_own_are_read_back_too(entry: Entry, data: st.DataObject) -> None:
+    intent = data.draw(intents(entry.intent, plain_texts, st.sampled_from(("", "x1"))))
+    assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_a_long_sentence_is_read_back() -> None:
+    tests = tuple(Comparison(Name(f"field {number}"), Op.CONTAINS, (f"x {number}",)) for number in range(100))
+    keys = tuple(SortKey(Name(f"field {number}"), descending=True) for number in range(30))
+    intent = Data(record=Name("R"), where=And(tests), within=Name("z"), sort=keys, page=3)
+    assert 3000 < len(say(intent)) <= LONGEST
+    assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_a_deep_condition_is_read_back() -> None:
+    condition: Condition = Comparison(Name("a"), Op.EQ, ("b",))
+    for number in range(15):
+        inner = Comparison(Name("c"), Op.IN, ("d", str(number)))
+        condition = And((Not(Or((condition, inner))), inner))
+    intent = Data(record=Name("R"), where=condition, within=Name("z"))
+    assert GRAMMAR.parse(say(intent)) == (intent,)
 
 
 def test_every_kind_of_clause_is_in_the_family() -> None:
