@@ -22,7 +22,7 @@ COPY --from=build /opt/celonis-chat /opt/celonis-chat
 ENV PATH=/opt/celonis-chat/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
-USER celonis-chat
+USER 10001
 WORKDIR /var/lib/celonis-chat
 VOLUME /var/lib/celonis-chat
 EXPOSE 3978
