@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
+from cachetools import TTLCache
 from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -34,6 +35,9 @@ from bot.store import database, schema
 
 SENTENCES_KEPT = timedelta(days=30)
 SNAPSHOTS_KEPT = timedelta(days=7)
+SNAPSHOT_AT_HAND = timedelta(minutes=1)
+"""How long a snapshot that was read is not read again."""
+SNAPSHOTS_AT_HAND = 500
 TICKETS_KEPT = timedelta(days=90)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PERSON = TypeAdapter(Person)
@@ -132,6 +136,9 @@ class Store:
         self._failures = database.driver_failures(url)
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
         self._folder = folder
+        self._snapshots: TTLCache[tuple[str, str], Snapshot] = TTLCache(
+            SNAPSHOTS_AT_HAND, SNAPSHOT_AT_HAND.total_seconds(), timer=clock.monotonic
+        )
 
     @classmethod
     async def open(cls, address: str, clock: Clock) -> Store:
@@ -365,12 +372,21 @@ class Store:
             fetched_at: When Celonis said so.
         """
         row = {"connection": connection, "scope": scope, "content": content, "fetched_at": fetched_at}
+        self._snapshots.pop((connection, scope), None)
         await self._put(schema.snapshots, row)
 
     async def snapshot(self, connection: str, scope: str) -> Snapshot | None:
-        """The last snapshot, whatever its age."""
+        """The last snapshot, whatever its age; one that another replica took may be up to a minute late.
+
+        One sentence looks names up in dozens of listings, and a listing is good for an hour.
+        """
+        if (known := self._snapshots.get((connection, scope))) is not None:
+            return known
         row = await self._one(schema.snapshots, connection=connection, scope=scope)
-        return None if row is None else Snapshot(row.content, row.fetched_at)
+        if row is None:
+            return None
+        found = self._snapshots[connection, scope] = Snapshot(row.content, row.fetched_at)
+        return found
 
     # Leases ------------------------------------------------------------------------------------------------
 
