@@ -28,7 +28,7 @@ SECRETS = [
     f'"{CELONIS}"',
     f"key={CELONIS}&page=1",
     f"prefix{CELONIS}",
-    "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+    ("xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"),
     "xoxp-1-1-1-abcdef",
     "xoxe.xoxp-1-Mi0yLTEyMzQ1Njc4OTA",
     "xapp-1-A0123456789-1234567890123-abcdef0123456789",
