@@ -218,7 +218,10 @@ class SlackListener:
     # --- bolt ---
 
     def _wired(self) -> AsyncApp:
+        # Without a level of its own bolt composes debug lines, bodies included, that nobody will see. At WARNING it
+        # complains that a token from the environment is not used.
         logger = logging.getLogger("slack_bolt")
+        logger.setLevel(logging.ERROR)
 
         async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
             known = self._chat.known
@@ -240,6 +243,7 @@ class SlackListener:
             request_verification_enabled=False,
             ssl_check_enabled=False,
         )
+        logger.setLevel(logging.WARNING)
         app.command(_EVERYTHING)(self._on_command)
         app.event(_EVERYTHING)(self._on_event)
         app.action(_EVERYTHING)(self._on_click)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -193,12 +194,16 @@ class WebApi:
         Args:
             token: Another one than the bot's.
         """
+        # Without a level of its own the SDK composes debug lines that nobody will see.
+        logger = logging.getLogger("slack_sdk")
+        logger.setLevel(logging.WARNING)
         # The SDK's own retries would send a message twice where only the answer was lost.
         return AsyncWebClient(
             token=(token or self._token).reveal(),
             base_url=self._address,
             session=self.session,
             retry_handlers=[],
+            logger=logger,
         )
 
     async def close(self) -> None:

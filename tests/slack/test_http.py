@@ -188,6 +188,14 @@ async def test_bolt_writes_no_bodies_to_the_log(slack_world: World, caplog: pyte
     assert "very private" not in caplog.text
 
 
+async def test_bolt_does_not_complain_about_the_environment(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-from-the-environment")
+    async with world():
+        assert caplog.messages == []
+
+
 async def test_deliveries_beyond_what_can_be_answered_are_left_to_be_sent_again(
     slack_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

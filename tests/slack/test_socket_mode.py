@@ -71,6 +71,20 @@ async def test_deliveries_of_other_kinds_are_acknowledged_and_wake_nobody(socket
     assert socket_world.bot.heard == []
 
 
+async def test_deliveries_beyond_what_can_be_answered_are_not_acknowledged(
+    socket_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.slack.listen.MOST_AT_ONCE", 0)
+    delivery = asyncio.create_task(socket_world.slack.tell("U1", "kpis"))
+    await asyncio.sleep(0.1)
+    assert not delivery.done()
+    monkeypatch.setattr("adapters.slack.listen.MOST_AT_ONCE", 10)
+    await socket_world.slack.drop()
+    await delivery
+    await socket_world.quiet()
+    assert socket_world.slack.screen("U1", "DU1") == "you said: kpis"
+
+
 async def test_closing_closes_the_socket(socket_world: World) -> None:
     await socket_world.listener.close(1.0)
     await until(lambda: socket_world.slack.sockets == 0)
