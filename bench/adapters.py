@@ -10,6 +10,8 @@ median one counts.
 - Slack: a signed slash command whose answer is in our cache; beside it a bolt `AsyncApp` with `process_before_response`, a
   lazy listener and one `chat.postMessage` of the same card through its default client.
 - Teams: an unsigned message with the same question; beside it a stock `CloudAdapter.process` that echoes the same card.
+- For both, our adapter alone as well: the same listener before a bot that remembers each answer, so that the difference to
+  "ours" is what reading the sentence, resolving its names and asking the policy take.
 - Acknowledgements while Celonis is dead: 83 slash commands a second, whatever comes back.
 """
 
@@ -27,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -322,38 +324,78 @@ async def serve_sandbox(_options: Json) -> None:
         await _until_terminated()
 
 
-async def serve_ours(options: Json) -> None:
-    """What `celonis-chat serve` runs, with its database in a file."""
+def _settings(options: Json, folder: str) -> Any:
+    """Settings for both platforms or for Slack alone, with the database in a file."""
+    from bot import config
+
+    settings = config.Settings.for_demo(
+        options["sandbox"],
+        options["key"],
+        zone="Europe/Berlin",
+        secret_key=secrets.token_hex(32),
+        database_url=f"sqlite:///{folder}/bench.db",
+    )
+    names = tuple(settings.connections)
+    teams = options["platforms"] == "both"
+    return replace(
+        settings,
+        bindings=(
+            config.Binding(slack="T1", connections=names),
+            config.Binding(teams=TENANT, connections=names),
+        ),
+        chat=config.ChatLimits(per_minute=10_000_000),
+        slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET), None, f"{options['url']}/api/"),
+        teams=config.Teams(app_id="", tenant_id="") if teams else None,
+        server=config.Server(development=teams, port=0, admin_port=0),
+    )
+
+
+def _be_quiet() -> None:
     import logging
 
     import structlog
 
-    from adapters.serve import running
-    from bot import config
-
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+async def serve_ours(options: Json) -> None:
+    """What `celonis-chat serve` runs."""
+    from adapters.serve import running
+
+    _be_quiet()
     with tempfile.TemporaryDirectory() as folder:
-        settings = config.Settings.for_demo(
-            options["sandbox"],
-            options["key"],
-            zone="Europe/Berlin",
-            secret_key=secrets.token_hex(32),
-            database_url=f"sqlite:///{folder}/bench.db",
-        )
-        names = tuple(settings.connections)
-        teams = options["platforms"] == "both"
-        settings = replace(
-            settings,
-            bindings=(
-                config.Binding(slack="T1", connections=names),
-                config.Binding(teams=TENANT, connections=names),
-            ),
-            chat=config.ChatLimits(per_minute=10_000_000),
-            slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET), None, f"{options['url']}/api/"),
-            teams=config.Teams(app_id="", tenant_id="") if teams else None,
-            server=config.Server(development=teams, port=0, admin_port=0),
-        )
-        async with running(settings) as server:
+        async with running(_settings(options, folder)) as server:
+            _tell(url=server.address)
+            await _until_terminated()
+
+
+class _Remembering:
+    """A bot that answers a sentence as it did the first time."""
+
+    def __init__(self, bot: Any) -> None:
+        self._bot = bot
+        self._known: dict[tuple[str, Any], list[Any]] = {}
+
+    async def answer(self, request: Any) -> AsyncGenerator[Any, None]:
+        key = (request.person.key, request.said)
+        if key not in self._known:
+            self._known[key] = [card async for card in self._bot.answer(request)]
+        for card in self._known[key]:
+            yield card
+
+    async def attach(self, ticket_id: str, ref: Any) -> None:
+        await self._bot.attach(ticket_id, ref)
+
+
+async def serve_adapter(options: Json) -> None:
+    """Our two listeners before a bot that remembers."""
+    from adapters import serve
+
+    _be_quiet()
+    measured = vars(serve)["Measured"]
+    vars(serve)["Measured"] = lambda bot, *rest: measured(_Remembering(bot), *rest)
+    with tempfile.TemporaryDirectory() as folder:
+        async with serve.running(_settings(options, folder)) as server:
             _tell(url=server.address)
             await _until_terminated()
 
@@ -435,7 +477,13 @@ async def serve_stock(options: Json) -> None:
     await _listen(app)
 
 
-SERVERS = {"sandbox": serve_sandbox, "ours": serve_ours, "bolt": serve_bolt, "stock": serve_stock}
+SERVERS = {
+    "sandbox": serve_sandbox,
+    "ours": serve_ours,
+    "adapter": serve_adapter,
+    "bolt": serve_bolt,
+    "stock": serve_stock,
+}
 
 
 # --- one run ---------------------------------------------------------------------------------------------------
@@ -491,11 +539,21 @@ async def run(seconds: float, rounds: int) -> Json:
         ):
             ours = {"url": platforms.url, "sandbox": sandbox.url, "key": sandbox.said["key"]}
             with tempfile.TemporaryDirectory() as folder:
-                async with program("ours", platforms="both", **ours) as both:
+                async with (
+                    program("ours", platforms="both", **ours) as both,
+                    program("adapter", platforms="both", **ours) as alone,
+                ):
                     to_slack = slack_sender(platforms, session, both.url)
                     to_teams = teams_sender(platforms, session, both.url)
-                    await warm(platforms, to_slack, slack_name)
-                    await warm(platforms, to_teams, teams_name)
+                    alone_slack = slack_sender(platforms, session, alone.url)
+                    alone_teams = teams_sender(platforms, session, alone.url)
+                    for send, name in (
+                        (alone_slack, slack_name),
+                        (alone_teams, teams_name),
+                        (to_slack, slack_name),
+                        (to_teams, teams_name),
+                    ):
+                        await warm(platforms, send, name)
                     kept = {}
                     for each in ("slack", "teams"):
                         kept[each] = Path(folder) / f"{each}.json"
@@ -505,7 +563,11 @@ async def run(seconds: float, rounds: int) -> Json:
                         stock_slack = slack_sender(platforms, session, bolt.url)
                         await warm(platforms, stock_slack, slack_name)
                         slack = await compare(
-                            platforms, {"ours": to_slack, "bolt": stock_slack}, slack_name, seconds, rounds
+                            platforms,
+                            {"ours": to_slack, "adapter alone": alone_slack, "bolt": stock_slack},
+                            slack_name,
+                            seconds,
+                            rounds,
                         )
                         result["memory of bolt"] = bolt.memory()
                         result["bolt ready"] = bolt.ready
@@ -513,7 +575,11 @@ async def run(seconds: float, rounds: int) -> Json:
                         stock_teams = teams_sender(platforms, session, stock.url)
                         await warm(platforms, stock_teams, teams_name)
                         teams = await compare(
-                            platforms, {"ours": to_teams, "stock": stock_teams}, teams_name, seconds, rounds
+                            platforms,
+                            {"ours": to_teams, "adapter alone": alone_teams, "stock": stock_teams},
+                            teams_name,
+                            seconds,
+                            rounds,
                         )
                         result["memory of stock"] = stock.memory()
                         result["stock ready"] = stock.ready
@@ -521,16 +587,16 @@ async def run(seconds: float, rounds: int) -> Json:
                     result["teams"] = {key: asdict(each) for key, each in teams.items()}
                     result["memory with both platforms"] = both.memory()
                     result["ready with both platforms"] = both.ready
-            async with program("ours", platforms="slack", **ours) as alone:
-                to_slack = slack_sender(platforms, session, alone.url)
+            async with program("ours", platforms="slack", **ours) as only:
+                to_slack = slack_sender(platforms, session, only.url)
                 await warm(platforms, to_slack, slack_name)
                 await load(platforms, to_slack, slack_name, PEOPLE, seconds)
-                result["memory with Slack alone"] = alone.memory()
-                result["ready with Slack alone"] = alone.ready
+                result["memory with Slack alone"] = only.memory()
+                result["ready with Slack alone"] = only.ready
                 sandbox.process.terminate()
                 await sandbox.process.wait()
                 p50, p99 = await acknowledgements(
-                    slack_sender(platforms, session, alone.url, "pools"), max(seconds, 5.0)
+                    slack_sender(platforms, session, only.url, "pools"), max(seconds, 5.0)
                 )
                 result["ack while Celonis is dead"] = {"p50": p50, "p99": p99, "rate": RATE}
     finally:
@@ -542,14 +608,15 @@ async def run(seconds: float, rounds: int) -> Json:
 def aims(result: Json) -> Json:
     """What was aimed at and what came out."""
 
-    def ratio(platform: str, other: str, at_once: int) -> float:
+    def ratio(platform: str, who: str, other: str, at_once: int) -> float:
         rates = result[platform]
-        return float(rates[f"ours, {at_once}"]["rate"] / rates[f"{other}, {at_once}"]["rate"])
+        return float(rates[f"{who}, {at_once}"]["rate"] / rates[f"{other}, {at_once}"]["rate"])
 
     found: Json = {}
     for at_once in (1, PEOPLE):
-        found[f"slack, ours : bolt, {at_once} at once, >= 0.7"] = ratio("slack", "bolt", at_once)
-        found[f"teams, ours : stock, {at_once} at once, >= 2"] = ratio("teams", "stock", at_once)
+        for who in ("ours", "adapter alone"):
+            found[f"slack, {who} : bolt, {at_once} at once, >= 0.7"] = ratio("slack", who, "bolt", at_once)
+            found[f"teams, {who} : stock, {at_once} at once, >= 2"] = ratio("teams", who, "stock", at_once)
     found["ack p99 while Celonis is dead, < 50 ms"] = result["ack while Celonis is dead"]["p99"]
     found["ready with both platforms, < 2 s"] = result["ready with both platforms"]
     found["memory with both platforms, < 160 MB"] = result["memory with both platforms"]
@@ -558,15 +625,15 @@ def aims(result: Json) -> Json:
 
 
 def table(result: Json) -> str:
-    lines = [f"{'':28}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p99':>9}"]
+    lines = [f"{'':36}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p99':>9}"]
     for platform in ("slack", "teams"):
         for key, each in sorted(result[platform].items(), key=lambda pair: int(pair[0].split(", ")[1])):
             name = f"{platform}: {key.replace(', ', ', at once ')}"
             lines.append(
-                f"{name:28}{each['rate']:9.0f}{each['p50']:9.1f}{each['p99']:9.1f}{each['ack_p99']:9.1f}"
+                f"{name:36}{each['rate']:9.0f}{each['p50']:9.1f}{each['p99']:9.1f}{each['ack_p99']:9.1f}"
             )
     lines.append("")
-    lines += [f"{name:52}{value:10.2f}" for name, value in result["aims"].items()]
+    lines += [f"{name:56}{value:10.2f}" for name, value in result["aims"].items()]
     lines += [
         "",
         f"memory of the baselines in MB: bolt {result['memory of bolt']:.0f}, stock {result['memory of stock']:.0f}",

@@ -222,10 +222,17 @@ class TeamsListener:
             log.error("unexpected", platform="teams", exc_info=error)
 
     async def _first_time(self, arrival: Arrival) -> bool:
+        """Whether this delivery is no repetition, on any replica; without a database, on this one.
+
+        An embedded database is not shared, so there a durable row would only tell a sentence that comes again after a
+        restart from a new one; it is answered again, which changes nothing. Clicks always have their row.
+        """
         key = f"{arrival.place.key}:{arrival.id}"
         if key in self._seen:
             return False
         self._seen[key] = True
+        if arrival.kind is Kind.TEXT and self._store.dialect == "sqlite":
+            return True
         try:
             return await self._store.first_time(key, REMEMBERED)
         except StoreUnavailable:
