@@ -363,7 +363,7 @@ def slack_manifest(host: str, socket_mode: bool, groups: bool) -> None:  # noqa:
     from adapters.slack.manifest import manifest as made
 
     try:
-        click.echo(as_text(made(host, socket_mode=socket_mode, groups=groups)))
+        click.echo(as_text(made(host, socket_mode=socket_mode, groups=groups)), nl=False)
     except ConfigError as error:
         raise click.UsageError("; ".join(error.problems)) from error
 
