@@ -7,6 +7,7 @@ asks what somebody sees, not what was called.
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import json
 from collections.abc import Iterator
@@ -160,14 +161,22 @@ def _number(value: int) -> str:
     return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode().rstrip("=")
 
 
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@functools.cache
+def _usual_key() -> rsa.RSAPrivateKey:
+    """One for all fakes, since making it takes longer than most tests."""
+    return _new_key()
+
+
 @dataclass(slots=True)
 class Signer:
     """A signing key with its id."""
 
     kid: str
-    key: rsa.RSAPrivateKey = field(
-        default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    )
+    key: rsa.RSAPrivateKey = field(default_factory=_new_key)
 
     def public(self) -> Json:
         numbers = self.key.public_key().public_numbers()
@@ -203,7 +212,7 @@ class FakeTeams:
         self.messages: dict[str, dict[str, Message]] = {}
         self.typing: list[str] = []
         self.faults: list[tuple[int, dict[str, str]]] = []
-        self.signer = Signer("first")
+        self.signer = Signer("first", _usual_key())
         self.keys: list[Signer] = [self.signer]
         self.key_fetches = 0
         self.uploads: list[bytes] = []

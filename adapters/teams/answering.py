@@ -12,7 +12,7 @@ import structlog
 
 from adapters.teams.chat import CARD, HOW_TO_ADD, TeamsChat
 from bot.cards import Card, Confirm, Everyone, Only, Status, buttons
-from bot.chat import Clicked, Filled, MessageRef, Request, Said, Visibility
+from bot.chat import Clicked, Filled, MessageRef, Person, Request, Said, Visibility
 from bot.clock import Clock
 from bot.errors import BotError, Undelivered
 
@@ -99,11 +99,11 @@ class Answering:
         match card.audience:
             case Everyone():
                 await self._show_here(card, beside=beside)
-            case Only():
-                if personal:
+            case Only(person):
+                if personal and person.key == self.request.person.key:
                     await self._show_here(card, beside=beside)
                 else:
-                    await self._show_privately(card, beside=beside)
+                    await self._show_privately(card, person, beside=beside)
             case _:
                 assert_never(card.audience)
 
@@ -119,7 +119,7 @@ class Answering:
         except Undelivered:
             if self.request.place.visibility is Visibility.PERSONAL:
                 raise
-            await self._show_privately(card, beside=False)
+            await self._show_privately(card, self.request.person, beside=False)
             return
         if card.status is Status.QUESTION:
             for button in buttons(card):
@@ -137,9 +137,9 @@ class Answering:
                 return ref
         return await self.chat.post(self.request.place, card)
 
-    async def _show_privately(self, card: Card, *, beside: bool) -> None:
+    async def _show_privately(self, card: Card, person: Person, *, beside: bool) -> None:
         try:
-            direct = await self.chat.direct(self.request.person)
+            direct = await self.chat.direct(person)
             if direct is not None:
                 if self._private is None:
                     self._private = await self.chat.post(direct, card)
@@ -147,7 +147,7 @@ class Answering:
                     await self.chat.update(self._private, card)
         except Undelivered:
             direct = None
-        name = self.request.person.name
+        name = person.name
         to = f"{name}: " if name else ""
         if direct is None:
             line = f"{to}this answer is for you alone, and I am not among your apps. {HOW_TO_ADD}"

@@ -60,6 +60,7 @@ class TeamsListener:
         host: The address that is listened on.
         development: Take service URLs on this machine, and messages without a signature where there is no app id.
         ids: Makes request ids.
+        refused: Told the HTTP status of each delivery that went no further, as text.
 
     Raises:
         ConfigError: Messages would be taken from anybody on the network, or the SDK is another one.
@@ -77,6 +78,7 @@ class TeamsListener:
         host: str,
         development: bool = False,
         ids: Callable[[], str] = lambda: secrets.token_hex(4),
+        refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         if not identity.app_id and not (development and is_loopback(host)):
             raise ConfigError(
@@ -94,6 +96,7 @@ class TeamsListener:
         self._signed = bool(identity.app_id)
         self._loopback = development
         self._ids = ids
+        self._refused = refused
         self._adapter = make_adapter(identity)
         self._keys = KeyRing(metadata_address(), chat.session, clock)
         self._seen: TTLCache[str, bool] = TTLCache(
@@ -164,6 +167,7 @@ class TeamsListener:
             return await self._accept(request)
         except Unacceptable as error:
             log.info("refused", platform="teams", status=error.status, reason=str(error))
+            self._refused(str(error.status))
             return web.Response(status=error.status)
         except Exception:
             # The channel would deliver it again, and the person would see an error of Teams' own.

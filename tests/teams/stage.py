@@ -179,7 +179,11 @@ async def _replica(
     identity = registered if signed else AppIdentity("", "")
     chat = TeamsChat(identity, store, clock, fetch_token=lambda: OUTBOUND, chance=lambda: 0.5)
     numbers = itertools.count(1)
-    async with build(settings, chats={"teams": chat}, store=store, clock=clock) as built:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(chat.close)
+        built = await stack.enter_async_context(
+            build(settings, chats={"teams": chat}, store=store, clock=clock)
+        )
         listener = TeamsListener(
             built.bot,
             chat,
