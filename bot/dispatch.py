@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, ClassVar, assert_never
 
 import structlog
@@ -48,6 +49,7 @@ from bot.commands.models import ShowModel
 from bot.commands.records import Data, Fields
 from bot.confirm import Claimed, Outcome, State, Ticket, Tickets
 from bot.errors import (
+    ApprovalSpent,
     BotError,
     CelonisError,
     NotAllowed,
@@ -213,6 +215,7 @@ class Bot:
                 card = await first
             finally:
                 first.cancel()
+                await asyncio.gather(first, return_exceptions=True)  # a generator at work cannot be closed
             if card is not None:
                 yield card
             async for following in cards:
@@ -262,7 +265,6 @@ class Bot:
             raise NotAllowed(
                 f"That was more than {self._parts.per_minute} in a minute, so I did not read it.",
                 hint="Wait a minute.",
-                rule="pace",
             )
         said.append(now)
 
@@ -451,9 +453,16 @@ class Bot:
         ]
         if not mine:
             return None
-        for each in mine:
-            await self._parts.tickets.dismiss(each.id, visit.asker.person)
-        return mine[-1].sentence
+        newest = mine[-1]
+        if await self._parts.tickets.dismiss(newest.id, visit.asker.person):
+            (intent,) = self._grammar.parse(newest.sentence)
+            await self._note(visit, newest, intent, decision="dismissed")
+            if newest.message is not None:
+                card = Card(
+                    "Nothing was done; asked again below", title=self._shown(intent, visit), lasting=True
+                )
+                await self._tell(newest, await self._finished(card, visit))
+        return newest.sentence
 
     async def _unread(self, text: str, visit: _Visit) -> Alternative | Card:
         """No command fits: perhaps it is a name, or a KPI with what belongs to one ("on-time delivery by plant")."""
@@ -691,13 +700,13 @@ class Bot:
             return
         ticket = claim.ticket
         await self._note(visit, ticket, intent, decision="confirmed")
-        async with self._keeping(ticket):
+        async with self._keeping(ticket) as lost:
             yield Card(
                 headline(f"Looking once more before: {self._shown(intent, visit)}"),
                 status=Status.WORKING,
                 lasting=True,
             )
-            async with aclosing(self._carry_out(claim, command, intent, visit)) as cards:
+            async with aclosing(self._carry_out(claim, command, intent, visit, lost)) as cards:
                 async for card in cards:
                     yield card
 
@@ -713,169 +722,245 @@ class Bot:
         if not decision.allowed:
             await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
             raise NotAllowed(
-                decision.sentence, hint=decision.hint or "The question stays open for those who may.", rule=""
+                decision.sentence, hint=f"The question stays open for those who may. {decision.hint}".strip()
             )
         if self._parts.celonis[ticket.connection].connection.read_only:
             raise NotAllowed(f"The connection {ticket.connection} is set to read only.", rule="read only")
 
     async def _carry_out(
-        self, claim: Claimed, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+        self,
+        claim: Claimed,
+        command: GuardedCommand[Any, Any],
+        intent: Intent,
+        visit: _Visit,
+        lost: asyncio.Event,
     ) -> AsyncGenerator[Card, None]:
         """The steps behind the gate, in the only order there is: look, note, send once, look until it is known."""
         tickets, ticket = self._parts.tickets, claim.ticket
-        approval = tickets.approve(claim, command.target)
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         try:
+            approval = tickets.approve(claim, command.target)
             over = await command.check(approval.target, context)
-        except BotError as error:
-            await self._finish(ticket, intent, visit, Outcome.NOTHING_SENT, error.sentence)
-            yield self._last(explain(error, visit.request.id), visit)
+            if over is None:
+                await self._announce(ticket, intent, visit)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent, and the card has to say so
+            yield await self._undone(error, ticket, intent, visit, Outcome.NOTHING_SENT)
             return
         if over is not None:
             assert over.outcome is not None
-            await self._finish(ticket, intent, visit, over.outcome)
-            yield self._last(over.card, visit)
+            await self._finish(ticket, intent, visit, over.outcome, over.card.headline)
+            yield self._last(over.card, ticket, visit)
             return
+        taken = False
+        try:
+            await command.send(approval, context)
+            taken = True
+        except Exception as error:  # a call may have been sent: what became of it is looked up
+            outcome = _without_effect(error)
+            if outcome is not None:
+                yield await self._undone(error, ticket, intent, visit, outcome)
+                return
+            log.warning(
+                "write without an answer",
+                request=visit.request.id,
+                ticket=ticket.id,
+                exc_info=not isinstance(error, OutcomeUnknown),
+            )
+        async with aclosing(self._watch(ticket, command, intent, visit, lost, taken=taken)) as cards:
+            async for card in cards:
+                yield card
+
+    async def _announce(self, ticket: Ticket, intent: Intent, visit: _Visit) -> None:
+        """Write down that the call is about to go out, the audit row first: what is not in the log is not sent.
+
+        Raises:
+            TicketGone, StoreUnavailable: It must not be sent.
+        """
         await self._note(visit, ticket, intent, decision="sending")
-        if not await tickets.sending(ticket):
+        if not await self._parts.tickets.sending(ticket):
+            await self._note(visit, ticket, intent, decision="failed", outcome=Outcome.NOTHING_SENT.value)
             raise TicketGone(
                 "This took so long that the question was given up meanwhile.",
                 hint="Ask again.",
                 undone="Nothing was sent.",
             )
-        try:
-            await command.send(approval, context)
-        except OutcomeUnknown as error:
-            log.warning(
-                "write without an answer", request=visit.request.id, ticket=ticket.id, status=error.status
-            )
-        except BotError as error:
-            await self._finish(ticket, intent, visit, Outcome.REFUSED, error.sentence)
-            yield self._last(explain(error, visit.request.id), visit)
-            return
-        async with aclosing(self._watch(ticket, command, intent, visit)) as cards:
-            async for card in cards:
-                yield card
+
+    async def _undone(
+        self, error: Exception, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome
+    ) -> Card:
+        """The last card of a write that never took effect."""
+        if not isinstance(error, BotError):
+            log.error("unexpected", request=visit.request.id, exc_info=error)
+            error = _Unexpected(visit.request.id, undone="Nothing was sent.")
+        await self._finish(ticket, intent, visit, outcome, error.sentence)
+        card = explain(error, visit.request.id)
+        blocks = card.blocks if card.headline != error.sentence else (Text(error.sentence), *card.blocks)
+        card = replace(
+            card,
+            headline=headline(f"Nothing was done: {error.sentence}"),
+            title=self._shown(intent, visit),
+            blocks=blocks,
+            buttons=(Button("Ask again", Run(intent)),),
+        )
+        return self._last(card, ticket, visit)
 
     async def _watch(
-        self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
+        self,
+        ticket: Ticket,
+        command: GuardedCommand[Any, Any],
+        intent: Intent,
+        visit: _Visit,
+        lost: asyncio.Event,
+        *,
+        taken: bool,
     ) -> AsyncGenerator[Card, None]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         target = TypeAdapter(command.target).validate_json(ticket.target_json)
-        async with aclosing(command.follow(target, context)) as steps:
+        async with aclosing(command.follow(target, context, taken=taken)) as steps:
             async for step in steps:
+                if lost.is_set():
+                    break
                 if step.outcome is None:
                     yield self._progress_card(step.card)
-                    continue
-                await self._finish(ticket, intent, visit, step.outcome)
-                yield self._last(step.card, visit)
+                elif await self._finish(ticket, intent, visit, step.outcome, step.card.headline):
+                    yield self._last(step.card, ticket, visit)
+                    return
+        # Another copy of the program has it, and tells the end in the message; here it is only said beside.
+        yield self._past(await self._parts.tickets.load(ticket.id) or ticket, intent, visit)
 
     async def _late(
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
     ) -> AsyncGenerator[Card, None]:
-        """A click on a question that is no longer open: what became of it."""
-        shown = self._shown(intent, visit)
-        match ticket.state:
-            case State.EXPIRED:
-                await self._note(visit, ticket, intent, decision="expired")
-                yield Card(
-                    headline("Too late: the question has expired, and nothing was done"),
-                    title=shown,
-                    buttons=(Button("Ask again", Run(intent)),),
-                    status=Status.REFUSED,
-                )
-            case State.DISMISSED:
-                yield self._already("Already answered with no; nothing was done", shown, intent)
-            case State.CLAIMED | State.SENDING:
-                async with aclosing(self._resume(ticket, command, intent, visit)) as cards:
+        """A click on a question that is no longer open: what became of it, looked up where a crash cut it off."""
+        if ticket.state is State.EXPIRED:
+            await self._note(visit, ticket, intent, decision="expired")
+        left: tuple[Ticket, ...] = ()
+        if ticket.state in {State.CLAIMED, State.SENDING}:
+            left = await self._parts.tickets.abandoned(ticket.id)
+        for each in left:
+            if each.state is State.SENDING:
+                async with (
+                    self._keeping(each) as lost,
+                    aclosing(self._watch(each, command, intent, visit, lost, taken=False)) as cards,
+                ):
                     async for card in cards:
                         yield card
+                return
+            await self._note_abandoned(each, intent, visit)
+            ticket = each
+        yield self._past(ticket, intent, visit)
+
+    def _past(self, ticket: Ticket, intent: Intent, visit: _Visit) -> Card:
+        """What became of a question that is no longer open."""
+        title, buttons = self._shown(intent, visit), (Button("Ask again", Run(intent)),)
+        beside = Card("…", title=title, buttons=buttons, status=Status.REFUSED, aside=True)
+        instead = replace(beside, lasting=True, aside=False)
+        match ticket.state:
+            case State.EXPIRED:
+                return replace(instead, headline="The question has expired; nothing was done")
             case State.ABANDONED:
-                yield self._interrupted(intent, visit)
+                return replace(
+                    instead,
+                    headline="Interrupted before anything was sent; nothing was done",
+                    status=Status.FAILED,
+                )
+            case State.DISMISSED:
+                return replace(beside, headline="Already answered with no; nothing was done")
+            case State.CLAIMED | State.SENDING:
+                who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "Somebody"
+                return replace(
+                    beside, headline=headline(f"{who} has answered this; it is being done"), buttons=()
+                )
             case State.DONE:
-                outcome = ticket.outcome.value if ticket.outcome else "unknown"
-                yield self._already(f"Already done once, not again: {outcome}", shown, intent)
+                outcome = ticket.outcome or Outcome.UNKNOWN
+                return replace(
+                    beside,
+                    headline=headline(f"Already answered. {ticket.outcome_note or outcome.value}")
+                    if outcome in _NOT_DONE
+                    else f"Already done once, not again: {outcome.value}",
+                )
             case State.OPEN:
                 raise TicketGone(
                     "Somebody else answered at the same moment.", hint="Look at the message again."
                 )
 
-    def _already(self, text: str, shown: str, intent: Intent) -> Card:
-        return Card(
-            headline(text),
-            title=shown,
-            buttons=(Button("Ask again", Run(intent)),),
-            status=Status.REFUSED,
-            aside=True,
-        )
-
-    async def _resume(
-        self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncGenerator[Card, None]:
-        """A question somebody answered whose work goes on, or was cut off by a crash."""
-        left = await self._parts.tickets.abandoned(ticket.id)
-        if not left:
-            who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "somebody"
-            yield replace(self._already(f"{who} has answered this; it is being done", "", intent), buttons=())
-            return
-        if left[0].state is State.ABANDONED:
-            yield self._interrupted(intent, visit)
-            return
-        async with self._keeping(left[0]), aclosing(self._watch(left[0], command, intent, visit)) as cards:
-            async for card in cards:
-                yield card
-
-    def _interrupted(self, intent: Intent, visit: _Visit) -> Card:
-        return Card(
-            headline("Interrupted before anything was sent; nothing was done"),
-            title=self._shown(intent, visit),
-            buttons=(Button("Ask again", Run(intent)),),
-            status=Status.FAILED,
-            lasting=True,
-        )
-
     async def recover(self) -> int:
-        """Bring questions that a crash left half done to a true end; returns how many there were.
+        """Bring questions that a crash left half done to a true end, and end those that have run out in their messages.
 
         What was claimed only was not sent. What was being sent is looked up, never sent again.
+
+        Returns:
+            How many a crash had left.
         """
         left = await self._parts.tickets.abandoned()
-        for ticket in left:
-            command = self._by_words.get(ticket.command)
-            readings = self._grammar.parse(ticket.sentence)
-            if (
-                not isinstance(command, GuardedCommand)
-                or not readings
-                or ticket.connection not in self._parts.celonis
-            ):
-                log.error("ticket of an unknown command", ticket=ticket.id)
-                continue
-            person = ticket.claimed_by or ticket.asker
-            request = Request(
-                id=self._parts.ids(),
-                said=Clicked(confirm=ticket.id),
-                person=person,
-                place=ticket.place,
-                at=self._parts.clock.now(),
-                message=ticket.message,
-            )
-            profile = await self._parts.chats[person.platform].profile(person)
-            defaults = await self._parts.store.defaults(ticket.place.key)
-            visit = _Visit(request, Asker(person, profile, ticket.place), (ticket.connection,), defaults)
-            if ticket.state is State.ABANDONED:
-                await self._note(
-                    visit, ticket, readings[0], decision="abandoned", outcome=Outcome.NOTHING_SENT.value
-                )
-                await self._tell(ticket, await self._finished(self._interrupted(readings[0], visit), visit))
-                continue
-            async with (
-                self._keeping(ticket),
-                aclosing(self._watch(ticket, command, readings[0], visit)) as cards,
-            ):
-                async for card in cards:
-                    await self._tell(ticket, await self._finished(card, visit))
+        try:
+            expired = await self._parts.tickets.expire_due()
+        except StoreUnavailable:
+            expired = ()
+        await asyncio.gather(*(self._recover(each) for each in (*left, *expired)))
         return len(left)
+
+    async def _recover(self, ticket: Ticket) -> None:
+        """Bring one question to its end; whatever goes wrong with it does not hold up the others."""
+        try:
+            async with aclosing(self._recovery(ticket)) as cards:
+                async for card in cards:
+                    await self._tell(ticket, card)
+        except BotError as error:
+            log.warning("question not recovered", ticket=ticket.id, error=error.sentence)
+        except Exception:
+            log.exception("question not recovered", ticket=ticket.id)
+
+    async def _recovery(self, ticket: Ticket) -> AsyncGenerator[Card, None]:
+        command = self._by_words.get(ticket.command)
+        readings = self._grammar.parse(ticket.sentence)
+        person = ticket.claimed_by or ticket.asker
+        chat = self._parts.chats.get(person.platform)
+        if (
+            not isinstance(command, GuardedCommand)
+            or not readings
+            or chat is None
+            or ticket.connection not in self._parts.celonis
+        ):
+            log.error("a question that this version and these settings do not know", ticket=ticket.id)
+            if ticket.state is State.SENDING:
+                await self._parts.tickets.finish(ticket.id, Outcome.UNKNOWN, "not known to this version")
+                yield Card(
+                    "UNKNOWN: what became of this. Look in Celonis", status=Status.FAILED, lasting=True
+                )
+            return
+        request = Request(
+            id=self._parts.ids(),
+            said=Clicked(confirm=ticket.id),
+            person=person,
+            place=ticket.place,
+            at=self._parts.clock.now(),
+            message=ticket.message,
+        )
+        asker = Asker(person, await chat.profile(person), ticket.place)
+        defaults = await self._parts.store.defaults(ticket.place.key)
+        visit = _Visit(request, asker, (ticket.connection,), defaults)
+        match ticket.state:
+            case State.SENDING:
+                async with (
+                    self._keeping(ticket) as lost,
+                    aclosing(self._watch(ticket, command, readings[0], visit, lost, taken=False)) as cards,
+                ):
+                    async for card in cards:
+                        if not card.aside:
+                            yield await self._finished(card, visit)
+                return
+            case State.ABANDONED:
+                await self._note_abandoned(ticket, readings[0], visit)
+            case State.EXPIRED:
+                await self._note(visit, ticket, readings[0], decision="expired")
+            case _:
+                return
+        yield await self._finished(self._past(ticket, readings[0], visit), visit)
+
+    async def _note_abandoned(self, ticket: Ticket, intent: Intent, visit: _Visit) -> None:
+        await self._note(visit, ticket, intent, decision="abandoned", outcome=Outcome.NOTHING_SENT.value)
 
     async def _tell(self, ticket: Ticket, card: Card) -> None:
         chat = self._parts.chats.get(ticket.place.platform)
@@ -884,7 +969,7 @@ class Bot:
         try:
             if ticket.message is not None:
                 await chat.update(ticket.message, card)
-            elif card.status is not Status.WORKING:
+            elif card.status is not Status.WORKING and ticket.state is not State.EXPIRED:
                 await chat.post(ticket.place, card)
         except BotError as error:
             log.warning("outcome not delivered", ticket=ticket.id, error=error.sentence)
@@ -909,38 +994,52 @@ class Bot:
                 yield card
 
     @asynccontextmanager
-    async def _keeping(self, ticket: Ticket) -> AsyncGenerator[None, None]:
-        """Renew a ticket's lease while the work goes on, so that nobody takes it for abandoned."""
+    async def _keeping(self, ticket: Ticket) -> AsyncGenerator[asyncio.Event, None]:
+        """Renew a ticket's lease while the work goes on; the event tells that somebody else has taken it over."""
+        lost = asyncio.Event()
 
         async def keep() -> None:
-            while True:
+            while not lost.is_set():
                 await self._parts.clock.sleep(KEEP_EVERY)
                 try:
-                    await self._parts.tickets.keep(ticket)
+                    if not await self._parts.tickets.keep(ticket):
+                        lost.set()
                 except StoreUnavailable:
                     log.warning("lease not renewed", ticket=ticket.id)
 
         keeper = asyncio.create_task(keep())
         try:
-            yield
+            yield lost
         finally:
             keeper.cancel()
 
     async def _finish(
-        self, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome, note: str = ""
-    ) -> None:
-        await self._parts.tickets.finish(ticket.id, outcome, note)
-        await self._note(visit, ticket, intent, decision="done", outcome=outcome.value)
+        self, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome, note: str
+    ) -> bool:
+        """Write down how a write ended. A database that fails now hides nothing: the end is shown and logged.
+
+        Returns:
+            False: somebody else has said before how it ended.
+        """
+        try:
+            if not await self._parts.tickets.finish(ticket.id, outcome, note):
+                return False
+            await self._note(visit, ticket, intent, decision="done", outcome=outcome.value)
+        except StoreUnavailable:
+            log.exception(
+                "outcome not kept", request=visit.request.id, ticket=ticket.id, outcome=outcome.value
+            )
+        return True
 
     def _progress_card(self, card: Card) -> Card:
         return replace(card, lasting=True, audience=Everyone())
 
-    def _last(self, card: Card, visit: _Visit) -> Card:
+    def _last(self, card: Card, ticket: Ticket, visit: _Visit) -> Card:
         return replace(
             card,
             lasting=True,
             audience=Everyone(),
-            nudge=Nudge(visit.asker.person, card.headline),
+            nudge=Nudge(ticket.claimed_by or visit.asker.person, card.headline),
             aside=False,
         )
 
@@ -1009,27 +1108,29 @@ class Bot:
         return replace(card, reader=reader, sandbox=sandbox)
 
     async def _sealed(self, card: Card) -> Card:
-        async def seal(button: Button, limit: int) -> Button:
-            if not isinstance(button.action, Run):
-                return button
-            sentence = say(button.action.intent)
-            if len(sentence) <= limit:
-                return button
-            return replace(button, action=Run(Recall(await self._parts.store.keep_sentence(sentence))))
+        async def seal(buttons: Sequence[Button]) -> tuple[Button, ...]:
+            limit = MENU_SENTENCE if len(buttons) > MENU_FROM else BUTTON_SENTENCE
+            return tuple([kept for each in buttons if (kept := await self._short(each, limit)) is not None])
 
         blocks: list[Block] = []
         for block in card.blocks:
             match block:
                 case Choices(prompt, options):
-                    limit = MENU_SENTENCE if len(options) > MENU_FROM else BUTTON_SENTENCE
-                    blocks.append(Choices(prompt, tuple([await seal(each, limit) for each in options])))
+                    blocks.append(Choices(prompt, await seal(options)))
                 case Table(more=Button() as more):
-                    blocks.append(replace(block, more=await seal(more, BUTTON_SENTENCE)))
+                    blocks.append(replace(block, more=await self._short(more, BUTTON_SENTENCE)))
                 case _:
                     blocks.append(block)
-        limit = MENU_SENTENCE if len(card.buttons) > MENU_FROM else BUTTON_SENTENCE
-        buttons = tuple([await seal(each, limit) for each in card.buttons])
-        return replace(card, blocks=tuple(blocks), buttons=buttons)
+        return replace(card, blocks=tuple(blocks), buttons=await seal(card.buttons))
+
+    async def _short(self, button: Button, limit: int) -> Button | None:
+        """The button with a sentence that fits; None where a long one cannot be kept, since the card must not wait."""
+        if not isinstance(button.action, Run) or len(sentence := say(button.action.intent)) <= limit:
+            return button
+        try:
+            return replace(button, action=Run(Recall(await self._parts.store.keep_sentence(sentence))))
+        except StoreUnavailable:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -1069,12 +1170,30 @@ class _Visit:
 class _Unexpected(BotError):
     who = Who.BOT_ADMIN
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, *, undone: str = "I do not know how far it got.") -> None:
         super().__init__(
             "Something went wrong that I did not expect.",
             hint=f"Tell an admin of the bot this reference: {reference}",
-            undone="I do not know how far it got." if reference else "",
+            undone=undone,
         )
+
+
+_NOT_DONE = frozenset({Outcome.NOTHING_SENT, Outcome.ALREADY_OVER, Outcome.REFUSED})
+
+
+def _without_effect(error: Exception) -> Outcome | None:
+    """How a failed call ended, where it is certain that it changed nothing; else None."""
+    match error:
+        case OutcomeUnknown():
+            return None
+        case CelonisError(status=int(status)) if (
+            HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        ):
+            return Outcome.REFUSED
+        case CelonisError() | QuotaExhausted() | UsageError() | ApprovalSpent():
+            return Outcome.NOTHING_SENT
+        case _:
+            return None
 
 
 def explain(error: BotError, reference: str = "") -> Card:

@@ -7,7 +7,7 @@ click, `send` spends the approval, `follow` watches until the outcome is known.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -25,15 +25,7 @@ from bot.store import Store
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
 T = TypeVar("T")
-I_contra = TypeVar("I_contra", bound=Intent, contravariant=True)
-
-
-class Audited(Protocol):
-    """What the commands may read of the audit log."""
-
-    async def recent(self, count: int) -> Sequence[Any]:
-        """The newest rows, newest first."""
-        ...
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +186,14 @@ class Step:
     outcome: Outcome | None = None
 
 
+class Follow(Protocol[T_contra]):
+    """How the outcome of a write is watched for."""
+
+    def __call__(self, target: T_contra, context: Context, *, taken: bool) -> AsyncGenerator[Step, None]:
+        """See `GuardedCommand.follow`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GuardedCommand(Generic[I, T]):
     """One entry of the table: something that changes Celonis, behind a question.
@@ -206,7 +206,8 @@ class GuardedCommand(Generic[I, T]):
         ask: Reads live and makes the question; a `Card` where there is nothing to ask.
         check: Reads live after the click; a `Step` with an outcome where nothing must be sent any more.
         send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
-        follow: Watches until the outcome is known; sends nothing, so it also serves after a crash.
+        follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
+            whether Celonis has taken the call, or nobody knows whether it arrived.
         aliases: As for `Command`.
         touches: As for `Command`.
     """
@@ -218,7 +219,7 @@ class GuardedCommand(Generic[I, T]):
     ask: Callable[[I, Context], Awaitable[Question[T] | Card]]
     check: Callable[[T, Context], Awaitable[Step | None]]
     send: Callable[[Approval[T], Context], Awaitable[None]]
-    follow: Callable[[T, Context], AsyncGenerator[Step, None]]
+    follow: Follow[T]
     aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -26,10 +26,10 @@ from bot.cards import (
     headline,
 )
 from bot.celonis import CancelRuns, JobRun
-from bot.commands.command import Command, Context, GuardedCommand, Question, Step
+from bot.commands.command import Command, Context, GuardedCommand, Question, Step, touches
 from bot.commands.lists import back, count, page_of, table
 from bot.confirm import Approval, Outcome
-from bot.errors import BadArgument, CelonisError, QuotaExhausted
+from bot.errors import BadArgument, BotError, CelonisError, NotFound, QuotaExhausted, StoreUnavailable
 from bot.formats import duration, write
 from bot.intents import CelonisIntent, Count, Kind, Name, OneName, SomeOf, clause
 from bot.policy import Right, Touch
@@ -260,8 +260,7 @@ async def _job(intent: ShowJob, context: Context) -> Card:
 async def _read(pool: Name, job: Name, context: Context) -> JobRun:
     """The latest run of one job, as Celonis tells it now (two calls: the job has no start time)."""
     details = await context.asking.job(pool.id, job.id)
-    states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
-    state = states.get(job.id)
+    state = next((each for each in await context.asking.job_statuses(pool.id) if each.job_id == job.id), None)
     return JobRun(
         pool_id=pool.id,
         pool_name=pool.text,
@@ -271,6 +270,24 @@ async def _read(pool: Name, job: Name, context: Context) -> JobRun:
         started_at=state.last_execution_start if state else None,
         status=details.status or (state.status if state else None) or "",
     )
+
+
+async def _look(run: JobRun, context: Context) -> JobRun:
+    """The latest run of the job that was shown: one call while Celonis names that very run."""
+    details = await context.asking.job(run.pool_id, run.job_id)
+    if details.status and run.execution_id and details.current_execution_id == run.execution_id:
+        return replace(run, status=details.status)
+    return await _read(*_names(run), context)
+
+
+def _names(run: JobRun) -> tuple[Name, Name]:
+    """The run's data pool and data job."""
+    return Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
+
+
+def _here(context: Context) -> Name:
+    """The connection, spelt out for buttons that outlive the place's default."""
+    return Name(context.connection, context.connection)
 
 
 # --- stopping --------------------------------------------------------------------------------------------------
@@ -299,15 +316,24 @@ async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Ca
         facts.append(Fact("For", Words(duration((context.now - run.started_at).total_seconds()))))
     if len(context.connections) > 1:
         facts.insert(0, Fact("Celonis team", Words(context.connection)))
+    blocks: list[Block] = [
+        Facts(tuple(facts)),
+        Text("What the run has loaded so far stays as it is; the data models are not reloaded."),
+    ]
+    if not _identified(run):
+        blocks.append(
+            Notice(
+                Tone.WARNING,
+                "Celonis tells neither an id nor a start of this run, so whichever run of the job is active at the "
+                "click is stopped.",
+            )
+        )
     return Question(
         target=CancelRuns(context.connection, (run,)),
         card=Card(
             headline(f"Stop {run.job_name}? {run.pool_name}, {_since(run, context)}"),
             title=f"Stop {run.job_name}?",
-            blocks=(
-                Facts(tuple(facts)),
-                Text("What the run has loaded so far stays as it is; the data models are not reloaded."),
-            ),
+            blocks=tuple(blocks),
             source=context.live_source(run.pool_name),
         ),
         yes="Stop this job",
@@ -344,53 +370,56 @@ def _since(run: JobRun, context: Context) -> str:
 async def _check(target: CancelRuns, context: Context) -> Step | None:
     """Read again just before the call: Celonis cancels by job, so it must still be the run that was shown."""
     (run,) = target.runs
-    now = await _read(Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id), context)
+    now = await _look(run, context)
+    same = _same(run, now)
+    pool, job = _names(run)
     if now.status not in ACTIVE:
-        return Step(
-            Card(
-                headline(f"Nothing was stopped: {run.job_name} had already ended ({_said(now.status)})"),
-                title=f"{run.job_name}, {run.pool_name}",
-                blocks=(
-                    Facts(
-                        (
-                            Fact("Status", Words(_said(now.status))),
-                            Fact("Last start", _moment(now.started_at)),
-                        )
-                    ),
-                ),
-                source=context.live_source(run.pool_name),
-            ),
-            Outcome.ALREADY_OVER,
+        what, why = f"{run.job_name} had already ended ({_said(now.status)})", ""
+        button = Button("Jobs of the pool", Run(Jobs(pool=pool, via=_here(context))))
+        outcome = Outcome.ALREADY_OVER
+    elif same or (same is None and not _identified(run)):
+        return None
+    else:
+        what, why = (
+            (
+                f"another run of {run.job_name} has started since",
+                "The question was about a run that has ended. Look at the new one and decide again.",
+            )
+            if same is False
+            else (
+                f"I cannot tell whether the same run of {run.job_name} goes on",
+                "Celonis does not tell of the run any more what it told when I asked. Look at it and decide again.",
+            )
         )
-    if not _same(run, now):
-        again = CancelJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))
-        return Step(
-            Card(
-                headline(f"Nothing was stopped: another run of {run.job_name} has started since"),
-                title=f"{run.job_name}, {run.pool_name}",
-                blocks=(
-                    Text(
-                        "The question was about a run that has ended. Look at the new one and decide again."
-                    ),
-                    Facts(
-                        (Fact("Started", _moment(now.started_at)), Fact("Status", Words(_said(now.status))))
-                    ),
-                ),
-                buttons=(Button("Ask about the new run", Run(again)),),
-                source=context.live_source(run.pool_name),
-            ),
-            Outcome.ANOTHER_RUN,
-        )
-    return None
+        button = Button("Ask about the active run", Run(CancelJob(job=job, pool=pool, via=_here(context))))
+        outcome = Outcome.NOTHING_SENT
+    facts = (Fact("Status", Words(_said(now.status))), Fact("Last start", _moment(now.started_at)))
+    return Step(
+        Card(
+            headline(f"Nothing was stopped: {what}"),
+            title=f"{run.job_name}, {run.pool_name}",
+            blocks=((Text(why), Facts(facts)) if why else (Facts(facts),)),
+            buttons=(button,),
+            source=context.live_source(run.pool_name),
+        ),
+        outcome,
+    )
 
 
-def _same(shown: JobRun, now: JobRun) -> bool:
-    """Whether two readings are of one run: by execution id, else by start time (a queued run may get its start)."""
+def _identified(run: JobRun) -> bool:
+    """Whether a run can be told from the ones before and after it; one in the queue has not started yet."""
+    return bool(run.execution_id or (run.started_at and run.status != "QUEUED"))
+
+
+def _same(shown: JobRun, now: JobRun) -> bool | None:
+    """Whether two readings are of one run: by execution id, else by start time; None where neither tells."""
     if shown.execution_id and now.execution_id:
         return shown.execution_id == now.execution_id
-    if shown.started_at and now.started_at:
+    if shown.status == "RUNNING" and now.status == "QUEUED":
+        return False
+    if shown.started_at and now.started_at and shown.status != "QUEUED":
         return shown.started_at == now.started_at
-    return True
+    return None
 
 
 async def _send(approval: Approval[CancelRuns], context: Context) -> None:
@@ -398,87 +427,86 @@ async def _send(approval: Approval[CancelRuns], context: Context) -> None:
         await context.asking.cancel_job(approval, run)
 
 
-async def _follow(target: CancelRuns, context: Context) -> AsyncGenerator[Step, None]:
-    """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything."""
+async def _follow(target: CancelRuns, context: Context, *, taken: bool) -> AsyncGenerator[Step, None]:
+    """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything.
+
+    Args:
+        target: The run that was shown.
+        context: Past the cache.
+        taken: Whether Celonis has taken the call; else nobody knows whether it arrived.
+    """
     (run,) = target.runs
     began = context.clock.monotonic()
     told = False
     pauses = iter((1.0, 1.0, 2.0, 2.0, 3.0, 3.0))
-    yield Step(
-        _waiting(
-            run, context, "Stopping", "The stop was sent once. I look until it is known how the run ended."
-        )
+    sent = (
+        "The stop was sent once"
+        if taken
+        else "It is not known whether the stop arrived; it is not sent again"
     )
+    yield Step(_waiting(run, context, "Stopping", f"{sent}. I look until it is known how the run ended."))
     while True:
-        blind = False
+        waited = context.clock.monotonic() - began
+        trouble: BotError | None = None
+        step: Step | None = None
         try:
-            step = await _seen(run, context, soon=context.clock.monotonic() - began < NEXT_RUN)
-        except (CelonisError, QuotaExhausted):
-            step, blind = None, True
+            step = await _seen(run, context, waited)
+        except (CelonisError, QuotaExhausted, StoreUnavailable) as error:
+            trouble = error
+        if step is None and (waited >= PATIENCE or (waited >= SOON and isinstance(trouble, NotFound))):
+            step = _unknown(run, context, sent) if trouble else _unfinished(run, context, taken=taken)
         if step is not None:
             yield step
-            return
-        waited = context.clock.monotonic() - began
-        if waited >= PATIENCE:
-            yield _unknown(run, context) if blind else _unfinished(run, context)
             return
         if waited >= SOON and not told:
             told = True
             yield Step(
                 _waiting(
-                    run,
-                    context,
-                    "Unknown yet",
-                    "Celonis does not answer, so I cannot see the run. I keep looking.",
+                    run, context, "Unknown yet", f"I cannot see the run: {trouble.sentence} I keep looking."
                 )
-                if blind
-                else _waiting(
-                    run,
-                    context,
-                    "Still running",
-                    "The stop was sent once and has not worked yet. I keep looking.",
-                )
+                if trouble
+                else _waiting(run, context, "Still running", f"{sent}, and the run goes on. I keep looking.")
             )
         await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
 
 
-async def _seen(run: JobRun, context: Context, *, soon: bool) -> Step | None:
+async def _seen(run: JobRun, context: Context, waited: float) -> Step | None:
     """What Celonis says of the run now; None while it goes on, or while the run after it may still be hit.
 
     Raises:
-        CelonisError, QuotaExhausted: It cannot be seen now; looking again later costs nothing but time.
+        CelonisError, QuotaExhausted, StoreUnavailable: It cannot be seen now; looking again later costs only time.
     """
-    pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
-    now = await _read(pool, job, context)
-    same = _same(run, now)
-    if same and now.status in ACTIVE:
+    now = await _look(run, context)
+    same, active = _same(run, now), now.status in ACTIVE
+    if active and same is not False:
         return None
-    status = now.status
+    status = now.status if same else ""
     if not same or now.execution_id is None:
-        status = await _ended_as(run, context) or (now.status if same else "")
+        status = await _ended_as(run, context) or status
+    if not status and not _identified(run):
+        status = now.status
     match status:
         case "CANCEL":
             return _outcome(run, now, status, Outcome.STOPPED, context)
-        case "SUCCESS" | "FAIL" | "SKIPPED" if not same and now.status == "CANCEL":
+        case "SUCCESS" | "FAIL" | "SKIPPED" if same is False and now.status == "CANCEL":
             return _outcome(run, now, status, Outcome.ANOTHER_RUN, context)
-        case "SUCCESS" | "FAIL" | "SKIPPED" if soon and not same and now.status in ACTIVE:
+        case "SUCCESS" | "FAIL" | "SKIPPED" if same is False and active and waited < NEXT_RUN:
             return None
         case "SUCCESS" | "FAIL" | "SKIPPED":
             return _outcome(run, now, status, Outcome.ENDED_BY_ITSELF, context)
-        case _ if status in ACTIVE:
+        case _ if status in ACTIVE or waited < SOON:
             return None
         case _:
-            return _unknown(run, context)
+            return _unknown(run, context, "The stop was not sent a second time")
 
 
 async def _ended_as(run: JobRun, context: Context) -> str:
-    """The final status of exactly the run that was shown, from the job's history; empty where it is not listed."""
-    page = await context.asking.executions(run.pool_id, run.job_id)
-    for each in page:
-        if run.execution_id and each.execution_id == run.execution_id:
-            return each.status or ""
-        if not run.execution_id and run.started_at and each.start == run.started_at:
-            return each.status or ""
+    """The status of exactly the run that was shown, from the job's history; empty where it is not listed."""
+    if not _identified(run):
+        return ""
+    for each in await context.asking.executions(run.pool_id, run.job_id):
+        if each.execution_id == run.execution_id if run.execution_id else each.start == run.started_at:
+            return each.status
     return ""
 
 
@@ -503,16 +531,18 @@ def _outcome(run: JobRun, now: JobRun, ended: str, outcome: Outcome, context: Co
             Status.FAILED,
         ),
     }[outcome]
-    pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
+    (pool, job), here = _names(run), _here(context)
     blocks: list[Block] = [
         Text(f"{text} Checked {at}."),
         Facts((Fact("This run", Words(_said(ended))), Fact("Started", _moment(run.started_at)))),
     ]
-    buttons = [Button("Jobs of the pool", Run(Jobs(pool=pool)))]
-    if not _same(run, now) and now.status in ACTIVE:
+    buttons = [Button("Jobs of the pool", Run(Jobs(pool=pool, via=here)))]
+    if _same(run, now) is False and now.status in ACTIVE:
         sign = f"{sign}; a new run goes on"
         blocks.insert(1, Notice(Tone.WARNING, f"Another run of {run.job_name} has begun since, and goes on."))
-        buttons.insert(0, Button("Stop the new run …", Run(CancelJob(job=job, pool=pool)), Tone.DANGER))
+        buttons.insert(
+            0, Button("Stop the new run …", Run(CancelJob(job=job, pool=pool, via=here)), Tone.DANGER)
+        )
     return Step(
         Card(
             headline(sign),
@@ -532,27 +562,41 @@ def _clock(at: datetime, context: Context) -> str:
     return f"{here:%H:%M}" if here.date() == today.date() else write(Moment(at), context.reader)
 
 
-def _unknown(run: JobRun, context: Context) -> Step:
+def _unknown(run: JobRun, context: Context, sent: str) -> Step:
     return Step(
-        Card(
-            headline(f"UNKNOWN: what became of {run.job_name} ({run.pool_name})"),
-            title=f"{run.job_name}, {run.pool_name}",
-            blocks=(
-                Notice(
-                    Tone.DANGER,
-                    "The stop was sent once, and I could not learn how the run ended. Look in Celonis, or ask again.",
-                ),
-            ),
-            buttons=(
-                Button(
-                    "Look again",
-                    Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
-                ),
-            ),
-            source=context.live_source(run.pool_name),
-            status=Status.FAILED,
+        _open(
+            run,
+            context,
+            f"UNKNOWN: what became of {run.job_name} ({run.pool_name})",
+            f"{sent}, and I could not learn how the run ended. Look in Celonis, or ask again.",
         ),
         Outcome.UNKNOWN,
+    )
+
+
+def _unfinished(run: JobRun, context: Context, *, taken: bool) -> Step:
+    why = "Celonis took the stop" if taken else "It is not known whether the stop arrived"
+    return Step(
+        _open(
+            run,
+            context,
+            f"STILL RUNNING: {run.job_name} ({run.pool_name}) did not stop",
+            f"{why}, and the run goes on after 30 minutes. I stop looking now. Stop it in Celonis, or ask again.",
+        ),
+        Outcome.STILL_RUNNING,
+    )
+
+
+def _open(run: JobRun, context: Context, sign: str, text: str) -> Card:
+    """The last card of a write that did not do what was asked, as far as anybody can see."""
+    pool, job = _names(run)
+    return Card(
+        headline(sign),
+        title=f"{run.job_name}, {run.pool_name}",
+        blocks=(Notice(Tone.DANGER, text),),
+        buttons=(Button("Look again", Run(ShowJob(job=job, pool=pool, via=_here(context)))),),
+        source=context.live_source(run.pool_name),
+        status=Status.FAILED,
     )
 
 
@@ -563,31 +607,6 @@ def _waiting(run: JobRun, context: Context, sign: str, text: str) -> Card:
         blocks=(Text(text),),
         source=context.live_source(run.pool_name),
         status=Status.WORKING,
-    )
-
-
-def _unfinished(run: JobRun, context: Context) -> Step:
-    return Step(
-        Card(
-            headline(f"STILL RUNNING: {run.job_name} ({run.pool_name}) did not stop"),
-            title=f"{run.job_name}, {run.pool_name}",
-            blocks=(
-                Notice(
-                    Tone.DANGER,
-                    "Celonis took the stop, but the run goes on after 30 minutes. I stop looking now. Stop it in Celonis, "
-                    "or ask again.",
-                ),
-            ),
-            buttons=(
-                Button(
-                    "Look again",
-                    Run(ShowJob(job=Name(run.job_name, run.job_id), pool=Name(run.pool_name, run.pool_id))),
-                ),
-            ),
-            source=context.live_source(run.pool_name),
-            status=Status.FAILED,
-        ),
-        Outcome.STILL_RUNNING,
     )
 
 
@@ -629,6 +648,7 @@ CANCEL = GuardedCommand(
     check=_check,
     send=_send,
     follow=_follow,
+    touches=lambda intent: touches(intent) if intent.job is not None else (),
     aliases=(
         "stop",
         "kill",

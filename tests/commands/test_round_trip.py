@@ -13,7 +13,7 @@ from bot.config import GERMAN
 from bot.grammar import Entry, Grammar
 from bot.intents import say
 from bot.phrases import LONGEST
-from tests.grammar.test_round_trip import intents
+from tests.grammar.test_round_trip import ids, intents, texts
 
 GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in COMMANDS], GERMAN)
 
@@ -22,7 +22,7 @@ GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in COMMAND
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_what_is_said_is_what_is_read(command: Any, data: st.DataObject) -> None:
-    intent = data.draw(intents(command.intent))
+    intent = data.draw(intents(command.intent, texts, ids))
     said = say(intent)
     if len(said) <= LONGEST:
         assert GRAMMAR.parse(said) == (intent,), said

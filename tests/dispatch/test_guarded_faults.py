@@ -1,0 +1,374 @@
+"""What goes wrong in the middle of a write: never a call without its notes, never a second one, always a true card."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot import config
+from bot.audit import Audit, Entry
+from bot.cards import Card, Status
+from bot.celonis import Asking
+from bot.chat import Clicked, MessageRef, Said
+from bot.confirm import Outcome, State, Ticket, Tickets
+from bot.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
+from bot.sandbox import Switches
+from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, stage
+
+QUESTION = "stop main job pls"
+
+
+async def ask(scene: Stage, sentence: str = QUESTION) -> tuple[Card, str, MessageRef]:
+    """A question with its ticket and the message it stands in."""
+    card = await scene.says(sentence, place=CHANNEL)
+    assert card.status is Status.QUESTION, card
+    said = scene.what(card, "Stop this job")
+    assert isinstance(said, Clicked)
+    ref = await scene.chat.post(CHANNEL, card)
+    await scene.built.bot.attach(said.confirm, ref)
+    return card, said.confirm, ref
+
+
+async def click(scene: Stage, ticket: str, person: Any = OPERATOR) -> list[Card]:
+    return await scene.cards(Clicked(confirm=ticket), person, CHANNEL)
+
+
+async def kept(scene: Stage, ticket: str) -> Ticket:
+    found = await scene.built.tickets.load(ticket)
+    assert found is not None
+    return found
+
+
+async def decisions(scene: Stage) -> list[str]:
+    rows = await scene.built.audit.recent(50)
+    return [row.entry.decision for row in reversed(rows) if row.entry]
+
+
+def shown_in(scene: Stage, ref: MessageRef) -> list[str]:
+    return [card.headline for where, card in scene.chat.updated if where == ref]
+
+
+def audit_loses(monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
+    write = Audit.write
+
+    async def losing(self: Audit, entry: Entry) -> None:
+        if entry.decision == decision:
+            raise StoreUnavailable("The database does not answer.")
+        await write(self, entry)
+
+    monkeypatch.setattr(Audit, "write", losing)
+
+
+async def test_a_confirmation_that_cannot_be_audited_sends_nothing_and_its_message_says_so_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage() as scene:
+        _, ticket, ref = await ask(scene)
+        with monkeypatch.context() as patch:
+            audit_loses(patch, "confirmed")
+            cards = await click(scene, ticket)
+        assert cards[-1].status is Status.FAILED
+        scene.clock.pass_by(120)
+        await scene.built.bot.recover()
+        assert shown_in(scene, ref)[-1] == "Interrupted before anything was sent; nothing was done"
+        assert scene.cancels() == []
+        assert (await kept(scene, ticket)).state is State.ABANDONED
+
+
+async def test_a_call_that_cannot_be_audited_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        audit_loses(monkeypatch, "sending")
+        cards = await click(scene, ticket)
+        assert cards[-1].headline.startswith("Nothing was done")
+        assert cards[-1].lasting
+        assert scene.cancels() == []
+        assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
+
+
+async def test_an_outcome_that_cannot_be_audited_is_shown_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        audit_loses(monkeypatch, "done")
+        cards = await click(scene, ticket)
+        assert cards[-1].headline.startswith("STOPPED ")
+        assert cards[-1].nudge is not None
+
+
+async def test_an_outcome_that_cannot_be_stored_is_shown_and_found_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lost(*_: object) -> bool:
+        raise StoreUnavailable("The database does not answer.")
+
+    async with stage() as scene:
+        _, ticket, ref = await ask(scene)
+        with monkeypatch.context() as patch:
+            patch.setattr(Tickets, "finish", lost)
+            cards = await click(scene, ticket)
+        assert cards[-1].headline.startswith("STOPPED ")
+        assert (await kept(scene, ticket)).state is State.SENDING
+        scene.clock.pass_by(120)
+        assert await scene.built.bot.recover() == 1
+        assert shown_in(scene, ref)[-1].startswith("STOPPED ")
+        assert (await kept(scene, ticket)).outcome is Outcome.STOPPED
+        assert len(scene.cancels()) == 1
+
+
+async def test_a_ticket_given_up_just_before_the_call_sends_nothing_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lost(*_: object) -> bool:
+        return False
+
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        monkeypatch.setattr(Tickets, "sending", lost)
+        cards = await click(scene, ticket)
+        assert "Nothing was sent" in repr(cards[-1])
+        assert scene.cancels() == []
+        assert "failed" in await decisions(scene)
+
+
+def sends(monkeypatch: pytest.MonkeyPatch, before: Exception | None, after: Exception | None = None) -> None:
+    cancel = Asking.cancel_job
+
+    async def failing(self: Asking, *given: Any) -> None:
+        if before is not None:
+            raise before
+        await cancel(self, *given)
+        if after is not None:
+            raise after
+
+    monkeypatch.setattr(Asking, "cancel_job", failing)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ApprovalSpent("The confirmation is too old by now."), Outcome.NOTHING_SENT),
+        (Unreachable("No connection."), Outcome.NOTHING_SENT),
+        (Forbidden("The key lacks a grant.", status=403), Outcome.REFUSED),
+    ],
+)
+async def test_a_call_that_did_not_go_out_is_told_from_one_that_celonis_refused(
+    error: Exception, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        sends(monkeypatch, error)
+        cards = await click(scene, ticket)
+        assert cards[-1].status is Status.FAILED
+        assert cards[-1].headline.startswith("Nothing was done")
+        assert (await kept(scene, ticket)).outcome is outcome
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("The database does not answer."), RuntimeError("a bug")])
+async def test_a_failure_behind_the_call_does_not_hide_what_the_call_did(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        sends(monkeypatch, None, error)
+        cards = await click(scene, ticket)
+        assert cards[-1].headline.startswith("STOPPED ")
+        assert len(scene.cancels()) == 1
+
+
+async def test_a_failure_of_our_own_before_the_call_ends_the_question_with_nothing_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        monkeypatch.setattr(Asking, "job", fails)
+        cards = await click(scene, ticket)
+        assert cards[-1].lasting
+        assert cards[-1].reference
+        assert "secret detail" not in repr(cards)
+        assert scene.cancels() == []
+        assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
+
+
+async def test_a_question_of_another_version_ends_in_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(*_: object) -> None:
+        raise TicketGone("This question was asked by another version of the bot.", undone="Nothing was sent.")
+
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        monkeypatch.setattr(Tickets, "approve", older)
+        cards = await click(scene, ticket)
+        assert cards[-1].lasting
+        assert scene.cancels() == []
+        assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
+
+
+async def test_who_has_lost_the_lease_stops_and_overwrites_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.dispatch.KEEP_EVERY", 0.1)
+    async with stage(switches=Switches(cancel_delay=200.0)) as scene:
+        _, ticket, _ = await ask(scene)
+        answering = scene.built.bot.answer(scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
+        cards: list[Card] = []
+        async for card in answering:
+            cards.append(card)
+            if card.headline.startswith("Stopping"):
+                await scene.built.tickets.finish(ticket, Outcome.STOPPED, "by another copy")
+                await asyncio.sleep(0.1)
+                scene.clock.pass_by(70)
+        assert not any(card.headline.startswith("Still running") for card in cards), (
+            "another copy has told the end"
+        )
+        assert cards[-1].nudge is None
+        assert cards[-1].aside
+        assert "stopped" in cards[-1].headline
+        assert (await kept(scene, ticket)).outcome_note == "by another copy"
+
+
+@pytest.mark.parametrize("at", range(6))
+async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_is_told(at: int) -> None:
+    async with stage() as scene:
+        _, ticket, ref = await ask(scene)
+        task = asyncio.ensure_future(click(scene, ticket))
+        await asyncio.sleep(0.004 * at * at)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        scene.clock.pass_by(120)
+        async with stage(store=scene.built.store, sandbox=scene.sandbox, clock=scene.clock) as risen:
+            await risen.built.bot.recover()
+            assert len(scene.cancels()) <= 1
+            match (await kept(risen, ticket)).state:
+                case State.OPEN:
+                    assert scene.cancels() == []
+                case State.ABANDONED:
+                    assert scene.cancels() == []
+                    assert shown_in(risen, ref)[-1].startswith("Interrupted")
+                case state:
+                    assert state is State.DONE
+                    assert shown_in(risen, ref)[-1].startswith(("STOPPED", "STILL RUNNING"))
+
+
+async def test_an_answer_can_be_closed_while_it_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with stage() as scene:
+        monkeypatch.setattr(Asking, "pools_paged", slow)
+        monkeypatch.setattr("bot.dispatch.WORKING_AFTER", 0.2)
+        answering = scene.built.bot.answer(scene.request(Said("pools"), OPERATOR, DIRECT))
+        assert (await anext(answering)).status is Status.WORKING
+        assert started.is_set()
+        await answering.aclose()
+
+
+async def test_words_ask_the_newest_question_anew_and_leave_the_others_open() -> None:
+    async with stage() as scene:
+        scene.sandbox.pools.start(scene.sandbox.pools.find("final job"))
+        _, first, _ = await ask(scene)
+        _, second, ref = await ask(scene, "stop final job in SAP ECC")
+        card = await scene.says("ok", place=CHANNEL)
+        assert card.headline.startswith("Stop final job?")
+        assert (await kept(scene, first)).state is State.OPEN
+        assert (await kept(scene, second)).state is State.DISMISSED
+        assert (await decisions(scene))[-2:] == ["dismissed", "asked"]
+        assert "asked again" in shown_in(scene, ref)[-1]
+
+
+async def test_a_question_that_runs_out_says_so_in_its_message_and_in_the_log() -> None:
+    async with stage() as scene:
+        _, ticket, ref = await ask(scene)
+        scene.clock.pass_by(301)
+        await scene.built.bot.recover()
+        assert shown_in(scene, ref) == ["The question has expired; nothing was done"]
+        (_, card) = scene.chat.updated[-1]
+        assert [button.label for button in card.buttons] == ["Ask again"]
+        assert (await decisions(scene))[-1] == "expired"
+        await scene.built.bot.recover()
+        assert len(shown_in(scene, ref)) == 1
+        assert (await kept(scene, ticket)).state is State.EXPIRED
+
+
+async def test_a_long_watch_does_not_keep_other_unfinished_questions_waiting() -> None:
+    async with stage(switches=Switches(cancel_delay=100_000.0)) as scene:
+        scene.sandbox.pools.start(scene.sandbox.pools.find("final job"))
+        _, sent, _ = await ask(scene)
+        _, claimed, ref = await ask(scene, "stop final job in SAP ECC")
+        async for _ in (
+            answering := scene.built.bot.answer(scene.request(Clicked(confirm=sent), OPERATOR, CHANNEL))
+        ):
+            if scene.cancels():
+                break
+        await answering.aclose()
+        await scene.built.tickets.claim(claimed, OPERATOR)
+        scene.clock.pass_by(120)
+        recovering = asyncio.ensure_future(scene.built.bot.recover())
+        try:
+            async with asyncio.timeout(5):
+                while not shown_in(scene, ref):  # noqa: ASYNC110 - the chat only remembers
+                    await asyncio.sleep(0.01)
+        finally:
+            recovering.cancel()
+            await asyncio.gather(recovering, return_exceptions=True)
+        assert shown_in(scene, ref)[-1].startswith("Interrupted")
+
+
+async def test_a_late_click_on_what_was_never_sent_does_not_say_that_it_was_done() -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        scene.sandbox.pools.finish(scene.sandbox.pools.find("main job"))
+        await click(scene, ticket)
+        (late,) = await click(scene, ticket, SECOND)
+        assert "done once" not in late.headline.casefold()
+        assert "Nothing was stopped" in late.headline
+
+
+async def test_the_outcome_of_a_resumed_write_mentions_who_confirmed_it() -> None:
+    async with stage() as scene:
+        _, ticket, _ = await ask(scene)
+        async for _ in (
+            answering := scene.built.bot.answer(scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
+        ):
+            if scene.cancels():
+                break
+        await answering.aclose()
+        scene.clock.pass_by(120)
+        cards = await click(scene, ticket, SECOND)
+        assert cards[-1].headline.startswith("STOPPED ")
+        assert cards[-1].nudge is not None
+        assert cards[-1].nudge.person == OPERATOR
+
+
+def one_job() -> tuple[config.Rule, ...]:
+    return (
+        config.Rule(
+            name="one job",
+            who=config.Who(slack=(f"{HOME}:{CLERK.id}",)),
+            may=(config.Right.CANCEL,),
+            on=config.On(pool=("SAP ECC",), job=("main job",)),
+        ),
+    )
+
+
+async def test_who_may_stop_one_job_is_offered_that_one_by_the_bare_word() -> None:
+    async with stage(policy=one_job()) as scene:
+        scene.sandbox.pools.start(scene.sandbox.pools.find("final job"))
+        for sentence in ("cancel", "cancel in SAP ECC"):
+            card = await scene.says(sentence, CLERK)
+            labels = [button.label for button in card.buttons]
+            assert any("main job" in label for label in labels), card
+            assert not any("final job" in label for label in labels)
+
+
+async def test_somebody_in_a_hurry_fills_neither_the_log_nor_the_store() -> None:
+    async with stage() as scene:
+        for _ in range(60):
+            await scene.says("help", CLERK)
+        assert "pace" not in repr(await scene.built.audit.recent(100))
