@@ -31,7 +31,15 @@ from msrest.universal_http.requests import ClientRetryPolicy
 
 from adapters.teams.inbound import without_mention
 from adapters.teams.keys import KeyRing
-from adapters.teams.sdk import PACKAGES, RELEASE, AppIdentity, make_adapter, require_known_release, use_keys
+from adapters.teams.sdk import (
+    PACKAGES,
+    RELEASE,
+    AppIdentity,
+    fetch_with_msal,
+    make_adapter,
+    require_known_release,
+    use_keys,
+)
 from bot.config import Secret
 from bot.errors import ConfigError
 from tests.fake_teams import APP_ID, PERSONAL, TENANT, Account, FakeTeams, Signer, StillClock
@@ -193,6 +201,21 @@ async def test_stock_fetches_a_new_token_in_each_turn_and_on_the_event_loop(
     client = ConnectorClient(first, base_url=teams.service)
     await client.conversations.send_to_conversation("a:somebody", Activity(type="message", text="hi"))
     assert threads == [threading.get_ident()]
+
+
+def test_our_token_comes_from_one_set_of_credentials_of_one_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str, str]] = []
+
+    def get(self: MicrosoftAppCredentials) -> str:
+        asked.append((id(self), self.oauth_endpoint, self.oauth_scope))
+        return "token"
+
+    monkeypatch.setattr(MicrosoftAppCredentials, "get_access_token", get)
+    fetch = fetch_with_msal(AppIdentity(APP_ID, TENANT, Secret("made-up")))
+    assert [fetch(), fetch()] == ["token", "token"]
+    ((_, endpoint, scope),) = set(asked)
+    assert endpoint == f"https://login.microsoftonline.com/{TENANT}"
+    assert scope == "https://api.botframework.com/.default"
 
 
 async def test_stock_searches_a_long_table_for_each_client_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
