@@ -215,7 +215,7 @@ def test_our_token_comes_from_one_set_of_credentials_of_one_tenant(monkeypatch: 
     assert [fetch(), fetch()] == ["token", "token"]
     ((_, endpoint, scope),) = set(asked)
     assert endpoint == f"https://login.microsoftonline.com/{TENANT}"
-    assert scope == "https://api.botframework.com/.default"
+    assert scope == "https://api.botframework.com"
 
 
 async def test_stock_searches_a_long_table_for_each_client_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
