@@ -43,7 +43,7 @@ STEPS: tuple[Json, ...] = (
     {"name": "help", "say": "help", "expect": "What you can say"},
     {
         "name": "kpi",
-        "say": "kpi on-time delivery of Order to Cash by plant",
+        "say": "what is our on-time delivery by plant?",
         "expect": "On-time delivery by Plant: 2 of 8",
     },
     {"name": "data", "say": "data sales orders of Order to Cash", "expect": "Sales orders: rows 1 to 10"},
