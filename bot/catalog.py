@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from rapidfuzz import fuzz, process
 
 from bot.celonis import Asking
-from bot.errors import BotError, CelonisError, NotFound, QuotaExhausted, UnknownName, UsageError
+from bot.errors import CelonisError, NotFound, QuotaExhausted, UnknownName, UsageError
 from bot.intents import (
     And,
     Comparison,
@@ -318,13 +318,13 @@ class Catalog:
         found = []
         for item in items:
             placed = replace(item, within=within)
-            if self.policy.sees(self.asker, self.touch(placed)):
+            if self.policy.sees(self.asker, self._touch(placed)):
                 found.append(placed)
         return tuple(found)
 
-    def touch(self, item: Item) -> Touch:
+    def _touch(self, item: Item) -> Touch:
         """The item as a resource that the policy can judge."""
-        parts = {_PARTS[kind]: name for kind, name in item.within if kind in _PARTS}
+        parts = {_PARTS[kind]: name for kind, name in item.within}
         return Touch(
             connection=Name(self.connection, self.connection), **parts, **{_PARTS[item.kind]: item.as_name}
         )
@@ -518,7 +518,7 @@ class Catalog:
         self, alternative: Alternative, at: str, item: Item, *, said: Name | None, exact: bool = True
     ) -> Alternative:
         def change(_at: str, kind: Kind, name: Name) -> Name:
-            return item.as_name if kind is item.kind and name == said and not name.id else name
+            return item.as_name if kind is item.kind and name == said else name
 
         intent = alternative.intent
         intent = _with(intent, at, item.as_name) if at else map_names(intent, change)
@@ -584,16 +584,3 @@ def label_of(options: Sequence[Alternative]) -> tuple[str, ...]:
         ", ".join(each.labels[at] for at in differs if at < len(each.labels)) or "; ".join(each.labels)
         for each in options
     )
-
-
-__all__ = [
-    "Alternative",
-    "BotError",
-    "Catalog",
-    "Item",
-    "Resolution",
-    "closest",
-    "fold",
-    "label_of",
-    "matching",
-]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -36,6 +36,7 @@ from bot.cards import (
     Tone,
     headline,
 )
+from bot.cards import buttons as all_buttons
 from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
 from bot.celonis import Caller, Celonis, Lane
 from bot.chat import Chat, Clicked, Filled, MessageRef, Request, Said, Visibility
@@ -49,10 +50,13 @@ from bot.commands.models import ShowModel
 from bot.commands.records import Data, Fields
 from bot.confirm import Claimed, Outcome, State, Ticket, Tickets
 from bot.errors import (
+    ApiDisabled,
     ApprovalSpent,
     BotError,
     CelonisError,
+    Forbidden,
     NotAllowed,
+    NotFound,
     NotUnderstood,
     OutcomeUnknown,
     QuotaExhausted,
@@ -272,16 +276,19 @@ class Bot:
         self._pace(request)
         profile = await self._parts.chats[request.person.platform].profile(request.person)
         asker = Asker(request.person, profile, request.place)
-        connections = tuple(
+        bound = tuple(
             each for each in self._parts.policy.connections(request.place) if each in self._parts.celonis
         )
-        if not connections:
+        if not bound:
             raise NotAllowed(
                 "This workspace is not connected to a Celonis team.",
                 hint=f"An admin of the bot can bind it: {request.place.platform}, {request.place.home}.",
                 rule="unbound",
             )
-        visit = _Visit(request, asker, connections, await self._parts.store.defaults(request.place.key))
+        seen = tuple(
+            each for each in bound if self._parts.policy.sees(asker, Touch(connection=Name(each, each)))
+        )
+        visit = _Visit(request, asker, seen or bound, await self._parts.store.defaults(request.place.key))
         match request.said:
             case Said(text):
                 cards = self._sentence(text, visit)
@@ -313,6 +320,7 @@ class Bot:
             )
         )
         now = parts.clock.now()
+        touched = Touch(connection=Name(connection, connection), model=visit.model)
         catalog = Catalog(
             asking=asking,
             connection=connection,
@@ -337,7 +345,7 @@ class Bot:
             clock=parts.clock,
             table=self._commands,
             version=parts.version,
-            model_default=visit.model,
+            model_default=visit.model if parts.policy.sees(visit.asker, touched) else None,
             zone_chosen=visit.zone is not None,
         )
 
@@ -419,6 +427,7 @@ class Bot:
         ):
             return card
         pool_id, data_model_id = known[model.id]
+        before = context.asking.source().calls
         try:
             load = await context.asking.load_info(pool_id, data_model_id)
         except (CelonisError, QuotaExhausted):
@@ -427,21 +436,22 @@ class Bot:
         return replace(
             card,
             source=replace(
-                card.source, data_loaded_at=load.loaded_at, calls=spent.calls, remaining=spent.remaining
+                card.source,
+                data_loaded_at=load.loaded_at,
+                calls=card.source.calls + spent.calls - before,
+                remaining=spent.remaining,
             ),
         )
 
     def _remember(self, intent: Intent, card: Card, visit: _Visit) -> None:
+        here = getattr(intent, "page", 1)
         pages = {
-            button.label == "Back": say(button.action.intent)
-            for button in (
-                *card.buttons,
-                *(block.more for block in card.blocks if isinstance(block, Table) and block.more),
-            )
+            getattr(button.action.intent, "page", here): say(button.action.intent)
+            for button in all_buttons(card)
             if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
         }
         self._lately[visit.asker.person.key, visit.request.place.key] = _Last(
-            say(intent), after=pages.get(False, ""), before=pages.get(True, "")
+            say(intent), after=pages.get(here + 1, ""), before=pages.get(here - 1, "")
         )
 
     async def _open_question(self, visit: _Visit) -> str | None:
@@ -678,7 +688,7 @@ class Bot:
         if (
             ticket is None
             or visit.request.place.key not in _places(ticket)
-            or ticket.connection not in visit.connections
+            or ticket.connection not in self._parts.policy.connections(visit.request.place)
         ):
             raise TicketGone(
                 "I do not know this question (any more), so nothing was done.", hint="Ask again."
@@ -1266,13 +1276,21 @@ def _taken(alternative: Alternative) -> tuple[Block, ...]:
 
 
 async def _named(context: Context) -> tuple[Item, ...]:
-    """Things that a bare name can mean."""
-    items: list[Item] = [*await context.catalog.models()]
-    for pool in await context.catalog.pools():
-        items += [pool, *await context.catalog.jobs(pool.as_name)]
-    if context.model_default is not None:
-        items += await context.catalog.kpis(context.model_default)
-        items += await context.catalog.records(context.model_default)
+    """Things that a bare name can mean. What the key may not list is not among them."""
+    catalog, model = context.catalog, context.model_default
+
+    async def listed(fetch: Awaitable[tuple[Item, ...]]) -> tuple[Item, ...]:
+        try:
+            return await fetch
+        except (Forbidden, NotFound, ApiDisabled):
+            return ()
+
+    pools = await listed(catalog.pools())
+    items = [*await listed(catalog.models()), *pools]
+    for pool in pools:
+        items += await listed(catalog.jobs(pool.as_name))
+    if model is not None:
+        items += [*await listed(catalog.kpis(model)), *await listed(catalog.records(model))]
     return tuple(items)
 
 

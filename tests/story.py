@@ -192,6 +192,9 @@ async def stage(
     clock: StoryClock | None = None,
     policy: Sequence[config.Rule] | None = None,
     connection: Mapping[str, object] | None = None,
+    hidden: Sequence[config.HiddenField] = (),
+    members_read: bool = True,
+    second: bool = False,
 ) -> AsyncIterator[Stage]:
     """A bot bound to workspace T1, over a sandbox whose clock is the bot's.
 
@@ -203,6 +206,9 @@ async def stage(
         clock: The clock of a running sandbox.
         policy: Instead of `rules()`.
         connection: Changes to the connection's settings.
+        hidden: Fields that nobody sees.
+        members_read: Whether members read without a rule.
+        second: Bind another connection, called `second`, to the same team.
     """
     clock = clock or StoryClock()
     own = sandbox is None
@@ -219,16 +225,20 @@ async def stage(
             zone="Europe/Berlin",
             secret_key=secrets.token_hex(32),
         )
-        here = config.Binding(slack=HOME, connections=tuple(settings.connections))
         connections = {
             name: replace(each, total_retry=0, **(connection or {}))  # type: ignore[arg-type]  # named by tests
             for name, each in settings.connections.items()
         }
+        if second:
+            connections["second"] = replace(connections["sandbox"], name="second", title="second")
+        here = config.Binding(slack=HOME, connections=tuple(connections))
         settings = replace(
             settings,
             connections=MappingProxyType(connections),
             bindings=(*settings.bindings, here),
             policy=tuple(rules() if policy is None else policy),
+            hide_fields=tuple(hidden),
+            members_read=members_read,
         )
         chat = StoryChat()
         chat.profiles[GUEST.id] = Profile(name="guest", standing=Standing.GUEST)

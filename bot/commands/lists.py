@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bot.cards import Button, Cell, Column, Run, Table
+from bot.errors import BadArgument
 from bot.intents import Intent
 
 T = TypeVar("T")
@@ -16,7 +17,16 @@ PAGE = 10
 
 
 def page_of(items: Sequence[T], page: int, size: int = PAGE) -> Sequence[T]:
-    """The items of one page; pages count from 1."""
+    """The items of one page; pages count from 1.
+
+    Raises:
+        BadArgument: There is no such page.
+    """
+    pages = max(1, -(-len(items) // size))
+    if page > pages:
+        raise BadArgument(
+            f"There is no page {page}.", hint=f"The last one is page {pages}.", undone="Nothing was changed."
+        )
     return items[(page - 1) * size : page * size]
 
 

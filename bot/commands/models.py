@@ -94,8 +94,8 @@ async def _model(intent: ShowModel, context: Context) -> Card:
         Fact("KPIs", Number(len(kpis))),
         Fact("Filters", Number(len(filters))),
     ]
-    if details.extended_km_id:
-        facts.append(Fact("Extends", Words(details.extended_km_id)))
+    if details.extended_km_id in {each.id for each in await context.catalog.models()}:
+        facts.append(Fact("Extends", Words(details.extended_km_id or "")))
     blocks: list[Block] = [
         Facts(tuple(facts)),
         *(

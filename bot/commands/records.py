@@ -12,11 +12,13 @@ from bot.cards import (
     Button,
     Card,
     Cell,
+    Choices,
     Column,
     Moment,
     Notice,
     Reader,
     Run,
+    Status,
     Table,
     Text,
     Tone,
@@ -186,6 +188,8 @@ async def _data(intent: Data, context: Context) -> Card:
         return Card(
             headline(f"{record.text} has no field that may be shown here"), source=context.source(model.text)
         )
+    if intent.search and intent.within is None and len(listed) < len(details.fields):
+        return _search_where(intent, listed, context)
     missing = tuple(key.field for key in intent.sort if key.field.id not in {each.id for each in show})
     asked = (*show, *missing)
     limits = context.asking.limits
@@ -256,6 +260,22 @@ async def _data(intent: Data, context: Context) -> Card:
             Button("Fields", Run(Fields(record=record, model=model, via=intent.via))),
         ),
         source=context.source(model.text),
+    )
+
+
+def _search_where(intent: Data, fields: tuple[Item, ...], context: Context) -> Card:
+    """Ask for the field: a search in all of them would tell what stands in those that are not for the asker."""
+    assert intent.record is not None
+    assert intent.model is not None
+    options = tuple(Button(each.name, Run(replace(intent, within=each.as_name))) for each in fields[:PAGE])
+    return Card(
+        headline(f"In which field of {intent.record.text} shall I search?"),
+        blocks=(
+            Text("Say it as in: search “text” in the field's name. Nothing was asked."),
+            Choices("For example:", options),
+        ),
+        source=context.source(intent.model.text),
+        status=Status.NOT_UNDERSTOOD,
     )
 
 
