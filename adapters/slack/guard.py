@@ -56,9 +56,8 @@ STATUS = {Refusal.TOO_LARGE: 413, Refusal.ENCODED: 415, Refusal.UNREADABLE: 400}
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A request from Slack: its body as it came, and what the body says."""
+    """A request from Slack, read."""
 
-    body: str
     payload: Json
 
 
@@ -122,7 +121,7 @@ def _read(content_type: str, body: bytes) -> Sound | Refusal:
         payload = json.loads(text) if "json" in content_type.casefold() else _form(text)
     except (ValueError, RecursionError):
         return Refusal.UNREADABLE
-    return Sound(text, payload) if isinstance(payload, dict) and payload else Refusal.UNREADABLE
+    return Sound(payload) if isinstance(payload, dict) and payload else Refusal.UNREADABLE
 
 
 def _form(text: str) -> Any:

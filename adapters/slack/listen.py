@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
@@ -181,8 +181,8 @@ class SlackListener:
             case Seen():
                 log.info("slack request seen", reason=verdict.value)
                 return web.Response()
-            case Sound(body, payload):
-                return await self._dispatched(request, body, payload)
+            case Sound(payload):
+                return await self._dispatched(payload)
 
     async def _judged(self, guard: Guard, request: web.Request) -> Sound | Seen | Refusal:
         if request.headers.get("Content-Encoding", "identity").casefold() != "identity":
@@ -197,16 +197,16 @@ class SlackListener:
                     return Refusal.TOO_LARGE
         return guard.check(request.headers, bytes(body))
 
-    async def _dispatched(self, request: web.Request, body: str, payload: Json) -> web.Response:
+    async def _dispatched(self, payload: dict[str, Any]) -> web.Response:
         if not _for_us(payload):
             log.info("slack delivery without use")
             return web.Response()
         if self._closing or len(self._work) >= MOST_AT_ONCE:
             log.warning("slack delivery refused", answers=len(self._work), closing=self._closing)
             return web.Response(status=503, text="busy", headers={"Retry-After": "5"})
-        headers: dict[str, str | Sequence[str]] = {"Content-Type": request.headers.get("Content-Type", "")}
         try:
-            answer = await self._app.async_dispatch(AsyncBoltRequest(body=body, headers=headers))
+            # The guard has read the body; only in this mode bolt takes it as it is and does not read it again.
+            answer = await self._app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
         except Exception:
             log.exception("slack delivery not readable")
             return web.Response(status=400, text=Refusal.UNREADABLE.value)

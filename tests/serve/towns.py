@@ -52,9 +52,10 @@ class Town:
 
     async def quiet(self) -> None:
         """Waits until every copy has given every answer."""
-        for number in range(len(self.copies)):
-            while work := set(self.listener(number)._work):
-                await asyncio.wait(work, timeout=20)
+        async with asyncio.timeout(60):
+            for number in range(len(self.copies)):
+                while work := set(self.listener(number)._work):
+                    await asyncio.wait(work)
 
     async def says(self, user: str, channel: str, text: str) -> str:
         """A slash command, and what the person sees there after it."""

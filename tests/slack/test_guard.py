@@ -55,13 +55,13 @@ def test_the_signature_is_the_one_of_slacks_own_example() -> None:
 
 
 def test_a_signed_request_passes_with_what_it_says(guard: Guard, clock: FakeClock) -> None:
-    assert guard.check(headers(clock), BODY) == Sound(BODY.decode(), {"type": "event_callback"})
+    assert guard.check(headers(clock), BODY) == Sound({"type": "event_callback"})
 
 
 @pytest.mark.parametrize(("off", "passes"), [(299, True), (-299, True), (301, False), (-301, False)])
 def test_only_recent_requests_pass(guard: Guard, clock: FakeClock, off: float, *, passes: bool) -> None:
     verdict = guard.check(headers(clock, off=off), BODY)
-    assert verdict == (Sound(BODY.decode(), {"type": "event_callback"}) if passes else Refusal.NOT_RECENT)
+    assert verdict == (Sound({"type": "event_callback"}) if passes else Refusal.NOT_RECENT)
 
 
 @pytest.mark.parametrize("timestamp", ["", "abc", "-1", "1e9", "١٢٣", "9" * 400, "1 ", "0x10", "inf", "nan"])
@@ -145,4 +145,4 @@ def test_nothing_unsigned_passes_whatever_it_is(given: dict[str, str], body: byt
 def test_what_is_signed_is_read_as_it_was_sent(payload: dict[str, object]) -> None:
     clock = FakeClock()
     body = json.dumps(payload).encode()
-    assert Guard(Secret(SECRET), clock).check(headers(clock, body), body) == Sound(body.decode(), payload)
+    assert Guard(Secret(SECRET), clock).check(headers(clock, body), body) == Sound(payload)
