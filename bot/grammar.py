@@ -73,9 +73,7 @@ def unchecked(intent: Intent) -> int:
         if isinstance(how.takes, Phrase):
             words += len(value.split())
         elif isinstance(how.takes, Where) and value is not None:
-            words += sum(
-                len(text.split()) for one in comparisons(value) for text in (*one.values, one.field.text)
-            )
+            words += sum(len(text.split()) for test in comparisons(value) for text in test.values)
     return words
 
 

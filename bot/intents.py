@@ -491,6 +491,7 @@ def say(intent: Intent) -> str:
     without_keyword = [how.takes for _, how in clauses(type(intent)) if not how.keyword]
     numbers = any(isinstance(takes, Count) for takes in without_keyword)
     first = next((takes for takes in without_keyword if not ends_itself(takes)), None)
+    reserved = reserved_words()
     parts: list[str] = []
     behind: tuple[Clause, str, Any] | None = None
     for index in reversed(range(len(said_clauses))):
@@ -498,7 +499,7 @@ def say(intent: Intent) -> str:
         said = _say_value(
             how.takes,
             value,
-            _Voice(reserved_words(), numbers, at_start=not how.keyword),
+            _Voice(reserved, numbers, at_start=not how.keyword),
             first=first is not None
             and bool(how.keyword)
             and all(ends_itself(other.takes) for other, _ in said_clauses[:index])
@@ -513,9 +514,11 @@ def say(intent: Intent) -> str:
 def _protected(before: Takes, how: Clause, said: str, value: Any) -> bool:
     """Whether a bare text cannot go on across the keyword of the clause behind it.
 
-    A quote ends it, and so does the symbol of a comparison, unless the text is a part of a condition itself. Where no
-    catalog can confirm the text, most keywords do.
+    A quote ends it, and so does the symbol of a comparison, unless the text is a part of a condition itself; there the
+    keyword may even be an operator (`in`). Where no catalog can confirm the text, most keywords end it.
     """
+    if isinstance(before, Where) and how.keyword in OPERATOR_WORDS:
+        return False
     if isinstance(before, Phrase) or (isinstance(before, Where) and not isinstance(how.takes, Where)):
         unlikely = bool(how.keyword) and fold(how.keyword).split()[0] not in OFTEN_IN_NAMES
     else:
@@ -594,5 +597,6 @@ def _say_comparison(comparison: Comparison, voice: _Voice, *, first: bool, last:
         case _:
             *others, final = values
             said = [voice.text(value) for value in others]
-            said.append(voice.text(final, quoted=last and not looks_like_a_number(final)))
+            ends = looks_like_a_number(final) and (" " in op or not op.isalpha())
+            said.append(voice.text(final, quoted=last and not ends))
             return f"{head} {' and '.join(said)}"

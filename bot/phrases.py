@@ -501,7 +501,7 @@ class Reader:
             case Phrase():
                 final = self.sentence.before_filler(start, end, self.own)
                 final = final if final > start else end
-                text = "" if self._goes_on(start, final) else self._free_text(start, final)
+                text = "" if self.runs_on(start, final) else self._free_text(start, final)
                 return [(text, 0)] if text else []
             case Where():
                 end = self.sentence.before_filler(start, end, self.own)
@@ -637,11 +637,11 @@ class Reader:
         if first.kind is Is.SYMBOL:
             return None
         after_number = start + 1 < end and start + 1 in self.openers and looks_like_a_number(first.word)
-        if self._goes_on(start, end) or (after_number and self.care is Care.STRICT):
+        if self.runs_on(start, end) or (after_number and self.care is Care.STRICT):
             return None
         return self._free_text(start, end) or None
 
-    def _goes_on(self, start: int, end: int) -> bool:
+    def runs_on(self, start: int, end: int) -> bool:
         """Whether a clause surely begins behind the first word, so that the text is over before `end`."""
         return self.care is Care.STRICT and any(index in self.sure_openers for index in range(start + 1, end))
 
@@ -788,8 +788,14 @@ class Conditions:
         return found
 
     def _field(self, start: int, end: int) -> Name | None:
-        symbols = any(token.kind is Is.SYMBOL for token in self.tokens[start:end])
-        return self.reader.name(start, end) if not symbols and self._balanced(start, end) else None
+        """A field; without quotes it holds no symbol and does not begin like a condition in parentheses."""
+        if any(token.kind is Is.SYMBOL for token in self.tokens[start:end]) or self.reader.runs_on(
+            start, end
+        ):
+            return None
+        if self.tokens[start].kind is Is.OPEN and self.reader.care is not Care.NONE:
+            return None
+        return self.reader.name(start, end) if self._balanced(start, end) else None
 
     def _is_sure(self, operator: Operator) -> bool:
         """Whether the operator can be no part of a name: a symbol, several words, or `in` before a list."""

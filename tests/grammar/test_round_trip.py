@@ -207,6 +207,19 @@ def test_names_that_need_no_quotes_of_their_own_are_read_back_too(entry: Entry, 
     assert GRAMMAR.parse(say(intent)) == (intent,)
 
 
+def test_a_keyword_that_is_an_operator_too_opens_its_clause() -> None:
+    for op, values in (
+        (Op.CONTAINS, ("b c",)),
+        (Op.CONTAINS, ("5",)),
+        (Op.BETWEEN, ("1", "5")),
+        (Op.IN, ("b", "c")),
+    ):
+        for within in ("z", "order by"):
+            test = Comparison(Name("a"), op, values)
+            intent = Data(where=And((Not(test), test)), within=Name(within), distinct=True)
+            assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
 def test_a_long_sentence_is_read_back() -> None:
     tests = tuple(Comparison(Name(f"field {number}"), Op.CONTAINS, (f"x {number}",)) for number in range(100))
     keys = tuple(SortKey(Name(f"field {number}"), descending=True) for number in range(30))
