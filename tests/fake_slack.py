@@ -591,7 +591,7 @@ class FakeSlack:
         return len(self._sockets)
 
     async def connected(self) -> None:
-        await asyncio.wait_for(self._connected.wait(), 10)
+        await asyncio.wait_for(self._connected.wait(), 25)
 
     async def drop(self) -> None:
         """Cuts every socket off without a word."""
@@ -654,7 +654,7 @@ def signed(body: bytes, clock: Clock, *, secret: str = SECRET, off: float = 0.0)
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={mac.hexdigest()}"}
 
 
-async def until(holds: Callable[[], object], seconds: float = 8.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 25.0) -> None:
     """Waits for something that is about to happen."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - what it waits for happens in another program's time

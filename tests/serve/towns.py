@@ -148,5 +148,5 @@ async def town(
         slack.target = made.target(0)
         if socket_mode:
             await slack.connected()
-        await until(lambda: made.calls, 5)  # the one try of the key at start
+        await until(lambda: made.calls, 30)  # the one try of the key at start
         yield made
