@@ -479,11 +479,13 @@ class Bot:
         name = self._grammar.bare(text)
         if name and self._parts.policy.may(visit.asker, Right.READ).allowed:
             context = self._context(visit, visit.connection())
+            options = await self._as_kpi(name, visit)
+            exact = [each for each in options if each.exact]
+            if len(exact) == 1 and _says_more(exact[0].intent, name):
+                return exact[0]  # it says more than a name, so nothing else need be looked for
             items = await _named(context)
-            kpi = [await self._resolve(each, visit) for each in self._grammar.parse(f"kpi {name}")]
-            options = _unique(each for resolution in kpi for each in resolution.alternatives)
             same = matching(name, items)
-            meant = [each for each in options if each.exact] or ([] if same else options)
+            meant = exact or ([] if same else options)
             if same or not meant:
                 found = same or tuple(item for item, _ in closest(name, items, most=3))
                 if found:
@@ -494,6 +496,14 @@ class Bot:
                 return self._pick(meant, visit)
         error = NotUnderstood("I do not understand that.", nearest=self._grammar.nearest(text))
         return replace(explain(error, visit.request.id), audience=Only(visit.asker.person))
+
+    async def _as_kpi(self, text: str, visit: _Visit) -> list[Alternative]:
+        """What a text can mean as a KPI with what belongs to one; nothing where the key may list no KPIs."""
+        try:
+            found = [await self._resolve(each, visit) for each in self._grammar.parse(f"kpi {text}")]
+        except (Forbidden, NotFound, ApiDisabled):
+            return []
+        return _unique(each for resolution in found for each in resolution.alternatives)
 
     def _offered(self, name: str, found: Sequence[Item], context: Context) -> Card:
         said = f"“{found[0].name}”" if len(found) == 1 else f"{len(found)} things like “{name}”"
@@ -1260,6 +1270,11 @@ def _places(ticket: Ticket) -> set[str]:
 
 def _clauses(intent: Intent) -> int:
     return sum(getattr(intent, each.name) != each.default for each in fields(intent))
+
+
+def _says_more(intent: Intent, name: str) -> bool:
+    """Whether a text says more than the name of a KPI."""
+    return isinstance(intent, ShowKpi) and all(len(fold(each.text)) < len(fold(name)) for each in intent.kpis)
 
 
 def _unique(alternatives: Iterable[Alternative]) -> list[Alternative]:

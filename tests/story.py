@@ -39,7 +39,7 @@ HOME = "T1"
 class StoryClock:
     """Time that runs some times faster than ours and can be moved on; its date may stand still for golden files."""
 
-    def __init__(self, start: datetime = START, *, pace: float = 5.0, still: bool = False) -> None:
+    def __init__(self, start: datetime = START, *, pace: float = 8.0, still: bool = False) -> None:
         self._start = start
         self._pace = pace
         self._still = still

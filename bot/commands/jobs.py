@@ -245,7 +245,7 @@ async def _job(intent: ShowJob, context: Context) -> Card:
         facts.append(Fact("For", Words(lasts)))
         since = f", for {lasts}"
     return Card(
-        headline(f"{_said(run.status)}{since}: {run.job_name} ({run.pool_name})".capitalize()),
+        headline(f"{_said(run.status).capitalize()}{since}: {run.job_name} ({run.pool_name})"),
         title=f"{run.job_name}, {run.pool_name}",
         blocks=(Facts(tuple(facts)),),
         buttons=(

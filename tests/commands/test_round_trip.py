@@ -19,7 +19,7 @@ GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in COMMAND
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.intent.words)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_said_is_what_is_read(command: Any, data: st.DataObject) -> None:
     intent = data.draw(intents(command.intent, texts, ids))

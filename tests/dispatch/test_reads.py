@@ -69,6 +69,9 @@ async def test_a_question_in_plain_words_is_a_kpi_by_a_field() -> None:
         card = await scene.says("what is our on-time delivery by plant?")
         assert card.status is Status.ANSWERED, card
         assert table_of(card).columns[0].title == "Plant"
+        assert not [each for each in scene.sandbox.log if each.path.startswith("/integration/")], (
+            "what says more than a name is no data job, so data pools need not be read"
+        )
 
 
 async def test_a_misspelt_name_is_taken_and_said() -> None:
@@ -107,7 +110,8 @@ async def test_a_bare_name_offers_its_views() -> None:
         card = await scene.says("main job")
         assert any("main job" in button.label for button in all_buttons(card))
         shown = await scene.presses(card, "main job")
-        assert shown.headline.startswith("Running")
+        assert shown.headline.startswith("Running, for")
+        assert shown.headline.endswith(": main job (SAP ECC)"), "names stay as they are written"
 
 
 async def test_the_model_of_the_place_is_asked_when_none_is_named() -> None:
