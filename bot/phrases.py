@@ -742,13 +742,13 @@ class Conditions:
         stretch.nots, stretch.body = at - stretch.start, at
         if stretch.nots > _DEEPEST or at >= stretch.end:
             return
-        if self.tokens[at].kind is Is.OPEN and self.partner.get(at) == stretch.end - 1:
-            stretch.group = (at + 1, stretch.end - 1)
-            if not any(
-                self.sentence.operator(each, stretch.end - 1) for each in range(at + 1, stretch.end - 1)
-            ):
-                stretch.group = None
-            else:
+        closing = self.partner.get(at, stretch.end) if self.tokens[at].kind is Is.OPEN else stretch.end
+        if closing < stretch.end and self._holds_test(at + 1, closing):
+            if closing == stretch.end - 1:
+                stretch.group = (at + 1, closing)
+                return
+            if self.reader.care is Care.STRICT:
+                stretch.group = (at, at)  # a condition with something behind it: no reading
                 return
         while at < stretch.end:
             operator = self.sentence.operator(at, stretch.end)
@@ -760,6 +760,14 @@ class Conditions:
             if operator.start > stretch.body and has_value:
                 stretch.operators.append(operator)
             at = operator.end
+
+    def _holds_test(self, start: int, end: int) -> bool:
+        """Whether what is in parentheses looks like a condition."""
+        for at in range(start, end):
+            operator = self.sentence.operator(at, end)
+            if operator is not None and (operator.op is not Op.IN or self._is_sure(operator)):
+                return True
+        return False
 
     def _one(self, covered: Sequence[_Stretch], main: _Stretch, last: int, depth: int) -> list[Condition]:
         """The readings of one condition: the stretch with its operator, and what was found to belong to it.
