@@ -230,27 +230,46 @@ async def test_who_has_lost_the_lease_stops_and_overwrites_nothing(monkeypatch: 
         assert (await kept(scene, ticket)).outcome_note == "by another copy"
 
 
-@pytest.mark.parametrize("at", range(6))
-async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_is_told(at: int) -> None:
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [("job 1", "Interrupted"), ("before", "STILL RUNNING"), ("behind", "STOPPED"), ("job 2", "STOPPED")],
+)
+async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_is_told(
+    at: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look, cancel = Asking.job, Asking.cancel_job
+
+    async def looking(self: Asking, *given: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if at == f"job {looks}":
+            raise asyncio.CancelledError
+        return await look(self, *given)
+
+    async def cancelling(self: Asking, *given: Any) -> None:
+        if at == "before":
+            raise asyncio.CancelledError
+        await cancel(self, *given)
+        if at == "behind":
+            raise asyncio.CancelledError
+
     async with stage() as scene:
+        scene.sandbox.switches.run_duration = 1e9
         _, ticket, ref = await ask(scene)
-        task = asyncio.ensure_future(click(scene, ticket))
-        await asyncio.sleep(0.004 * at * at)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(Asking, "job", looking)
+            patch.setattr(Asking, "cancel_job", cancelling)
+            (dead,) = await asyncio.gather(
+                asyncio.ensure_future(click(scene, ticket)), return_exceptions=True
+            )
+        assert isinstance(dead, asyncio.CancelledError)
         scene.clock.pass_by(120)
-        async with stage(store=scene.built.store, sandbox=scene.sandbox, clock=scene.clock) as risen:
-            await risen.built.bot.recover()
-            assert len(scene.cancels()) <= 1
-            match (await kept(risen, ticket)).state:
-                case State.OPEN:
-                    assert scene.cancels() == []
-                case State.ABANDONED:
-                    assert scene.cancels() == []
-                    assert shown_in(risen, ref)[-1].startswith("Interrupted")
-                case state:
-                    assert state is State.DONE
-                    assert shown_in(risen, ref)[-1].startswith(("STOPPED", "STILL RUNNING"))
+        if at == "before":
+            monkeypatch.setattr("bot.commands.jobs.PATIENCE", 0.0)
+        await scene.built.bot.recover()
+        assert shown_in(scene, ref)[-1].startswith(told)
+        assert len(scene.cancels()) == (told == "STOPPED")
 
 
 async def test_an_answer_can_be_closed_while_it_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
