@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from rapidfuzz import fuzz, process
@@ -97,6 +97,7 @@ class Resolution:
     error: UsageError | None = None
 
 
+@lru_cache(maxsize=32_768)
 def fold(text: str) -> str:
     """Text without what people type carelessly: case, width, spaces, dashes and underscores."""
     return re.sub(r"[\s_\-‐-―]+", "", unicodedata.normalize("NFKC", text).casefold())
@@ -195,6 +196,8 @@ class Catalog:
     store: Store
     now: datetime
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    _seen: dict[str, tuple[Item, ...]] = field(default_factory=dict, init=False, repr=False)
+    _read_at: dict[str, datetime] = field(default_factory=dict, init=False, repr=False)
 
     # --- lists ---
 
@@ -207,7 +210,7 @@ class Catalog:
                 for each in await self.asking.knowledge_models()
             ]
 
-        return self._visible(await self._listed("models", fetch))
+        return await self._visible(_scope(Kind.MODEL), fetch)
 
     async def records(self, model: Name) -> tuple[Item, ...]:
         """Records of a knowledge model."""
@@ -219,7 +222,7 @@ class Catalog:
                 for each in found
             ]
 
-        return self._visible(await self._listed(f"records:{model.id}", fetch), (Kind.MODEL, model))
+        return await self._visible(_scope(Kind.RECORD, model), fetch, (Kind.MODEL, model))
 
     async def kpis(self, model: Name) -> tuple[Item, ...]:
         """KPIs of a knowledge model."""
@@ -231,7 +234,7 @@ class Catalog:
                 for each in found
             ]
 
-        return self._visible(await self._listed(f"kpis:{model.id}", fetch), (Kind.MODEL, model))
+        return await self._visible(_scope(Kind.KPI, model), fetch, (Kind.MODEL, model))
 
     async def filters(self, model: Name) -> tuple[Item, ...]:
         """Predefined filters of a knowledge model."""
@@ -243,7 +246,7 @@ class Catalog:
                 for each in found
             ]
 
-        return self._visible(await self._listed(f"filters:{model.id}", fetch), (Kind.MODEL, model))
+        return await self._visible(_scope(Kind.FILTER, model), fetch, (Kind.MODEL, model))
 
     async def fields(self, model: Name, record: Name) -> tuple[Item, ...]:
         """Fields of one record that may be used here; hidden ones are left out."""
@@ -255,8 +258,8 @@ class Catalog:
                 for each in found.fields
             ]
 
-        listed = await self._listed(f"fields:{model.id}:{record.id}", fetch)
-        return self._visible(listed, (Kind.MODEL, model), (Kind.RECORD, record))
+        scope = _scope(Kind.FIELD, model, record)
+        return await self._visible(scope, fetch, (Kind.MODEL, model), (Kind.RECORD, record))
 
     async def model_fields(self, model: Name) -> tuple[Item, ...]:
         """Fields of all records of a knowledge model, with `record.field` as id."""
@@ -286,7 +289,7 @@ class Catalog:
                 Item(Kind.POOL, each.id, each.name, note=each.id[-6:]) for each in await self.asking.pools()
             ]
 
-        return self._visible(await self._listed("pools", fetch))
+        return await self._visible(_scope(Kind.POOL), fetch)
 
     async def jobs(self, pool: Name) -> tuple[Item, ...]:
         """Data jobs of one pool."""
@@ -297,30 +300,41 @@ class Catalog:
                 for each in await self.asking.jobs(pool.id)
             ]
 
-        return self._visible(await self._listed(f"jobs:{pool.id}", fetch), (Kind.POOL, pool))
+        return await self._visible(_scope(Kind.JOB, pool), fetch, (Kind.POOL, pool))
+
+    def read_at(self, kind: Kind, *within: Name) -> datetime:
+        """When a list that was shown was read from Celonis (UTC)."""
+        return self._read_at.get(_scope(kind, *within), self.now)
+
+    async def _visible(
+        self, scope: str, fetch: Callable[[], Awaitable[list[Item]]], *within: tuple[Kind, Name]
+    ) -> tuple[Item, ...]:
+        """What may be seen of a list; worked out once for a request, however many readings ask for it."""
+        if scope not in self._seen:
+            placed = (replace(item, within=within) for item in await self._listed(scope, fetch))
+            self._seen[scope] = tuple(
+                item for item in placed if self.policy.sees(self.asker, self._touch(item))
+            )
+        return self._seen[scope]
 
     async def _listed(self, scope: str, fetch: Callable[[], Awaitable[list[Item]]]) -> list[Item]:
         kept = await self.store.snapshot(self.connection, scope)
-        if kept is not None and self.now - kept.fetched_at < FRESH:
-            return [_item(each) for each in json.loads(kept.content)]
-        try:
-            items = await fetch()
-        except (QuotaExhausted, CelonisError) as error:
-            lost = isinstance(error, NotFound) or error.who.value in {"bot admin", "Celonis admin"}
-            if lost or kept is None or self.now - kept.fetched_at >= USABLE:
-                raise
-            return [_item(each) for each in json.loads(kept.content)]
-        content = json.dumps([_json(item) for item in items], ensure_ascii=False)
-        await self.store.put_snapshot(self.connection, scope, content, self.now)
-        return items
-
-    def _visible(self, items: Iterable[Item], *within: tuple[Kind, Name]) -> tuple[Item, ...]:
-        found = []
-        for item in items:
-            placed = replace(item, within=within)
-            if self.policy.sees(self.asker, self._touch(placed)):
-                found.append(placed)
-        return tuple(found)
+        fresh = kept is not None and self.now - kept.fetched_at < FRESH
+        if not fresh:
+            try:
+                items = await fetch()
+            except (QuotaExhausted, CelonisError) as error:
+                lost = isinstance(error, NotFound) or error.who.value in {"bot admin", "Celonis admin"}
+                if lost or kept is None or self.now - kept.fetched_at >= USABLE:
+                    raise
+            else:
+                self._read_at[scope] = self.now
+                content = json.dumps([_json(item) for item in items], ensure_ascii=False)
+                await self.store.put_snapshot(self.connection, scope, content, self.now)
+                return items
+        assert kept is not None
+        self._read_at[scope] = kept.fetched_at
+        return [_item(each) for each in json.loads(kept.content)]
 
     def _touch(self, item: Item) -> Touch:
         """The item as a resource that the policy can judge."""
@@ -542,6 +556,11 @@ _PARTS: Mapping[Kind, str] = {
 def _with(intent: Intent, at: str, name: Name) -> Intent:
     changed: dict[str, Any] = {at: name}
     return replace(intent, **changed)
+
+
+def _scope(kind: Kind, *within: Name) -> str:
+    """What a list is kept under."""
+    return ":".join((kind.value, *(each.id for each in within)))
 
 
 def _lead(intent: Intent) -> tuple[Kind, Name] | None:

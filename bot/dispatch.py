@@ -321,14 +321,17 @@ class Bot:
         )
         now = parts.clock.now()
         touched = Touch(connection=Name(connection, connection), model=visit.model)
-        catalog = Catalog(
-            asking=asking,
-            connection=connection,
-            policy=parts.policy,
-            asker=visit.asker,
-            store=parts.store,
-            now=now,
-            synonyms=parts.synonyms.get(connection, {}),
+        catalog = visit.catalogs.setdefault(
+            connection,
+            Catalog(
+                asking=asking,
+                connection=connection,
+                policy=parts.policy,
+                asker=visit.asker,
+                store=parts.store,
+                now=now,
+                synonyms=parts.synonyms.get(connection, {}),
+            ),
         )
         return Context(
             request_id=visit.request.id,
@@ -1161,6 +1164,7 @@ class _Visit:
     asker: Asker
     connections: tuple[str, ...]
     defaults: Defaults
+    catalogs: dict[str, Catalog] = field(default_factory=dict)
 
     @property
     def zone(self) -> str | None:

@@ -22,6 +22,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import lru_cache
 
 from bot.chat import Person, Place, Profile, Standing
 from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
@@ -142,9 +143,9 @@ def _line(dimension: str) -> frozenset[str]:
 _LINES = {each: _line(each) for each in _DIMENSIONS}
 
 
-def _leaves(dimensions: Iterable[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1024)
+def _leaves(given: tuple[str, ...]) -> tuple[str, ...]:
     """Those in which none of the others lies."""
-    given = tuple(dimensions)
     return tuple(
         each for each in given if not any(each != other and each in _LINES[other] for other in given)
     )
@@ -188,7 +189,7 @@ def _scopes(on: On) -> tuple[_Scope, ...]:
     given = {each: _Patterns(getattr(on, each)) for each in _DIMENSIONS if getattr(on, each)}
     if given.keys() & _JOBS and given.keys() & _DATA:
         return ()
-    leaves = _leaves(given) or ("connection",)
+    leaves = _leaves(tuple(given)) or ("connection",)
     return tuple(_Scope({key: each for key, each in given.items() if key in _LINES[leaf]}) for leaf in leaves)
 
 
@@ -450,7 +451,7 @@ class Policy:
                 Right.PUBLIC in rule.rights
                 and rule.people.of_places
                 and rule.people.here(place)
-                and rule.reach(given, _leaves(given)) is _Reach.COVERS
+                and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
                 for rule in self._rules
             )
             for given in asked
@@ -510,7 +511,7 @@ class Policy:
         return self._refused(right)
 
     def _granting(self, asker: Asker, right: Right, given: Mapping[str, Name]) -> str:
-        leaves = _leaves(given)
+        leaves = _leaves(tuple(given))
         enough = _Reach.CONTAINS if right is Right.READ else _Reach.COVERS
         for rule in self._rules:
             if right in rule.rights and rule.people.match(asker) and rule.reach(given, leaves) >= enough:

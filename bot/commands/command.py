@@ -85,12 +85,22 @@ class Context:
         return ZoneInfo(self.reader.zone)
 
     def source(self, model: str = "") -> Source:
-        """Where everything that was read for this answer came from."""
-        return self.asking.source(model)
+        """Where everything that was read for this answer came from, and what it cost, looking up names included."""
+        source = self.asking.source(model)
+        names = self.catalog.asking
+        return source if names is self.asking else replace(source, calls=source.calls + names.source().calls)
 
     def live_source(self, pool: str = "") -> Source:
         """The same, for states that are read as they are and never loaded (pools, jobs, the key)."""
-        return replace(self.asking.source(pool), loaded=False)
+        return replace(self.source(pool), loaded=False)
+
+    def list_source(self, kind: Kind, *within: Name) -> Source:
+        """The same, for a list of names; it may have been read up to an hour ago (see `Catalog`)."""
+        at = self.catalog.read_at(kind, *within)
+        source = self.live_source(within[0].text if within else "")
+        return replace(
+            source, fetched_at=min(at, source.fetched_at), cached=at < self.now and not source.calls
+        )
 
     def fresh(self) -> Context:
         """The same, past the cache: for questions and outcomes of writes."""

@@ -77,7 +77,7 @@ async def _models(intent: Models, context: Context) -> Card:
             ),
         ),
         buttons=(*buttons, *back(intent, intent.page)),
-        source=context.live_source(),
+        source=context.list_source(Kind.MODEL),
     )
 
 

@@ -118,7 +118,7 @@ async def _records(intent: Records, context: Context) -> Card:
             ),
             *back(intent, intent.page),
         ),
-        source=context.source(intent.model.text),
+        source=context.list_source(Kind.RECORD, intent.model),
     )
 
 
@@ -130,7 +130,7 @@ async def _filters(intent: Filters, context: Context) -> Card:
         title=f"Filters of {intent.model.text}",
         blocks=_listing(intent, found, "Id", page=intent.page, empty="No filter is visible here."),
         buttons=back(intent, intent.page),
-        source=context.source(intent.model.text),
+        source=context.list_source(Kind.FILTER, intent.model),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -113,7 +114,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         connections=connections,
         asking=cast("Any", told),
         celonis=nobody,
-        catalog=nobody,
+        catalog=cast("Any", SimpleNamespace(asking=told)),
         policy=nobody,
         store=nobody,
         clock=FrozenClock(),
