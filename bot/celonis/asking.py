@@ -61,14 +61,18 @@ class Asking:
         return Asking(self._engine, replace(self.caller, fresh=True))
 
     def source(self, model: str = "", data_loaded_at: datetime | None = None) -> Source:
-        """Where everything read so far comes from: the oldest answer counts."""
+        """Where everything read so far comes from: the oldest answer counts, of data where there is any.
+
+        What things are called is kept for an hour, and says nothing about how old their values are.
+        """
         connection = self._engine.connection
+        counted = [each for each in self.answers if not each.schema] or self.answers
         return Source(
             connection=connection.name,
-            fetched_at=min((each.fetched_at for each in self.answers), default=self._engine.clock.now()),
+            fetched_at=min((each.fetched_at for each in counted), default=self._engine.clock.now()),
             model=model,
             data_loaded_at=data_loaded_at,
-            cached=bool(self.answers) and all(each.cached for each in self.answers),
+            cached=bool(counted) and all(each.cached for each in counted),
             calls=sum(each.calls for each in self.answers),
             remaining=self._engine.remaining(),
             sandbox=connection.sandbox,
@@ -332,7 +336,7 @@ class Asking:
         self, keeps: Keeps, asked: Asked, fetch: Callable[[Stake, list[int]], Awaitable[T]]
     ) -> T:
         answer = await self._engine.answer(self.caller, Question.of(asked, keeps), fetch)
-        self.answers.append(answer)
+        self.answers.append(replace(answer, schema=keeps is Keeps.SCHEMA))
         value: T = answer.value
         return value
 

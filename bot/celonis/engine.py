@@ -76,6 +76,7 @@ class Answer:
         cached: Nothing had to be asked.
         calls: What it cost.
         instead_of: Why there is no newer one, where that was tried.
+        schema: What things are called, not what they are worth.
     """
 
     value: Any
@@ -83,6 +84,7 @@ class Answer:
     cached: bool
     calls: int
     instead_of: BotError | None = None
+    schema: bool = False
 
 
 @dataclass(frozen=True, slots=True)
