@@ -68,7 +68,7 @@ from bot.errors import (
 )
 from bot.formats import write
 from bot.grammar import Entry as Pattern
-from bot.grammar import Grammar
+from bot.grammar import Grammar, unchecked
 from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
 from bot.policy import Asker, Policy, Right, Touch
 from bot.redaction import looks_secret
@@ -538,12 +538,12 @@ class Bot:
         options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
         exact = [each for each in options if each.exact]
         guarded = any(isinstance(self._by_intent[type(each.intent)], GuardedCommand) for each in options)
+        if len(exact) > 1 and not guarded:
+            # values and free texts resolve as anything, so the readings that lean on them least are likelier
+            least = min(unchecked(each.intent) for each in exact)
+            exact = [each for each in exact if unchecked(each.intent) == least]
         if len(exact) == 1:
             return exact[0]
-        if exact and not any(isinstance(each.intent, CelonisIntent) for each in exact):
-            return max(
-                exact, key=lambda each: _clauses(each.intent)
-            )  # free text resolves as anything: less of it
         if exact:
             return self._pick(exact, visit)
         reading, resolution = max(

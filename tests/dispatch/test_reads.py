@@ -315,3 +315,10 @@ async def test_debug_shows_ones_own_calls_without_values() -> None:
         assert "Services" not in repr(card)
         assert "/records/MATERIALS/data" in repr(table_of(card))
         assert (await scene.says("debug", CLERK)).headline == "No calls of yours yet"
+
+
+async def test_a_keyword_behind_a_value_opens_its_clause() -> None:
+    async with stage() as scene:
+        card = await scene.says("kpi on-time delivery of Order to Cash where country = Germany by plant")
+        assert card.status is Status.ANSWERED, card
+        assert "by Plant" in card.headline
