@@ -103,18 +103,29 @@ class _NoWaiting(selectors.DefaultSelector):
             if not ready:
                 raise RuntimeError("everything waits, and nothing will ever happen")
             return ready
-        self.loop.elapsed += timeout
+        if self.loop.outside:
+            ready = super().select(_A_MOMENT)
+        if not ready:
+            self.loop.elapsed += timeout
         return ready
 
 
 _LONGEST_REAL_WAIT = 10.0
+_A_MOMENT = 0.005
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop with its own time: a day passes as fast as its events can be handled. Not for real sockets."""
+    """An event loop with its own time: a day passes as fast as its events can be handled.
+
+    Attributes:
+        elapsed: The time, in seconds.
+        outside: How much is under way on real sockets; while there is, a moment of true time is waited for it before
+            the time goes by.
+    """
 
     def __init__(self) -> None:
         self.elapsed = 1000.0
+        self.outside = 0
         selector = _NoWaiting()
         selector.loop = self
         super().__init__(selector)

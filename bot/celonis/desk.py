@@ -128,6 +128,7 @@ class Desk:
         self.blind_since: float | None = None
         self._sat_at = 0.0
         self._beat: asyncio.Task[None] | None = None
+        self._alarm = asyncio.Event()
         self._changed: list[Callable[[], None]] = []
         self._came_back: list[Callable[[], Awaitable[None]]] = []
 
@@ -205,6 +206,7 @@ class Desk:
         if self.blind_since is None:
             self.blind_since = self.clock.monotonic()
             _log.warning("the bot's database does not answer; calls to Celonis wait for it")
+            self._alarm.set()
             self._tell()
 
     def unseated(self) -> None:
@@ -212,6 +214,7 @@ class Desk:
         if self.seat is not None:
             _log.warning("this copy's seat was taken by another one")
             self.seat = None
+            self._alarm.set()
             self._tell()
 
     async def _sit_down(self) -> bool:
@@ -230,7 +233,10 @@ class Desk:
     async def _stay(self) -> None:
         purge_at = self.clock.monotonic() + PURGE_EVERY
         while True:
-            await self.clock.sleep(LOOK_AGAIN if self.blind or self.seat is None else HEARTBEAT)
+            self._alarm.clear()
+            pause = LOOK_AGAIN if self.blind or self.seat is None else HEARTBEAT
+            with suppress(TimeoutError):
+                await within(self.clock, pause, self._alarm.wait())
             try:
                 if self.seat is None:
                     await self._sit_down()
@@ -245,6 +251,7 @@ class Desk:
                     await self.ledger.purge(self.at())
             except (StoreUnavailable, TimeoutError):
                 self.lost_sight()
+                await self.clock.sleep(LOOK_AGAIN)
                 continue
             if self.blind:
                 await self._see_again()

@@ -45,6 +45,9 @@ from bot.store.ledger import Payer
 _PASSING = frozenset({502, 503, 504})
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
 _NEGATIVE = (NotFound, BadQuery, Forbidden)
+CUSHION = 0.05
+"""Part of the day's calls that the pace leaves over: the next morning's first questions come before the calls of this
+morning have come back."""
 _SWR = 1.5
 """An answer older than fresh, by up to this factor, is given at once while a new one is fetched."""
 _UNAUTHORIZED, _TIMED_OUT, _TOO_MANY = 401, 408, 429
@@ -173,7 +176,8 @@ class Engine:
         if pace.due(now):
             governor = self.governors[question.family]
             buckets = await governor.buckets()
-            pace.look(now, supply(buckets, governor.left(Lane.PEOPLE), self.desk.at()))
+            left = governor.left(Lane.PEOPLE) - int(governor.limit * CUSHION)
+            pace.look(now, supply(buckets, left, self.desk.at()))
         entry = self.cache.get(key)
         if entry is not None and not caller.fresh:
             fresh, given = self._keeps_for(question)

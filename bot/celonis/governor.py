@@ -25,12 +25,14 @@ from bot.celonis.slots import Slots
 from bot.errors import BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
-PACE = 0.97
+PACE = 0.95
 """Requests go out evenly, at this part of the time that the slots allow: it leaves the limit to the slots."""
 FIRST_TRIP = 0.1
 """Seconds taken for a request's way there and back before one was measured."""
 SMOOTH = 0.1
 """Weight of the newest trip in the running average."""
+LONGEST_LEAD = 0.05
+"""Seconds before its slot is free that a call may be booked, at most."""
 WRITE_WAITS = 3.0
 """Seconds after which a confirmed write is sent without a slot: one request too many is better than none."""
 STRIKES_WITHIN = 600.0
@@ -53,7 +55,7 @@ RAISED_AFTER = 600.0
 RAISED_SEEN = 20
 RAISED_MOST = 10
 """A higher limit in the headers is believed when seen so often, for so long, and no more than so many times ours."""
-HALF = 2
+MOST_HALVINGS = 5
 RETRIES_AT_FIRST = 3.0
 RETRIES_MOST = 10.0
 RETRY_EARNED = 0.1
@@ -70,6 +72,7 @@ class Permit:
     slot: int | None
     probe: bool
     granted: float
+    not_before: float = 0.0
 
 
 class _ServerView:
@@ -161,10 +164,12 @@ class Governor:
         self._pump: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._trip = FIRST_TRIP * self._limits.window
+        self._lead = 0.0
         self._next_at = -inf
         self._paused_until = -inf
         self._struck_at = -inf
         self._halved_until = -inf
+        self._halvings = 1
         self._blind_429 = 0
         self._retries = RETRIES_AT_FIRST
         self._alone = 0
@@ -201,10 +206,18 @@ class Governor:
             except BaseException:
                 self.unsent(permit)
                 raise
-            now = self._clock.monotonic()
-            if refused is None and now >= self._paused_until:
-                permit.granted = now
-                return permit
+            if refused is None:
+                booked = self._clock.monotonic()
+                self._lead += SMOOTH * (min(booked - permit.granted, LONGEST_LEAD) - self._lead)
+                try:
+                    await self._clock.sleep(permit.not_before - booked)
+                except BaseException:
+                    self.unsent(permit)
+                    raise
+                now = self._clock.monotonic()
+                if now >= self._paused_until:
+                    permit.granted = now
+                    return permit
             # A pause that came while the call was being booked is kept; what was booked stays in the ledger.
             self.unsent(permit)
             if refused in {Refused.TOTAL, Refused.PERSON, Refused.PLACE}:
@@ -447,7 +460,9 @@ class Governor:
 
     def _ready_at(self, now: float) -> float:
         """When the next request may go, as far as that is known."""
-        at = max(self._slots.ready_at(), self._next_at, self._paused_until, self._desk.quiet_until)
+        # Booking takes a moment, so it begins that much earlier; nothing is sent before the slot is free.
+        at = max(self._slots.ready_at(), self._next_at) - self._lead
+        at = max(at, self._paused_until, self._desk.quiet_until)
         if self._desk.blind_since is not None:
             at = max(at, self._desk.blind_since + QUIET_MINUTE)
         if self.breaker.passage(now) is Passage.CLOSED:
@@ -470,10 +485,11 @@ class Governor:
         probe = self.breaker.passage(now) is Passage.PROBE
         if probe:
             self.breaker.begin_probe()
+        ready = max(self._slots.ready_at(), self._next_at)
         # A late grant does not move the next one, so that the pace is kept; after a rest it starts anew.
         pace = self._pace()
         self._next_at = (now if self._next_at < now - pace else self._next_at) + pace
-        future.set_result(Permit(self._slots.take(now), probe, now))
+        future.set_result(Permit(self._slots.take(max(now, ready)), probe, now, max(now, ready)))
 
     def _pace(self) -> float:
         """Seconds between two requests that spread the usable slots evenly over the time they are taken."""
@@ -484,7 +500,7 @@ class Governor:
         if self.server.second < self._limits.per_second:
             mine = max(1, mine * self.server.second // self._limits.per_second) if mine else 0
         if self._clock.monotonic() < self._halved_until:
-            mine = max(1, mine // HALF) if mine else 0
+            mine = max(1, mine >> self._halvings) if mine else 0
         self._slots.usable = min(mine, self._slots.count)
 
     def _changed(self) -> None:
@@ -674,9 +690,13 @@ class Governor:
             self._blind_429 = 0
         wait += self._random() * JITTER
         if now - self._struck_at <= STRIKES_WITHIN and now >= self._paused_until:
+            if now >= self._halved_until:
+                self._halvings = 0
+                _log.warning("Celonis answered 429 twice within ten minutes; the rate is halved for an hour")
+            # It may go on: then the true limit is lower still, and the rate goes down until it is met.
+            self._halvings = min(self._halvings + 1, MOST_HALVINGS)
             self._halved_until = now + HALVED_FOR
             self._set_rate()
-            _log.warning("Celonis answered 429 twice within ten minutes; the rate is halved for an hour")
         if now >= self._paused_until:
             self._struck_at = now
         self._pause_until(now + wait)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 from bot.celonis.connection import Lane
 
 BACKGROUND_TURN = 5
 """Every fifth turn is the background's where it waits, so that people cannot starve it."""
+
+
+LATELY = 64
+"""How many of the newest turns are remembered, to tell who had none."""
 
 
 class Waiting:
@@ -23,35 +28,88 @@ class Waiting:
         self.deadline = deadline
 
 
+class _Turns:
+    """One lane: everybody has a queue, and everybody in turn gets a turn.
+
+    Whoever comes without having had a turn lately goes before the round, but after one turn of the round at most, so
+    that a person with one question does not wait behind the next of a person with hundreds, nor the other way round.
+    """
+
+    def __init__(self) -> None:
+        self.queues: dict[str, deque[Waiting]] = {}
+        self._round: deque[str] = deque()
+        self._newcomers: deque[str] = deque()
+        self._lately: deque[str] = deque(maxlen=LATELY)
+        self._newcomer_last = False
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self.queues.values())
+
+    def join(self, waiting: Waiting) -> None:
+        queue = self.queues.get(waiting.person)
+        if queue is not None:
+            queue.append(waiting)
+            return
+        # "Lately" is one round: as many turns as people wait.
+        lately = islice(reversed(self._lately), max(1, len(self.queues)))
+        (self._round if waiting.person in lately else self._newcomers).append(waiting.person)
+        self.queues[waiting.person] = deque([waiting])
+
+    def leave(self, waiting: Waiting) -> bool:
+        queue = self.queues.get(waiting.person)
+        if queue is None or waiting not in queue:
+            return False
+        queue.remove(waiting)
+        if not queue:
+            self._forget(waiting.person)
+        return True
+
+    def next(self) -> Waiting:
+        newcomer = bool(self._newcomers) and not (self._newcomer_last and self._round)
+        self._newcomer_last = newcomer
+        person = (self._newcomers if newcomer else self._round).popleft()
+        queue = self.queues[person]
+        waiting = queue.popleft()
+        if queue:
+            self._round.append(person)
+        else:
+            del self.queues[person]
+        self._lately.append(person)
+        return waiting
+
+    def ahead(self, person: str) -> int:
+        mine = len(self.queues.get(person, ()))
+        return mine + sum(min(len(queue), mine + 1) for who, queue in self.queues.items() if who != person)
+
+    def _forget(self, person: str) -> None:
+        del self.queues[person]
+        for order in (self._round, self._newcomers):
+            if person in order:
+                order.remove(person)
+
+
 class Line:
     """Everything that waits. Pure."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, OrderedDict[str, deque[Waiting]]] = {lane: OrderedDict() for lane in Lane}
+        self._lanes: dict[Lane, _Turns] = {lane: _Turns() for lane in Lane}
         self._passed_over = 0
 
     def __len__(self) -> int:
-        return sum(len(queue) for people in self._lanes.values() for queue in people.values())
+        return sum(len(turns) for turns in self._lanes.values())
 
     def __iter__(self) -> Iterator[Waiting]:
-        for people in self._lanes.values():
-            for queue in people.values():
+        for turns in self._lanes.values():
+            for queue in turns.queues.values():
                 yield from queue
 
     def join(self, waiting: Waiting) -> None:
         """At the end of this person's own queue."""
-        self._lanes[waiting.lane].setdefault(waiting.person, deque()).append(waiting)
+        self._lanes[waiting.lane].join(waiting)
 
     def leave(self, waiting: Waiting) -> bool:
-        """Out of the line, wherever it stands; says whether it stood in it."""
-        for people in self._lanes.values():
-            queue = people.get(waiting.person)
-            if queue is not None and waiting in queue:
-                queue.remove(waiting)
-                if not queue:
-                    del people[waiting.person]
-                return True
-        return False
+        """Out of the line; says whether it stood in it."""
+        return self._lanes[waiting.lane].leave(waiting)
 
     def promote(self, waiting: Waiting, *, lane: Lane, person: str, place: str) -> None:
         """Into a better lane, on another person's account; nothing happens to one that no longer waits."""
@@ -60,39 +118,24 @@ class Line:
             self.join(waiting)
 
     def next(self) -> Waiting:
-        """Takes out whose turn it is; that person's next request goes behind everybody else's."""
+        """Takes out whose turn it is."""
         lane = self._lane()
-        people = self._lanes[lane]
-        person, queue = next(iter(people.items()))
-        waiting = queue.popleft()
-        if queue:
-            people.move_to_end(person)
-        else:
-            del people[person]
         if lane is Lane.BACKGROUND:
             self._passed_over = 0
-        elif lane is Lane.PEOPLE and self._lanes[Lane.BACKGROUND]:
+        elif lane is Lane.PEOPLE and len(self._lanes[Lane.BACKGROUND]):
             self._passed_over += 1
-        return waiting
+        return self._lanes[lane].next()
 
     def ahead(self, lane: Lane, person: str) -> int:
         """How many turns at most come before the next request that this person would add in this lane."""
-        mine = len(self._lanes[lane].get(person, ()))
-        before = sum(
-            min(len(queue), mine + 1) for other, queue in self._lanes[lane].items() if other != person
-        )
-        before += mine
-        for better in Lane:
-            if better < lane:
-                before += sum(len(queue) for queue in self._lanes[better].values())
-        if lane is Lane.PEOPLE and self._lanes[Lane.BACKGROUND]:
+        before = self._lanes[lane].ahead(person)
+        before += sum(len(turns) for better, turns in self._lanes.items() if better < lane)
+        if lane is Lane.PEOPLE and len(self._lanes[Lane.BACKGROUND]):
             before += before // (BACKGROUND_TURN - 1) + 1
         return before
 
     def _lane(self) -> Lane:
-        if self._lanes[Lane.GUARDED]:
+        if len(self._lanes[Lane.GUARDED]):
             return Lane.GUARDED
-        background_due = self._passed_over >= BACKGROUND_TURN - 1
-        if self._lanes[Lane.BACKGROUND] and (background_due or not self._lanes[Lane.PEOPLE]):
-            return Lane.BACKGROUND
-        return Lane.PEOPLE
+        due = self._passed_over >= BACKGROUND_TURN - 1 or not len(self._lanes[Lane.PEOPLE])
+        return Lane.BACKGROUND if due and len(self._lanes[Lane.BACKGROUND]) else Lane.PEOPLE

@@ -45,7 +45,7 @@ class Slots:
         return max(self._free_at)
 
     def take(self, now: float) -> int:
-        """Takes a free slot; only after `ready_at`."""
+        """Takes a slot that is free at a moment, which may lie a little ahead: nothing is sent before it."""
         free = [index for index, at in enumerate(self._free_at) if at <= now]
         if len(free) <= self.count - self.usable:
             raise RuntimeError("no slot is free; ask ready_at first")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -181,6 +182,70 @@ class Seat:
     free_at: float
 
 
+def _sum(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+    return sa.select(sa.func.coalesce(sa.func.sum(table.c.calls), 0)).where(*conditions).scalar_subquery()
+
+
+def _account(table: sa.Table) -> sa.ColumnElement[bool]:
+    return (table.c.scope == sa.bindparam("scope")) & (table.c.family == sa.bindparam("family"))
+
+
+# Built once: putting a statement together takes longer than the database takes to answer it.
+_STANDING = sa.select(
+    _sum(
+        _calls,
+        _account(_calls),
+        sa.or_(
+            sa.and_(_calls.c.epoch == sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("oldest")),
+            sa.and_(_calls.c.epoch != sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("doubtful")),
+        ),
+    ),
+    _sum(
+        _shares,
+        _account(_shares),
+        _shares.c.hour > sa.bindparam("hour"),
+        _shares.c.person == sa.bindparam("person"),
+    ),
+    _sum(
+        _shares,
+        _account(_shares),
+        _shares.c.hour > sa.bindparam("hour"),
+        _shares.c.place == sa.bindparam("place"),
+    ),
+    _sum(
+        _allowances,
+        _allowances.c.scope == sa.bindparam("scope"),
+        _allowances.c.person == sa.bindparam("person"),
+        _allowances.c.until > sa.bindparam("at"),
+    ),
+    sa.select(_seats.c.run)
+    .where(_seats.c.scope == sa.bindparam("scope"), _seats.c.seat == sa.bindparam("seat"))
+    .scalar_subquery(),
+)
+_PAUSE = sa.select(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until).where(_account(_pauses))
+
+
+@cache
+def _lock(dialect: str) -> Any:
+    nothing = {"until": 0.0, "struck_at": 0.0, "halved_until": 0.0}
+    keys: dict[str, Any] = {"scope": sa.bindparam("scope"), "family": sa.bindparam("family")}
+    return (
+        upsert(dialect, _pauses, keys | nothing)
+        .on_conflict_do_update(index_elements=["scope", "family"], set_={"scope": sa.bindparam("scope")})
+        .returning(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until)
+    )
+
+
+@cache
+def _add(dialect: str, table: sa.Table) -> Any:
+    calls: sa.BindParameter[int] = sa.bindparam("calls")
+    keys = [column.name for column in table.primary_key]
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in keys}
+    return upsert(dialect, table, values | {"calls": calls}).on_conflict_do_update(
+        index_elements=keys, set_={"calls": table.c.calls + calls}
+    )
+
+
 class Ledger:
     """The shared ledger. Every method raises `StoreUnavailable` where the database does not answer."""
 
@@ -199,12 +264,12 @@ class Ledger:
             ceilings: Where booking stops.
             fence: Number and run of the seat; a copy that has lost its seat books nothing.
         """
+        number, run = fence
         async with self._store.writing() as connection:
             pause = await self._lock(connection, account)
-            standing = await self._standing(connection, account, payer, at=at, pause=pause)
-            refused = await self._refusal(
-                connection, account.scope, fence, ceilings=ceilings, standing=standing, at=at
-            )
+            standing, sitting = await self._standing(connection, account, payer, at=at, seat=number)
+            standing = replace(standing, pause=pause)
+            refused = judge(standing, ceilings, at, seated=sitting == run)
             if refused is not None:
                 return replace(standing, refused=refused)
             await self._count(connection, account, payer, at=at, calls=1)
@@ -220,15 +285,11 @@ class Ledger:
 
     async def standing(self, account: Account, payer: Payer, *, at: float) -> Standing:
         """Where an account stands, without booking anything."""
+        keys = {"scope": account.scope, "family": account.family}
         async with self._store.reading() as connection:
-            row = (
-                await connection.execute(
-                    sa.select(_pauses).where(
-                        _pauses.c.scope == account.scope, _pauses.c.family == account.family
-                    )
-                )
-            ).one_or_none()
-            return await self._standing(connection, account, payer, at=at, pause=_pause(row))
+            pause = (await connection.execute(_PAUSE, keys)).one_or_none()
+            standing, _ = await self._standing(connection, account, payer, at=at)
+        return standing if pause is None else replace(standing, pause=Pause(*pause))
 
     async def buckets(self, account: Account, *, at: float) -> list[Bucket]:
         """The day's buckets that still count, oldest first."""
@@ -391,89 +452,40 @@ class Ledger:
 
     async def _lock(self, connection: AsyncConnection, account: Account) -> Pause:
         """The account's row, locked until the transaction ends, so that bookings come one after the other."""
-        values = {
-            "scope": account.scope,
-            "family": account.family,
-            "until": 0.0,
-            "struck_at": 0.0,
-            "halved_until": 0.0,
-        }
-        statement = (
-            upsert(self._store.dialect, _pauses, values)
-            .on_conflict_do_update(index_elements=["scope", "family"], set_={"scope": account.scope})
-            .returning(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until)
-        )
-        return _pause((await connection.execute(statement)).one())
+        keys = {"scope": account.scope, "family": account.family}
+        return Pause(*(await connection.execute(_lock(self._store.dialect), keys)).one())
 
     async def _standing(
-        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, pause: Pause
-    ) -> Standing:
-        ours = (_calls.c.scope == account.scope) & (_calls.c.family == account.family)
-        spent = sa.select(sa.func.coalesce(sa.func.sum(_calls.c.calls), 0)).where(
-            ours,
-            sa.or_(
-                sa.and_(_calls.c.epoch == account.epoch, _calls.c.bucket > _oldest(at, 0)),
-                sa.and_(_calls.c.epoch != account.epoch, _calls.c.bucket > _oldest(at, DOUBT)),
-            ),
-        )
-        recent = (
-            (_shares.c.scope == account.scope)
-            & (_shares.c.family == account.family)
-            & (_shares.c.hour > int((at - DAY) // HOUR))
-        )
-        by_person = sa.select(sa.func.coalesce(sa.func.sum(_shares.c.calls), 0)).where(
-            recent, _shares.c.person == payer.person
-        )
-        by_place = sa.select(sa.func.coalesce(sa.func.sum(_shares.c.calls), 0)).where(
-            recent, _shares.c.place == payer.place
-        )
-        extra = sa.select(sa.func.coalesce(sa.func.sum(_allowances.c.calls), 0)).where(
-            _allowances.c.scope == account.scope,
-            _allowances.c.person == payer.person,
-            _allowances.c.until > at,
-        )
+        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, seat: int = -2
+    ) -> tuple[Standing, str | None]:
+        """Where an account stands (without its pause), and who holds the seat."""
         row = (
             await connection.execute(
-                sa.select(
-                    spent.scalar_subquery(),
-                    by_person.scalar_subquery(),
-                    by_place.scalar_subquery(),
-                    extra.scalar_subquery(),
-                )
+                _STANDING,
+                {
+                    "scope": account.scope,
+                    "family": account.family,
+                    "epoch": account.epoch,
+                    "oldest": _oldest(at, 0),
+                    "doubtful": _oldest(at, DOUBT),
+                    "hour": int((at - DAY) // HOUR),
+                    "person": payer.person,
+                    "place": payer.place,
+                    "at": at,
+                    "seat": seat,
+                },
             )
         ).one()
-        return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), pause)
-
-    async def _refusal(
-        self,
-        connection: AsyncConnection,
-        scope: str,
-        fence: tuple[int, str],
-        *,
-        ceilings: Ceilings,
-        standing: Standing,
-        at: float,
-    ) -> Refused | None:
-        number, run = fence
-        sitting = (
-            await connection.execute(
-                sa.select(_seats.c.run).where(_seats.c.scope == scope, _seats.c.seat == number)
-            )
-        ).scalar_one_or_none()
-        return judge(standing, ceilings, at, seated=sitting == run)
+        return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), Pause()), row[4]
 
     async def _count(
         self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, calls: int
     ) -> None:
-        under: dict[str, Any] = {"scope": account.scope, "family": account.family}
+        under = {"scope": account.scope, "family": account.family, "calls": calls}
         bucket = under | {"epoch": account.epoch, "bucket": int(at // BUCKET)}
         hour = under | {"hour": int(at // HOUR), "person": payer.person, "place": payer.place}
-        for table, keys in ((_calls, bucket), (_shares, hour)):
-            await connection.execute(
-                upsert(self._store.dialect, table, keys | {"calls": calls}).on_conflict_do_update(
-                    index_elements=list(keys), set_={"calls": table.c.calls + calls}
-                )
-            )
+        await connection.execute(_add(self._store.dialect, _calls), bucket)
+        await connection.execute(_add(self._store.dialect, _shares), hour)
 
     async def _now(self, connection: AsyncConnection) -> float:
         if self._store.dialect != "postgresql":
@@ -514,7 +526,3 @@ def counts_until(bucket: int, epoch: int, current: int) -> float:
 def _oldest(at: float, doubt: int) -> int:
     """The newest bucket that no longer counts."""
     return int((at - DAY - MARGIN - doubt) // BUCKET)
-
-
-def _pause(row: Any | None) -> Pause:
-    return Pause() if row is None else Pause(row.until, row.struck_at, row.halved_until)
