@@ -102,7 +102,7 @@ class Desk:
         ledger: Where seats are kept.
         holder: Who this program is.
         dead: Says which other programs have ended.
-        guest: A one-shot command: it takes the extra seat.
+        guest: A one-shot command: it makes room for copies that stay.
     """
 
     def __init__(
@@ -171,7 +171,9 @@ class Desk:
         begun = self.clock.monotonic()
         while not await self._sit_down():
             if self.clock.monotonic() - begun > LEASE + 1:
-                seats = "one one-shot command runs" if self._guest else f"{self.limits.replicas} copies run"
+                seats = f"{self.limits.replicas} copies run" + (
+                    " and a one-shot command" if self._guest else ""
+                )
                 raise ConfigError(
                     [
                         f"as many copies of the bot as the settings allow are running already ({seats}); stop one, or set `replicas` to the real number for all of them"

@@ -21,6 +21,7 @@ from bot.store.ledger import (
     Payer,
     Seat,
     Standing,
+    choose,
     counts_until,
     judge,
 )
@@ -63,6 +64,7 @@ class _Chair:
     ledger_at: float
     free_at: float
     epoch: int
+    guest: bool
 
 
 @dataclass(slots=True)
@@ -148,7 +150,7 @@ class MemoryLedger:
             for number, chair in chairs.items()
             if chair.holder and chair.seen_at > now - LEASE and not dead(chair.holder.host, chair.holder.pid)
         }
-        number = next((each for each in ([-1] if guest else range(seats)) if each not in alive), None)
+        number = choose({seat: chair.guest for seat, chair in alive.items()}, seats, guest=guest)
         if number is None:
             return None
         before = chairs.get(number)
@@ -156,7 +158,7 @@ class MemoryLedger:
         if alive:
             newest = max(alive.values(), key=lambda chair: chair.seen_at)
             at, epoch = now + (newest.ledger_at - newest.seen_at), newest.epoch
-        self._chairs[scope, number] = _Chair(holder, now, at, 0.0, epoch)
+        self._chairs[scope, number] = _Chair(holder, now, at, 0.0, epoch, guest)
         clean = before is None or before.holder is None
         return Seat(number, epoch, at, clean, 0.0 if before is None else before.free_at)
 

@@ -26,6 +26,8 @@ MARGIN = 2 * BUCKET
 DOUBT = 3600
 """Seconds that a bucket counts longer when the clock may have been set since it was written."""
 HOUR = 3600
+GUEST = -1
+"""Number of the extra seat of one-shot commands."""
 LEASE = 15.0
 """Seconds after which a copy that was not heard of counts as gone."""
 
@@ -77,6 +79,7 @@ _seats = sa.Table(
     sa.Column("ledger_at", sa.Double, nullable=False),
     sa.Column("free_at", sa.Double, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("guest", sa.BigInteger, nullable=False),
 )
 
 
@@ -168,7 +171,7 @@ class Seat:
     """A running copy's place among the configured ones.
 
     Attributes:
-        number: From 0; a one-shot command's is -1.
+        number: From 0; `GUEST` for the extra one of one-shot commands.
         epoch: Rows of one epoch were written by an unbroken clock.
         at: The ledger's time when the seat was taken. From there it runs with the monotonic clock.
         clean: Whether whoever sat there before said good-bye.
@@ -367,13 +370,14 @@ class Ledger:
     async def sit_down(
         self, scope: str, holder: Holder, *, seats: int, guest: bool, dead: Callable[[str, int], bool]
     ) -> Seat | None:
-        """Takes a free seat.
+        """Takes a seat. A one-shot command takes a free one like everybody, else the extra one of its kind; whoever
+        stays longer may take its seat away, and it then finds another.
 
         Args:
             scope: The team's host.
             holder: Who asks.
             seats: How many there are.
-            guest: The one extra seat of one-shot commands is wanted.
+            guest: It is a one-shot command.
             dead: Says of a host and a process id whether that program is certainly gone.
 
         Returns:
@@ -382,27 +386,23 @@ class Ledger:
         async with self._store.writing() as connection:
             await self._lock(connection, Account(scope, "", 0))
             now = await self._now(connection)
-            rows = {
+            asked = sa.select(_seats).where(_seats.c.scope == scope)
+            rows = {row.seat: row for row in (await connection.execute(asked)).all()}
+            alive = {
                 row.seat: row
-                for row in (await connection.execute(sa.select(_seats).where(_seats.c.scope == scope))).all()
-            }
-            alive = [
-                row
                 for row in rows.values()
                 if row.run and abs(row.seen_at - now) < LEASE and not dead(row.host, row.pid)
-            ]
-            taken = {row.seat for row in alive}
-            number = next((each for each in ([-1] if guest else range(seats)) if each not in taken), None)
+            }
+            number = choose({seat: bool(row.guest) for seat, row in alive.items()}, seats, guest=guest)
             if number is None:
                 return None
             before = rows.get(number)
             at, epoch = now, 1 + max((row.epoch for row in rows.values()), default=0)
             if alive:
-                newest = max(alive, key=lambda row: row.seen_at)
+                newest = max(alive.values(), key=lambda row: row.seen_at)
                 at, epoch = now + (newest.ledger_at - newest.seen_at), newest.epoch
-            values = {
-                "scope": scope,
-                "seat": number,
+            keys = {"scope": scope, "seat": number}
+            rest = {
                 "run": holder.run,
                 "host": holder.host,
                 "pid": holder.pid,
@@ -410,11 +410,11 @@ class Ledger:
                 "ledger_at": at,
                 "free_at": 0.0,
                 "epoch": epoch,
+                "guest": int(guest),
             }
-            rest = {name: value for name, value in values.items() if name not in {"scope", "seat"}}
             await connection.execute(
-                upsert(self._store.dialect, _seats, values).on_conflict_do_update(
-                    index_elements=["scope", "seat"], set_=rest
+                upsert(self._store.dialect, _seats, keys | rest).on_conflict_do_update(
+                    index_elements=list(keys), set_=rest
                 )
             )
         clean = before is None or not before.run
@@ -492,6 +492,20 @@ class Ledger:
             return self._store.clock.now().timestamp()
         asked = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
         return float((await connection.execute(asked)).scalar_one())
+
+
+def choose(taken: Mapping[int, bool], seats: int, *, guest: bool) -> int | None:
+    """The seat for somebody who comes.
+
+    Args:
+        taken: Seats of copies that are alive, and whether a one-shot command sits there.
+        seats: How many there are.
+        guest: It is a one-shot command that comes.
+    """
+    free = [number for number in range(seats) if number not in taken]
+    lent = [number for number in range(seats) if taken.get(number)]
+    extra = [GUEST] if GUEST not in taken else []
+    return next(iter((*free, *(extra if guest else lent))), None)
 
 
 def judge(standing: Standing, ceilings: Ceilings, at: float, *, seated: bool) -> Refused | None:

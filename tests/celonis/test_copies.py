@@ -154,6 +154,26 @@ def test_a_program_is_gone_only_where_that_is_certain() -> None:
     assert gone(here.host, 2**22 + 1), "beyond the largest number a process can have"
 
 
+@in_virtual_time
+async def test_a_one_shot_command_alone_is_as_quick_as_a_copy_and_makes_room_for_one() -> None:
+    desk = Desk(Team(there=0.0, back=0.0))
+    alone = Celonis(
+        desk.connection(), clock=desk.clock, ledger=MemoryLedger(desk.clock), transport=desk.team, guest=True
+    )
+    desk.ledger = alone._desk.ledger
+    async with another_program(alone, "ask"):
+        working = asyncio.gather(*(ask(desk, alone, number, within=90.0) for number in range(60)))
+        await desk.clock.sleep(2)
+        assert len(desk.team.arrivals) > 30
+        async with another_program(desk.client(), "serve") as serve:
+            await asyncio.gather(
+                working, *(ask(desk, serve, 1000 + number, within=60.0) for number in range(60))
+            )
+            assert (serve._desk.slots, alone._desk.slots) == (19, 1)
+    assert len(desk.team.arrivals) == 120
+    assert desk.team.violations() == 0
+
+
 # --- pauses
 
 

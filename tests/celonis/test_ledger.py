@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bot.celonis.memory import Ledger, MemoryLedger
 from bot.store import Store
-from bot.store.ledger import DAY, LEASE, Account, Ceilings, Holder, Pause, Payer, Refused, Seat
+from bot.store.ledger import DAY, GUEST, LEASE, Account, Ceilings, Holder, Pause, Payer, Refused, Seat
 from bot.store.ledger import Ledger as StoredLedger
 from tests.store.databases import ENGINES, address_of
 
@@ -231,7 +231,26 @@ async def test_seats_are_as_many_as_configured_and_one_more_for_a_guest(engine: 
         seats = [await sit(ledger, f"run {number}", seats=3) for number in range(4)]
         assert [seat.number if seat else None for seat in seats] == [0, 1, 2, None]
         guests = [await sit(ledger, f"guest {number}", seats=3, guest=True) for number in range(2)]
-        assert [seat.number if seat else None for seat in guests] == [-1, None]
+        assert [seat.number if seat else None for seat in guests] == [GUEST, None]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_guest_sits_where_there_is_room_until_somebody_comes_who_stays(
+    engine: str, tmp_path: Path
+) -> None:
+    clock = SetClock()
+    async with stored(engine, tmp_path, clock) as ledger:
+        guest = await sit(ledger, "a guest", guest=True)
+        stays = await sit(ledger, "who stays")
+        assert guest is not None
+        assert stays is not None
+        assert (guest.number, stays.number) == (0, 0)
+        assert not stays.clean, "requests of the guest may still be under way"
+        assert not await ledger.stay(SCOPE, guest, "a guest", at=guest.at)
+        again = await sit(ledger, "a guest", guest=True)
+        assert again is not None
+        assert again.number == GUEST
+        assert await sit(ledger, "one more who stays") is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -53,4 +53,5 @@ def upgrade() -> None:
         sa.Column("ledger_at", sa.Double, nullable=False),
         sa.Column("free_at", sa.Double, nullable=False),
         sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("guest", sa.BigInteger, nullable=False),
     )
