@@ -270,6 +270,10 @@ def _count(url: str) -> int:
     return int(verdict["requests"])
 
 
+JUDGED_FROM = 5.0
+"""Minutes from which the yield is judged: in a shorter run the faults take most of the time."""
+
+
 def part_one(options: argparse.Namespace) -> Outcome:
     outcome = Outcome(
         1,
@@ -326,12 +330,13 @@ def part_one(options: argparse.Namespace) -> Outcome:
         )
     outcome.values = {"ours": found, "others": others}
     outcome.held.append(("no window held more than 20", all(not each["violations"] for each in found)))
-    outcome.held.append(
-        (
-            "yield of at least 90 % of n/(window+RTT), n being the slots of the living copies (one of 20 is kept for one-shot commands)",
-            all(each["yield"] >= 0.9 for each in found),
+    if options.minutes >= JUDGED_FROM:
+        outcome.held.append(
+            (
+                "yield of at least 90 % of n/(window+RTT), n being the slots of the living copies (one of 20 is kept for one-shot commands)",
+                all(each["yield"] >= 0.9 for each in found),
+            )
         )
-    )
     return outcome
 
 

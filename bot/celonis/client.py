@@ -13,7 +13,7 @@ import httpx
 
 from bot.celonis.asking import Asking
 from bot.celonis.connection import ApiKey, Caller, Connection, Family, KeyKind, Lane, Limits
-from bot.celonis.desk import Desk
+from bot.celonis.desk import TRAVEL, Desk
 from bot.celonis.engine import Engine, KeyInfo
 from bot.celonis.flights import Stake
 from bot.celonis.governor import Governor, forecast
@@ -23,6 +23,9 @@ from bot.celonis.wire import CallRecord
 from bot.clock import Clock
 from bot.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
 from bot.store.ledger import Payer
+
+GRACE = 3.0
+"""Seconds that calls in the air get to come back when the program ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,11 @@ class Celonis:
 
     async def close(self) -> None:
         """Ends all calls and gives the seat back."""
-        await self._engine.flights.close()
+        await self._engine.flights.close(GRACE)
         if self._owns_desk:
+            # What has not been answered by now counts like what a killed program leaves behind.
             free_in = max(governor.free_in() for governor in self._governors.values())
+            free_in = min(free_in, self.connection.limits.window + TRAVEL)
             for governor in self._governors.values():
                 await governor.close()
             await self._desk.close(free_in)

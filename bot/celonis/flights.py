@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from bot.celonis.connection import Caller, Lane
@@ -145,12 +146,19 @@ class Flights:
         self._flying[key] = flight
         flight.work.add_done_callback(lambda done: self._landed(key, done))
 
-    async def close(self) -> None:
-        """Ends all flights."""
-        flights = [flight.work for flight in self._flying.values()]
-        for work in flights:
+    async def close(self, patience: float = 0.0) -> None:
+        """Ends all flights; those in the air get so many seconds to land."""
+        for flight in list(self._flying.values()):
+            flight.stake.abandoned = True
+            if not flight.stake.in_air:
+                flight.work.cancel()
+        works = [flight.work for flight in self._flying.values()]
+        if works:
+            with suppress(TimeoutError):
+                await within(self._clock, patience, asyncio.wait(works))
+        for work in works:
             work.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await asyncio.gather(*works, return_exceptions=True)
 
     def _nobody_waits(self, key: str, flight: Flight[Any]) -> None:
         flight.stake.abandoned = True

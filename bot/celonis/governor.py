@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 
 from bot.celonis.breaker import Breaker, Passage
@@ -23,7 +23,7 @@ from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
 from bot.errors import BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
-from bot.store.ledger import DAY, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
+from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
 PACE = 0.95
 """Requests go out evenly, at this part of the time that the slots allow: it leaves the limit to the slots."""
@@ -215,10 +215,12 @@ class Governor:
                     self.unsent(permit)
                     raise
                 now = self._clock.monotonic()
-                if now >= self._paused_until:
+                stood_still = now - permit.granted > LEASE / 3 and now > permit.not_before + PATIENCE
+                if now >= self._paused_until and not stood_still:
                     permit.granted = now
                     return permit
-            # A pause that came while the call was being booked is kept; what was booked stays in the ledger.
+            # A pause that came while the call was being booked is kept, and so is a seat that was lost while this
+            # program stood still; what was booked stays in the ledger.
             self.unsent(permit)
             if refused in {Refused.TOTAL, Refused.PERSON, Refused.PLACE}:
                 raise await self._over(waiting, refused)
@@ -234,14 +236,7 @@ class Governor:
             if future.done() and not future.cancelled() and (taken := future.result()) is not None:
                 self._slots.unused(taken)
             raise
-        booking = self._desk.ledger.book(
-            self.account, payer, at=self._desk.at(), ceilings=Ceilings(), fence=self._desk.fence
-        )
-        try:
-            await within(self._clock, PATIENCE, booking)
-        except (StoreUnavailable, TimeoutError):
-            self._alone += 1
-            self._desk.lost_sight()
+        await self._book_confirmed(payer)
         return Permit(slot, probe=False, granted=self._clock.monotonic())
 
     def promote(self, waiting: Waiting, *, lane: Lane, payer: Payer, deadline: float) -> None:
@@ -427,7 +422,7 @@ class Governor:
             until = self._serve_confirmed(now)
             self._drop_hopeless(now)
             if len(self._line):
-                ready = self._ready_at(now)
+                ready = self._ready_at()
                 if ready <= now:
                     self._grant(now)
                     continue
@@ -458,15 +453,13 @@ class Governor:
             news.cancel()
             nap.cancel()
 
-    def _ready_at(self, now: float) -> float:
+    def _ready_at(self) -> float:
         """When the next request may go, as far as that is known."""
         # Booking takes a moment, so it begins that much earlier; nothing is sent before the slot is free.
         at = max(self._slots.ready_at(), self._next_at) - self._lead
         at = max(at, self._paused_until, self._desk.quiet_until)
         if self._desk.blind_since is not None:
             at = max(at, self._desk.blind_since + QUIET_MINUTE)
-        if self.breaker.passage(now) is Passage.CLOSED:
-            at = max(at, now + max(SHORTEST_NAP, self.breaker.retry_in(now)))
         return at
 
     def _expected_at(self, now: float, ahead: int) -> float:
@@ -588,7 +581,8 @@ class Governor:
         )
 
     async def _budget_at(self, lane: Lane) -> datetime | None:
-        if self.server.usable(self._clock.monotonic(), self._reserve(lane)) == 0 and self.server.resets_at:
+        usable = self.server.usable(self._clock.monotonic(), self._reserve(lane))
+        if usable is not None and usable <= 0 and self.server.resets_at:
             return self._clock.now() + timedelta(
                 seconds=max(0.0, self.server.resets_at - self._clock.monotonic())
             )
@@ -642,6 +636,20 @@ class Governor:
             self._desk.unseated()
         return standing.refused
 
+    async def _book_confirmed(self, payer: Payer) -> None:
+        """Books a confirmed write whatever is spent; where that fails it is remembered, and sent all the same."""
+        if not self._desk.blind:
+            booking = self._desk.ledger.book(
+                self.account, payer, at=self._desk.at(), ceilings=Ceilings(), fence=self._desk.fence
+            )
+            try:
+                await within(self._clock, PATIENCE, booking)
+            except (StoreUnavailable, TimeoutError):
+                self._desk.lost_sight()
+            else:
+                return
+        self._alone += 1
+
     def _book_alone(self, waiting: Waiting) -> Refused | None:
         """Without the database: people only, a small part of the day, after a quiet minute."""
         if waiting.lane is not Lane.PEOPLE:
@@ -668,6 +676,8 @@ class Governor:
         now, at = self._clock.monotonic(), self._desk.at()
         if at < standing.pause.until <= at + LONGEST_WAIT:
             self._pause_until(now + standing.pause.until - at)
+        if at - STRIKES_WITHIN < standing.pause.struck_at <= at:
+            self._struck_at = max(self._struck_at, now - (at - standing.pause.struck_at))
         if at < standing.pause.halved_until <= at + HALVED_FOR:
             self._halved_until = max(self._halved_until, now + standing.pause.halved_until - at)
             self._set_rate()
@@ -754,8 +764,3 @@ def forecast(buckets: list[Bucket], left: int, at: float, *, over: float = 3600.
     if rate > 0 and moment + have / rate <= at + DAY:
         return moment + have / rate
     return None
-
-
-def utc(seconds: float) -> datetime:
-    """Seconds since 1970 as a moment."""
-    return datetime.fromtimestamp(seconds, UTC)

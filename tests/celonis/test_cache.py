@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bot.celonis import DataQuery, Lane, Limits
 from bot.celonis.cache import NEGATIVE, Cache, Entry, Keeps
+from bot.celonis.governor import forecast
 from bot.celonis.pace import Pace, supply
 from bot.errors import BotError, NotFound, QuotaExhausted
 from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
@@ -249,3 +250,36 @@ async def test_answers_keep_longer_when_the_calls_left_would_not_last() -> None:
     assert max(ages) <= 1800
     assert len(desk.team.arrivals) <= 285
     assert desk.team.violations() == 0
+
+
+# --- what the quota says
+
+
+def test_the_forecast_goes_on_at_the_pace_of_the_last_hour_and_counts_what_comes_back() -> None:
+    at = 100 * DAY
+    hour = [bucket(at - 3600 + number * BUCKET, 50) for number in range(12)]
+    out = forecast(hour, 300, at)
+    assert out is not None
+    assert out - at == pytest.approx(1800, rel=0.1)
+    yesterday = [bucket(at - DAY + number * BUCKET, 50) for number in range(276)]
+    assert forecast([*yesterday, *hour], 300, at) is None
+    assert forecast([], 300, at) is None
+
+
+@in_virtual_time
+async def test_the_quota_tells_who_spent_what_and_how_long_it_lasts() -> None:
+    desk = Desk(limits=Limits(per_day=1000, per_person=1.0, per_place=1.0))
+    async with desk.client() as celonis:
+        for number in range(60):
+            who = "U1" if number % 3 else "U2"
+            await desk.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
+            await desk.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
+            await desk.clock.sleep(30)
+        view = await celonis.quota("U2")
+    assert (view.limit, view.used, view.mine, view.left) == (1000, 60, 20, 890)
+    assert view.people == (("U1", 40), ("U2", 20))
+    assert view.hit_rate == 0.5
+    assert view.resets_at is not None
+    assert view.resets_at - desk.clock.now() > timedelta(hours=23)
+    assert view.runs_out_at is not None
+    assert timedelta(hours=6) < view.runs_out_at - desk.clock.now() < timedelta(hours=9)

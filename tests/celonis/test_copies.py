@@ -279,3 +279,40 @@ async def test_connections_to_one_team_share_its_limits_and_not_their_answers() 
             await ask(desk, second, number)
         assert len(desk.team.arrivals) == 38
         assert first._governors[Family.INTELLIGENCE] is second._governors[Family.INTELLIGENCE]
+
+
+@in_virtual_time
+async def test_a_429_of_one_copy_and_one_of_another_within_ten_minutes_halve_the_rate_of_both() -> None:
+    strike = {3, 40}
+
+    def answers(_arrival: object) -> httpx.Response:
+        return too_many(x_ratelimit_reset="1") if len(desk.team.arrivals) in strike else rows("x")
+
+    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(replicas=2, per_person=1.0, per_place=1.0))
+    async with another_program(desk.client(), "one") as one, another_program(desk.client(), "other") as other:
+        await asyncio.gather(*(ask(desk, one, number, within=60.0) for number in range(20)))
+        await asyncio.gather(*(ask(desk, other, 100 + number, within=60.0) for number in range(40)))
+        await asyncio.gather(*(ask(desk, one, 200 + number, within=60.0) for number in range(5)))
+        assert other._governors[Family.INTELLIGENCE]._slots.usable == 4
+        assert one._governors[Family.INTELLIGENCE]._slots.usable == 5
+
+
+@in_virtual_time
+async def test_a_stop_lets_what_is_in_the_air_come_back_and_the_next_start_does_not_wait_for_it() -> None:
+    desk = Desk(Team(there=0.5, back=0.5))
+    celonis = await another_program(desk.client(), "first").open()
+    asking = asyncio.ensure_future(desk.ask(celonis).record_data(KM, "R", DataQuery(fields=("a",))))
+    await desk.clock.sleep(0.2)
+    await celonis.close()
+    assert (await asking).rows == ({"a": "x"},)
+    desk.team.there = 30.0
+    celonis = await another_program(desk.client(), "second").open()
+    hung = asyncio.ensure_future(ask(desk, celonis, 2))
+    await desk.clock.sleep(0.2)
+    await celonis.close()
+    await asyncio.gather(hung, return_exceptions=True)
+    desk.team.there = 0.0
+    begin = desk.clock.monotonic()
+    async with another_program(desk.client(), "third") as third:
+        assert await ask(desk, third, 3) is None
+    assert desk.clock.monotonic() - begin < 1.0 + TRAVEL + 1.1
