@@ -11,6 +11,7 @@ happened. Nothing here ever leads to a second call.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import json
@@ -73,6 +74,8 @@ class _Hold:
     until_monotonic: float
     approved: bool = False
     announced: bool = False
+    turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    """Renewing and announcing both move the lease; one that overtook the other would take it for lost."""
 
 
 @final
@@ -288,11 +291,12 @@ class Tickets:
         hold = self._held.get(ticket.id)
         if hold is None:
             return False
-        now = self._clock.now()
-        fresh = self._hold(now)
-        if await tickets.announce(self._store, ticket, now, fresh.until) is None:
-            return False
-        hold.until, hold.until_monotonic, hold.announced = fresh.until, fresh.until_monotonic, True
+        async with hold.turn:
+            now = self._clock.now()
+            fresh = self._hold(now)
+            if await tickets.announce(self._store, ticket, now, fresh.until) is None:
+                return False
+            hold.until, hold.until_monotonic, hold.announced = fresh.until, fresh.until_monotonic, True
         return True
 
     async def keep(self, ticket: Ticket) -> bool:
@@ -304,11 +308,12 @@ class Tickets:
         hold = self._held.get(ticket.id)
         if hold is None:
             return False
-        now = self._clock.now()
-        fresh = self._hold(now)
-        if not await tickets.renew(self._store, ticket.id, hold.until, now, fresh.until):
-            return False
-        hold.until, hold.until_monotonic = fresh.until, fresh.until_monotonic
+        async with hold.turn:
+            now = self._clock.now()
+            fresh = self._hold(now)
+            if not await tickets.renew(self._store, ticket.id, hold.until, now, fresh.until):
+                return False
+            hold.until, hold.until_monotonic = fresh.until, fresh.until_monotonic
         return True
 
     async def finish(self, key: str, outcome: Outcome, note: str = "") -> bool:
@@ -356,7 +361,7 @@ class Tickets:
         for ticket in over:
             self._held.pop(ticket.id, None)
         for ticket in taken:
-            self._held[ticket.id] = dataclasses.replace(hold, approved=True)
+            self._held[ticket.id] = dataclasses.replace(hold, approved=True, turn=asyncio.Lock())
         return over + taken
 
     async def open_in(self, place_key: str) -> tuple[Ticket, ...]:

@@ -479,3 +479,13 @@ async def test_without_the_database_nothing_can_be_confirmed_or_sent(store: Stor
         await tickets.sending(claimed.ticket)
     with pytest.raises(ApprovalSpent):
         approval.use(A)
+
+
+async def test_renewing_while_the_call_is_announced_is_not_taken_for_a_loss(tickets: Tickets) -> None:
+    for _ in range(10):
+        claim = await tickets.claim((await ask(tickets)).id, OPERATOR)
+        assert isinstance(claim, Claimed)
+        kept = await asyncio.gather(
+            tickets.keep(claim.ticket), tickets.sending(claim.ticket), tickets.keep(claim.ticket)
+        )
+        assert kept == [True, True, True]
