@@ -115,6 +115,47 @@ def upsert(dialect: str, table: sa.Table, values: dict[str, Any]) -> Any:
     return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
 
 
+class _Whole:
+    """A transaction whose begin and end are never cut off in the middle.
+
+    A cancelled begin leaves the driver's thread holding SQLite's write lock for nobody, and a cancelled end leaves it
+    open: "database is locked" for everybody else. The caller is still cancelled, only not before the step is done.
+    """
+
+    def __init__(self, transaction: AbstractAsyncContextManager[AsyncConnection]) -> None:
+        self._transaction = transaction
+
+    async def __aenter__(self) -> AsyncConnection:
+        begun = asyncio.ensure_future(self._transaction.__aenter__())
+        cancelled = await _ended(begun)
+        connection = begun.result()
+        if cancelled is not None:
+            await self.__aexit__(type(cancelled), cancelled, cancelled.__traceback__)
+            raise cancelled
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        ending = asyncio.ensure_future(self._transaction.__aexit__(kind, error, trace))
+        cancelled = await _ended(ending)
+        swallowed = ending.result()
+        if cancelled is not None and error is None:
+            raise cancelled
+        return swallowed
+
+
+async def _ended(step: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Waits until a step has ended, and returns the last attempt to cut the waiting short."""
+    cancelled = None
+    while not step.done():
+        try:
+            await asyncio.wait({step})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
 class Store:
     """One database. Every method raises `StoreUnavailable` where it fails; what it was asked to write may then be
     written or not.
@@ -219,7 +260,7 @@ class Store:
             stack.enter_context(database.failures_told(self._failures))
             if self._turn is not None:
                 await stack.enter_async_context(self._turn)
-            yield await stack.enter_async_context(self._begin_write())
+            yield await stack.enter_async_context(_Whole(self._begin_write()))
 
     def _begin_write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._writer.begin()
