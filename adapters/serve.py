@@ -345,7 +345,7 @@ def _platforms(
     if settings.slack is not None:
         _add_slack(found, settings, settings.slack, clock, metrics, stack)
     if settings.teams is not None:
-        _add_teams(found, settings, settings.teams, store, clock, stack)
+        _add_teams(found, settings, settings.teams, store, clock, metrics, stack)
     return found
 
 
@@ -385,6 +385,7 @@ def _add_teams(
     teams: config.Teams,
     store: Store,
     clock: Clock,
+    metrics: Metrics,
     stack: AsyncExitStack,
 ) -> None:
     if not teams.app_id and not (settings.server.development and config.is_loopback(settings.server.host)):
@@ -412,6 +413,7 @@ def _add_teams(
             host=settings.server.host,
             development=settings.server.development,
             ids=_request_id,
+            refused=lambda why: metrics.refused.labels("teams", why).inc(),
         )
 
     found.chats["teams"] = chat
@@ -542,16 +544,31 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 async def _recovering(built: Built, clock: Clock) -> None:
-    """Takes up what a crash left half done, here or on another copy."""
-    while True:
-        try:
-            if count := await built.bot.recover():
-                log.info("unfinished confirmations taken up", count=count)
-        except BotError as error:
-            log.warning("unfinished confirmations not looked up", error=error.sentence)
-        except Exception:
-            log.exception("unfinished confirmations not looked up")
-        await clock.sleep(RECOVER_EVERY)
+    """Takes up what a crash left half done, here or on another copy, and ends the questions that have run out.
+
+    A round lasts as long as the longest run that it watches, so the next one does not wait for it.
+    """
+    rounds: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            task = asyncio.create_task(_recovered(built))
+            rounds.add(task)
+            task.add_done_callback(rounds.discard)
+            await clock.sleep(RECOVER_EVERY)
+    finally:
+        for task in rounds:
+            task.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+
+async def _recovered(built: Built) -> None:
+    try:
+        if count := await built.bot.recover():
+            log.info("unfinished confirmations taken up", count=count)
+    except BotError as error:
+        log.warning("unfinished confirmations not looked up", error=error.sentence)
+    except Exception:
+        log.exception("unfinished confirmations not looked up")
 
 
 async def _purging(store: Store, clock: Clock) -> None:

@@ -40,7 +40,7 @@ class SlowTransaction:
         self.steps.append("begun")
         return object()
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         await asyncio.sleep(0.01)
         self.steps.append("committed" if kind is None else "rolled back")
 
