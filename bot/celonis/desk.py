@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakSet
 
 from bot.celonis.connection import Limits
 from bot.celonis.memory import Ledger
@@ -46,14 +47,23 @@ def this_program(run: str | None = None) -> Holder:
     return Holder(run or secrets.token_hex(8), "/".join(marks), os.getpid())
 
 
-def certainly_gone(holder: Holder) -> Callable[[str, int], bool]:
-    """Says of other programs on this machine whether they have ended."""
+_SEATED: WeakSet[Desk] = WeakSet()
+"""The desks of this very program that hold a seat; usually one for each Celonis team."""
+
+
+def certainly_gone(holder: Holder, alone: Callable[[], bool] = lambda: True) -> Callable[[str, int], bool]:
+    """Says of other programs on this machine whether they have ended.
+
+    Args:
+        holder: This program.
+        alone: Whether nothing else in this very program can hold a seat of the same team.
+    """
 
     def gone(host: str, pid: int) -> bool:
         if host != holder.host:
             return False
         if pid == holder.pid:
-            return True
+            return alone()
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -121,7 +131,7 @@ class Desk:
         self.clock = clock
         self.ledger = ledger
         self.holder = holder or this_program()
-        self._dead = dead or certainly_gone(self.holder)
+        self._dead = dead or certainly_gone(self.holder, self._alone_here)
         self._guest = guest
         self.seat: Seat | None = None
         self.quiet_until = 0.0
@@ -131,6 +141,9 @@ class Desk:
         self._alarm = asyncio.Event()
         self._changed: list[Callable[[], None]] = []
         self._came_back: list[Callable[[], Awaitable[None]]] = []
+
+    def _alone_here(self) -> bool:
+        return not any(each is not self and each.scope == self.scope for each in _SEATED)
 
     @property
     def fence(self) -> tuple[int, str]:
@@ -169,6 +182,7 @@ class Desk:
             StoreUnavailable: The database does not answer.
         """
         begun = self.clock.monotonic()
+        _SEATED.add(self)
         while not await self._sit_down():
             if self.clock.monotonic() - begun > LEASE + 1:
                 seats = f"{self.limits.replicas} copies run" + (
@@ -193,6 +207,7 @@ class Desk:
             with suppress(asyncio.CancelledError):
                 await self._beat
             self._beat = None
+        _SEATED.discard(self)
         if self.seat is not None and not self.blind:
             with suppress(StoreUnavailable, TimeoutError):
                 at = self.at() + free_in
