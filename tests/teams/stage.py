@@ -157,6 +157,7 @@ async def stage(
         here = config.Binding(teams=TENANT, connections=tuple(settings.connections))
         settings = replace(
             settings,
+            replicas=replicas,
             bindings=(*settings.bindings, *((here,) if bound else ())),
             policy=rules() if policy is None else policy,
         )
