@@ -100,7 +100,12 @@ class Cache:
         return self._entries.get(key)
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keeps an answer; one that is larger than the whole cache is not kept."""
+        """Keeps an answer; one that is larger than the whole cache is not kept, nor one that was asked before another
+        that is here already.
+        """
+        newest = self._entries.get(key)
+        if newest is not None and newest.born > entry.born:
+            return
         try:
             self._entries[key] = entry
         except ValueError:

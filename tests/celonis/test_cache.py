@@ -87,6 +87,16 @@ def test_the_least_used_goes_first() -> None:
     assert cache.get("a") is not None
 
 
+def test_an_answer_that_was_asked_earlier_and_came_later_does_not_replace_a_newer_one() -> None:
+    cache = Cache(ROOM, lambda: 100.0)
+    asked_at = datetime(2026, 1, 1, tzinfo=UTC)
+    cache.put("a", Entry("newer", None, asked_at, 50.0, Keeps.DATA, 100))
+    cache.put("a", Entry("older", None, asked_at, 40.0, Keeps.DATA, 100))
+    entry = cache.get("a")
+    assert entry is not None
+    assert entry.value == "newer"
+
+
 # --- ages, through the client
 
 
