@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help setup demo test lint types imports unit docs e2e lock clean
+.PHONY: help setup demo test lint types imports unit docs e2e bench bench-quick lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -50,6 +50,15 @@ docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/comm
 e2e: $(DEV_READY)  ## the bot in a page that is like Teams, clicked by a headless Chromium; skips without npm or Chromium
 	@! command -v npm >/dev/null || npm ci --prefix tests/e2e --no-audit --no-fund --loglevel=error
 	$(BIN)/pytest tests/e2e/playground.py
+
+bench: $(DEV_READY)  ## every bench at full length, over an hour; tables, and JSON in out/
+	@mkdir -p out
+	$(BIN)/python -m bench.quota --json out/quota.json
+	$(BIN)/python -m bench.adapters --json > out/adapters.json
+
+bench-quick: $(DEV_READY)  ## two minutes of the limits, with copies killed and the database restarted
+	@mkdir -p out
+	$(BIN)/python -m bench.quota --part 1 --minutes 0.6 --requests 3000 --json out/quota-quick.json
 
 lock:  ## resolve the dependencies anew into the hashed lock files
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -121,7 +121,7 @@ async def work_otherwise(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     limiter: Any
     if options.limiter == "aiolimiter":
-        from aiolimiter import AsyncLimiter  # type: ignore[import-not-found]  # only for this comparison
+        from aiolimiter import AsyncLimiter
 
         limiter = AsyncLimiter(PER_SECOND, options.window)
     else:
