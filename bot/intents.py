@@ -228,11 +228,18 @@ def clause(keyword: str, takes: Takes, *also: str) -> Mapping[str, Clause]:
     return {"clause": Clause(keyword, takes, also)}
 
 
+_DECLARED: list[str] = []
+"""Grows with every intent that is declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """Base of all intents. Every field of a subclass has a default and a `clause`."""
 
     words: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        _DECLARED.append(cls.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,8 +422,14 @@ class Reserved:
     at_start: frozenset[str]
 
 
-@lru_cache(maxsize=4)
-def _reserved(intents: tuple[type[Intent], ...]) -> Reserved:
+def reserved_words() -> Reserved:
+    """The words that `say` quotes, from everything that is declared."""
+    return _reserved(len(_DECLARED))
+
+
+@lru_cache(maxsize=1)
+def _reserved(declared: int) -> Reserved:  # noqa: ARG001 - one more makes it look again
+    intents = tuple(_subclasses(Intent))
     words = {*CONNECTIVES, *DIRECTIONS, *QUESTION_WORDS}
     for phrase in (*FILLER, *OPERATOR_WORDS, *(op.value for op in Op)):
         words.update(fold(phrase).split())
@@ -424,11 +437,6 @@ def _reserved(intents: tuple[type[Intent], ...]) -> Reserved:
     return Reserved(
         frozenset(words), frozenset(word for each in intents for word in fold(each.words).split())
     )
-
-
-def reserved_words() -> Reserved:
-    """The words that `say` quotes, from everything that is declared."""
-    return _reserved(tuple(_subclasses(Intent)))
 
 
 def quote(text: str) -> str:

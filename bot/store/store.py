@@ -40,6 +40,9 @@ SNAPSHOT_AT_HAND = timedelta(minutes=1)
 SNAPSHOTS_AT_HAND = 500
 TICKETS_KEPT = timedelta(days=90)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_PLACES = 10_000
+_SECONDS_OF_DEFAULTS = 3.0
+"""How long a place's defaults are at hand: each sentence needs them, and hardly any changes them."""
 _PERSON = TypeAdapter(Person)
 _PLACE = TypeAdapter(Place)
 
@@ -177,6 +180,9 @@ class Store:
         self._failures = database.driver_failures(url)
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
         self._folder = folder
+        self._defaults: TTLCache[str, Defaults] = TTLCache(
+            _PLACES, _SECONDS_OF_DEFAULTS, timer=clock.monotonic
+        )
         self._snapshots: TTLCache[tuple[str, str], Snapshot] = TTLCache(
             SNAPSHOTS_AT_HAND, SNAPSHOT_AT_HAND.total_seconds(), timer=clock.monotonic
         )
@@ -281,22 +287,25 @@ class Store:
     # Defaults of a place -----------------------------------------------------------------------------------
 
     async def defaults(self, place_key: str) -> Defaults:
-        """What this place uses where a sentence says nothing.
+        """What this place uses where a sentence says nothing; what another replica set may be seen seconds late.
 
         Args:
             place_key: `Place.key`.
         """
+        if (known := self._defaults.get(place_key)) is not None:
+            return known
         table = schema.place_defaults
         async with self.reading() as connection:
             rows = (await connection.execute(sa.select(table).where(table.c.place_key == place_key))).all()
         found = {
             row.field: Default(row.value, row.value_id, person_from(row.set_by), row.set_at) for row in rows
         }
-        return Defaults(
+        read = self._defaults[place_key] = Defaults(
             connection=found.get(DefaultOf.CONNECTION),
             model=found.get(DefaultOf.MODEL),
             zone=found.get(DefaultOf.ZONE),
         )
+        return read
 
     async def set_default(self, place_key: str, field: DefaultOf, value: Name | None, by: Person) -> None:
         """Sets one default of a place, or takes it away (None). The id of a time zone stays empty.
@@ -323,6 +332,7 @@ class Store:
                 await connection.execute(
                     statement.on_conflict_do_update(index_elements=["place_key", "field"], set_=new)
                 )
+        self._defaults.pop(place_key, None)
 
     # Sentences too long for a button -----------------------------------------------------------------------
 
