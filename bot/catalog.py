@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 from rapidfuzz import fuzz, process
 
 from bot.celonis import Asking
-from bot.errors import CelonisError, NotFound, QuotaExhausted, UnknownName, UsageError
+from bot.errors import CelonisError, NotFound, QuotaExhausted, StoreUnavailable, UnknownName, UsageError
 from bot.intents import (
     And,
     Comparison,
@@ -36,7 +37,7 @@ from bot.intents import (
     clauses,
 )
 from bot.policy import Asker, Policy, Touch
-from bot.store import Store
+from bot.store import Snapshot, Store
 
 FRESH = timedelta(hours=1)
 USABLE = timedelta(days=7)
@@ -317,8 +318,14 @@ class Catalog:
             )
         return self._seen[scope]
 
+    async def _kept(self, scope: str) -> Snapshot | None:
+        try:
+            return await self.store.snapshot(self.connection, scope)
+        except StoreUnavailable:
+            return None
+
     async def _listed(self, scope: str, fetch: Callable[[], Awaitable[list[Item]]]) -> list[Item]:
-        kept = await self.store.snapshot(self.connection, scope)
+        kept = await self._kept(scope)
         fresh = kept is not None and self.now - kept.fetched_at < FRESH
         if not fresh:
             try:
@@ -330,7 +337,10 @@ class Catalog:
             else:
                 self._read_at[scope] = self.now
                 content = json.dumps([_json(item) for item in items], ensure_ascii=False)
-                await self.store.put_snapshot(self.connection, scope, content, self.now)
+                with suppress(
+                    StoreUnavailable
+                ):  # then it is asked for again, which costs a call and no answer
+                    await self.store.put_snapshot(self.connection, scope, content, self.now)
                 return items
         assert kept is not None
         self._read_at[scope] = kept.fetched_at

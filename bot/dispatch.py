@@ -288,7 +288,7 @@ class Bot:
         seen = tuple(
             each for each in bound if self._parts.policy.sees(asker, Touch(connection=Name(each, each)))
         )
-        visit = _Visit(request, asker, seen or bound, await self._parts.store.defaults(request.place.key))
+        visit = _Visit(request, asker, seen or bound, await self._defaults(request.place.key))
         match request.said:
             case Said(text):
                 cards = self._sentence(text, visit)
@@ -305,6 +305,14 @@ class Bot:
         async with aclosing(cards):
             async for card in cards:
                 yield await self._finished(card, visit)
+
+    async def _defaults(self, place_key: str) -> Defaults:
+        """What the place chose; while the database is away, reads are answered as if it had chosen nothing."""
+        try:
+            return await self._parts.store.defaults(place_key)
+        except StoreUnavailable:
+            log.warning("defaults of the place not read", place=place_key)
+            return Defaults()
 
     def _context(self, visit: _Visit, connection: str, lane: Lane = Lane.PEOPLE) -> Context:
         parts = self._parts

@@ -1,0 +1,38 @@
+"""The bot's own database is away: reads go on in a small way, and nothing is stopped."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.cards import Status
+from bot.errors import StoreUnavailable
+from bot.store import Store
+from tests.story import CLERK, stage
+
+
+class Away:
+    async def __aenter__(self) -> object:
+        raise StoreUnavailable("The bot's database does not answer.")
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+def away(_: Store) -> Away:
+    return Away()
+
+
+async def test_reads_are_answered_after_a_quiet_minute_and_writes_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage() as scene:
+        monkeypatch.setattr(Store, "reading", away)
+        monkeypatch.setattr(Store, "writing", away)
+        await scene.says("pools", CLERK)
+        scene.clock.pass_by(61)
+        card = await scene.says("pools", CLERK)
+        assert card.status is Status.ANSWERED, card
+        question = await scene.says("stop main job")
+        assert question.status is Status.FAILED
+        assert "database" in question.headline
+        assert scene.cancels() == []
+        monkeypatch.undo()
