@@ -8,9 +8,10 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -32,13 +33,48 @@ EXIT = {
     Status.QUESTION: 3,
 }
 FORMATS = ("text", "json", "slack", "teams")
-EMBEDDED = "embedded"
 SETTINGS_FILE = "celonis-chat.toml"
 SANDBOX_MODELS = {
     "Order to Cash": "order-to-cash.order-to-cash-km",
     "Accounts Payable": "accounts-payable.accounts-payable-km",
     "Procurement": "open-purchase-requisition.purchase-requisition-km",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What stands in for Celonis.
+
+    Attributes:
+        url: Of a sandbox that runs; empty means an embedded one.
+        forced: Whether it may even where real chat tokens are configured.
+    """
+
+    url: str
+    forced: bool
+
+
+def over_a_sandbox(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command `sandbox: StandIn | None`, from the options that `ask` and `serve` have alike."""
+
+    @click.option("--sandbox", "embedded", is_flag=True, help="An embedded sandbox stands in for Celonis.")
+    @click.option(
+        "--sandbox-url",
+        "url",
+        default="",
+        metavar="URL",
+        help="The sandbox at this address does (celonis-chat sandbox).",
+    )
+    @click.option("--force", is_flag=True, help="Use the sandbox even where real chat tokens are configured.")
+    @wraps(command)
+    def wrapped(*, embedded: bool, url: str, force: bool, **told: Any) -> None:
+        if embedded and url:
+            raise click.UsageError("Give either --sandbox or --sandbox-url.")
+        if force and not embedded and not url:
+            raise click.UsageError("--force is about --sandbox or --sandbox-url; give one of them.")
+        command(sandbox=StandIn(url, forced=force) if embedded or url else None, **told)
+
+    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,14 +137,7 @@ async def _demo(zone: str) -> None:
 @click.argument("sentence", required=False)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--confirm", "ticket", default="", help="Answer the question with this ticket with yes.")
-@click.option(
-    "--sandbox",
-    is_flag=False,
-    flag_value=EMBEDDED,
-    default=None,
-    metavar="[URL]",
-    help="Ask a sandbox: an embedded one, or the one at this address (celonis-chat sandbox).",
-)
+@over_a_sandbox
 @click.option(
     "--sandbox-key", default="operator", show_default=True, help="Which of the sandbox's keys to use."
 )
@@ -120,7 +149,7 @@ def ask(
     sentence: str | None,
     form: str,
     ticket: str,
-    sandbox: str | None,
+    sandbox: StandIn | None,
     sandbox_key: str,
     toml: Path | None,
     verbose: bool,  # noqa: FBT001 - click hands it over by name
@@ -136,7 +165,7 @@ def ask(
 
 
 async def _ask(
-    sentence: str, form: str, ticket: str, sandbox: str | None, sandbox_key: str, toml: Path | None
+    sentence: str, form: str, ticket: str, sandbox: StandIn | None, sandbox_key: str, toml: Path | None
 ) -> int:
     from rich.console import Console
 
@@ -201,39 +230,48 @@ def rendered(card: Card, form: str) -> str:
 
 @asynccontextmanager
 async def _settings(
-    sandbox: str | None, sandbox_key: str, toml: Path | None
+    sandbox: StandIn | None, sandbox_key: str, toml: Path | None
 ) -> AsyncIterator[tuple[config.Settings, Any]]:
     """The settings for one question, and a store where it must not be the configured one."""
     from bot.clock import SystemClock
-    from bot.sandbox import Sandbox
     from bot.store import Store
 
-    file = _settings_file(toml)
-    if sandbox is None:
-        settings = config.load(os.environ, file)  # noqa: TID251 - the one place that hands the environment over
-        yield _with_zone(settings), None
-        return
-    if sandbox != EMBEDDED:
-        settings = config.load(os.environ, file, need=config.Need.NOTHING, connections=False)  # noqa: TID251 - as above
-        alike = Sandbox()  # never started: every sandbox has the same keys and ids
-        key = _sandbox_key(sandbox_key, alike.keys)
-        yield _with_zone(settings).over_sandbox(sandbox, key, data_models=sandbox_data_models(alike)), None
-        return
-    async with Sandbox() as here, await Store.temporary(SystemClock()) as store:
-        yield (
-            config.Settings.for_demo(
-                here.url,
-                _sandbox_key(sandbox_key, here.keys),
-                zone=machine_zone(),
-                secret_key=secrets.token_hex(32),
-                data_models=sandbox_data_models(here),
-            ),
-            store,
+    need = config.Need.CONNECTION if sandbox is None else config.Need.NOTHING
+    settings = _with_zone(_loaded(toml, need=need, connections=sandbox is None))
+    async with AsyncExitStack() as stack:
+        store = None
+        if sandbox is not None:
+            settings = await stack.enter_async_context(_over(settings, sandbox, sandbox_key))
+            if not sandbox.url:
+                store = await stack.enter_async_context(await Store.temporary(SystemClock()))
+        yield settings, store
+
+
+def _loaded(toml: Path | None, *, need: config.Need, connections: bool = True) -> config.Settings:
+    """The settings of the environment and of the file, if there is one."""
+    file = toml or (Path(SETTINGS_FILE) if Path(SETTINGS_FILE).exists() else None)
+    environ = os.environ  # noqa: TID251 - the one place that hands the environment over
+    return config.load(environ, file, need=need, connections=connections)
+
+
+@asynccontextmanager
+async def _over(
+    settings: config.Settings, stand_in: StandIn, key: str = "operator"
+) -> AsyncIterator[config.Settings]:
+    """The settings with a sandbox in place of every Celonis team."""
+    from adapters.serve import over_sandbox
+    from bot.sandbox import Sandbox
+
+    alike = (
+        Sandbox()
+    )  # every sandbox has the same keys and ids, so one that never starts knows those of another
+    async with AsyncExitStack() as stack:
+        if not stand_in.url:
+            await stack.enter_async_context(alike)
+        url, secret = stand_in.url or alike.url, _sandbox_key(key, alike.keys)
+        yield over_sandbox(
+            settings, url, secret, data_models=sandbox_data_models(alike), forced=stand_in.forced
         )
-
-
-def _settings_file(told: Path | None) -> Path | None:
-    return told or (Path(SETTINGS_FILE) if Path(SETTINGS_FILE).exists() else None)
 
 
 def _with_zone(settings: config.Settings) -> config.Settings:
@@ -287,15 +325,7 @@ def machine_zone() -> str:
     "--port", type=int, default=None, help="Port for Slack and Teams; else that of the settings, 3978."
 )
 @click.option("--admin-port", type=int, default=None, help="Port for readiness and metrics; else 3979.")
-@click.option(
-    "--sandbox",
-    is_flag=False,
-    flag_value=EMBEDDED,
-    default=None,
-    metavar="[URL]",
-    help="A sandbox stands in for Celonis: an embedded one, or the one at this address.",
-)
-@click.option("--force", is_flag=True, help="With --sandbox: even where real chat tokens are configured.")
+@over_a_sandbox
 @click.option("--log", type=click.Choice(["json", "console"]), default="json", show_default=True)
 @click.option(
     "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
@@ -304,8 +334,7 @@ def serve(
     host: str | None,
     port: int | None,
     admin_port: int | None,
-    sandbox: str | None,
-    force: bool,  # noqa: FBT001 - click hands it over by name
+    sandbox: StandIn | None,
     log: str,
     toml: Path | None,
 ) -> None:
@@ -314,32 +343,17 @@ def serve(
 
     configure(as_json=log == "json")
     told = {"host": host, "port": port, "admin_port": admin_port}
-    _run(
-        _serve(
-            {name: value for name, value in told.items() if value is not None}, sandbox, toml, forced=force
-        )
-    )
+    _run(_serve({name: value for name, value in told.items() if value is not None}, sandbox, toml))
 
 
-async def _serve(told: dict[str, Any], sandbox: str | None, toml: Path | None, *, forced: bool) -> None:
-    from adapters.serve import over_sandbox
+async def _serve(told: dict[str, Any], sandbox: StandIn | None, toml: Path | None) -> None:
     from adapters.serve import serve as serve_until_told
-    from bot.sandbox import Sandbox
 
-    settings = config.load(
-        os.environ,  # noqa: TID251 - the one place that hands the environment over
-        _settings_file(toml),
-        need=config.Need.SERVING,
-        connections=sandbox is None,
-    )
+    settings = _loaded(toml, need=config.Need.SERVING, connections=sandbox is None)
     settings = replace(settings, server=settings.server.model_copy(update=told))
     async with AsyncExitStack() as stack:
         if sandbox is not None:
-            here = Sandbox()
-            if sandbox == EMBEDDED:
-                await stack.enter_async_context(here)
-            url = here.url if sandbox == EMBEDDED else sandbox
-            settings = over_sandbox(settings, url, here.keys.operator.secret, forced=forced)
+            settings = await stack.enter_async_context(_over(settings, sandbox))
         await serve_until_told(
             settings,
             ready=lambda running: click.echo(
@@ -446,8 +460,7 @@ async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
     from bot.clock import SystemClock
     from bot.store import Store
 
-    file = _settings_file(toml)
-    settings = config.load(os.environ, file, need=config.Need.NOTHING, connections=False)  # noqa: TID251 - as above
+    settings = _loaded(toml, need=config.Need.NOTHING, connections=False)
     if settings.secret_key is None:
         raise ConfigError(["CELONIS_CHAT_SECRET_KEY is not set; without it the log cannot be checked."])
     clock = SystemClock()

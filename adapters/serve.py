@@ -314,14 +314,20 @@ async def serve(
 
 
 def over_sandbox(
-    settings: config.Settings, url: str, api_token: str, *, forced: bool = False
+    settings: config.Settings,
+    url: str,
+    api_token: str,
+    *,
+    data_models: Mapping[str, config.DataModel] | None = None,
+    forced: bool = False,
 ) -> config.Settings:
-    """Settings for serving over a sandbox.
+    """Settings over a sandbox.
 
     Args:
         settings: As configured.
         url: The sandbox's address.
         api_token: One of its keys.
+        data_models: Knowledge model id to the data model behind it.
         forced: Whether real people are meant to get made-up answers.
 
     Raises:
@@ -332,10 +338,10 @@ def over_sandbox(
     if real and not forced:
         raise ConfigError(
             [
-                "With a sandbox the people of a real workspace would get made-up answers; add --force to insist."
+                "Real chat tokens are configured, and what a sandbox answers is made up; add --force to use it anyway."
             ]
         )
-    return settings.over_sandbox(url, api_token)
+    return settings.over_sandbox(url, api_token, data_models=data_models)
 
 
 def _platforms(

@@ -164,7 +164,7 @@ async def test_real_people_get_made_up_answers_only_when_somebody_insists() -> N
     async with town() as here:
         real = replace(here.settings, slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET)))
         url, key = here.sandbox.url, here.sandbox.keys.operator.secret
-        with pytest.raises(ConfigError, match="made-up answers"):
+        with pytest.raises(ConfigError, match="made up; add --force"):
             over_sandbox(real, url, key)
         assert over_sandbox(real, url, key, forced=True).sandbox
         assert over_sandbox(here.settings, url, key).sandbox

@@ -6,8 +6,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -16,7 +17,12 @@ from bot.sandbox import Fault, Sandbox, Switches
 ROOT = Path(__file__).parents[2]
 
 
-def run(*words: str, typed: str = "", folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str,
+    typed: str = "",
+    folder: Path | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own program, with words from this file
         [sys.executable, "-m", "adapters.cli", *words],
         input=typed,
@@ -30,6 +36,7 @@ def run(*words: str, typed: str = "", folder: Path | None = None) -> subprocess.
             "PYTHONPATH": str(ROOT),
             "TZ": "Europe/Berlin",
             "HOME": str(folder or ROOT),
+            **environ,
         },
     )
 
@@ -104,6 +111,38 @@ def test_a_wrong_call_is_explained() -> None:
     assert "no key called" in run("ask", "jobs", "--sandbox", "--sandbox-key", "nobody").stderr
 
 
+def test_sandbox_is_a_flag_and_takes_no_word_of_the_sentence() -> None:
+    done = run("ask", "--sandbox", "pools")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "SANDBOX · 5 data pools, 3 active")
+    both = run("ask", "--sandbox", "--sandbox-url", "http://127.0.0.1:1", "pools")
+    assert (both.returncode, "either --sandbox or --sandbox-url" in both.stderr) == (2, True)
+
+
+REAL_CHAT = {
+    "SLACK_BOT_TOKEN": "xoxb-made-up",
+    "SLACK_SIGNING_SECRET": "made-up-signing-secret",
+    "CELONIS_CHAT_SECRET_KEY": "made-up-secret-key-of-enough-length",
+    "CELONIS_CHAT_ZONE": "Europe/Berlin",
+    "CELONIS_CHAT_BINDINGS": '[{"slack": "T0123456", "connections": ["default"]}]',
+}
+
+
+@pytest.mark.parametrize("option", [["--sandbox"], ["--sandbox-url", "http://127.0.0.1:1"]])
+@pytest.mark.parametrize("command", [["ask", "pools"], ["serve", "--port", "0", "--admin-port", "0"]])
+def test_with_real_chat_tokens_a_sandbox_must_be_forced(
+    command: list[str], option: list[str], tmp_path: Path
+) -> None:
+    done = run(*command, *option, environ=REAL_CHAT, folder=tmp_path)
+    assert done.returncode == 1
+    assert "add --force" in done.stderr
+
+
+def test_a_forced_sandbox_answers_beside_real_chat_tokens(tmp_path: Path) -> None:
+    done = run("ask", "pools", "--sandbox", "--force", environ=REAL_CHAT, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "data pools" in done.stdout
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox() as running:
@@ -113,7 +152,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def ask_at(sandbox: Sandbox, folder: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     import asyncio
 
-    return await asyncio.to_thread(lambda: run("ask", *words, f"--sandbox={sandbox.url}", folder=folder))
+    return await asyncio.to_thread(lambda: run("ask", *words, "--sandbox-url", sandbox.url, folder=folder))
 
 
 async def test_a_ticket_is_confirmed_by_a_second_call_of_the_program(
