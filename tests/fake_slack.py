@@ -79,6 +79,8 @@ class Fault:
 
 @dataclass
 class ResponseUrl:
+    """`source` is the clicked message; a slash command's address has none, so it never changes nor removes anything."""
+
     user: str
     channel: str
     made_at: float
@@ -155,6 +157,7 @@ class FakeSlack:
         self.token_valid = True
         self._numbers = itertools.count(1)
         self._urls: dict[str, ResponseUrl] = {}
+        self._replied: set[tuple[str, str]] = set()
         self._triggers: dict[str, float] = {}
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
@@ -193,13 +196,23 @@ class FakeSlack:
 
     def visible(self, user: str, channel: str) -> list[Message]:
         """Messages of the bot in a channel that this person sees, oldest first."""
-        if user not in self.channels[channel].members:
-            return [m for m in self.messages if m.channel == channel and m.only_for == user and not m.deleted]
+        seen = (user,) if user not in self.channels[channel].members else ("", user)
         return [
             message
             for message in self.messages
-            if message.channel == channel and not message.deleted and message.only_for in ("", user)
+            if message.channel == channel
+            and not message.deleted
+            and message.only_for in seen
+            and (not message.only_for or not message.thread_ts or self._has_replies(message))
         ]
+
+    def _has_replies(self, message: Message) -> bool:
+        """Slack shows what is for one person in a thread only where that has a reply that everybody sees."""
+        thread = (message.channel, message.thread_ts)
+        return thread in self._replied or any(
+            (each.channel, each.thread_ts) == thread and not each.only_for and not each.deleted
+            for each in self.messages
+        )
 
     def screen(self, user: str, channel: str) -> str:
         return "\n---\n".join(
@@ -427,8 +440,7 @@ class FakeSlack:
             self._change(url.source, arguments)
             return web.Response(text="ok")
         assert arguments["response_type"] == "ephemeral", "nothing is shown to everybody this way"
-        shown = self._new(arguments | {"channel": url.channel}, only_for=url.user)
-        url.source = url.source or shown
+        self._new(arguments | {"channel": url.channel, "thread_ts": ""}, only_for=url.user)
         return web.Response(text="ok")
 
     # --- people ---
@@ -473,6 +485,8 @@ class FakeSlack:
 
     def _event(self, event: Json) -> Json:
         number = next(self._numbers)
+        if event.get("thread_ts"):
+            self._replied.add((event["channel"], event["thread_ts"]))
         return {
             "type": "event_callback",
             "team_id": TEAM,

@@ -205,13 +205,19 @@ class SlackChat:
             ),
         )
 
-    async def take_back(self, url: str) -> None:
-        """Removes what a `response_url` has shown.
+    async def remove(self, ref: MessageRef) -> None:
+        """Removes a message of the bot's; one that is gone already is removed
+        (https://docs.slack.dev/reference/methods/chat.delete).
 
         Raises:
             Undelivered: Slack did not do it.
         """
-        await self.api.respond(url, {"delete_original": True})
+        channel, ts = _spot(ref)
+        try:
+            await self.api.call("chat.delete", lane=channel, again=True, channel=channel, ts=ts)
+        except Refused as error:
+            if not error.gone:
+                raise
 
     async def _sent(self, card: Card, send: Callable[[SlackMessage], Awaitable[T]]) -> T:
         """Sends a card; one that Slack cannot draw goes out as its headline, which says so."""

@@ -16,15 +16,22 @@ from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.incoming import Incoming, Kind
 from adapters.slack.web_api import Refused
 from bot.cards import Card, Confirm, Everyone, Only, Status, Text, buttons
-from bot.chat import MessageRef, Person, Visibility
+from bot.chat import MessageRef, Person, Said, Visibility
 from bot.clock import Clock
 from bot.errors import BotError, Undelivered
+from bot.redaction import redact
 
 log = structlog.get_logger()
 
 RESPONSE_URL_LIVES: Final = timedelta(minutes=30)
 RESPONSE_URL_USES: Final = 5
 """https://docs.slack.dev/interactivity/handling-user-interaction"""
+SILENT_FOR: Final = 3.0
+"""Seconds in which a slash command's answer may come before anything else is said there: what its `response_url` has
+shown can be neither replaced nor removed (https://github.com/slackapi/bolt-js/issues/2287).
+"""
+_REPEATED: Final = 85
+"""Characters of a sentence that are said again while its answer is under way."""
 
 _EVERYONE: Final = Everyone()
 
@@ -52,17 +59,13 @@ class ResponseUrl:
         self._left -= 1
         await self._chat.respond(self._url, card, replace=replace_original)
 
-    async def take_back(self) -> None:
-        """Removes what was shown. Raises `Undelivered`."""
-        self._left -= 1
-        await self._chat.take_back(self._url)
-
 
 class Delivery:
     """Shows the answer to one request.
 
-    What the person alone may see is ephemeral, complete at once, and changed only by their own click on it. What
-    changes later, or is for everybody, is an ordinary message that is kept current.
+    What the person alone may see is ephemeral, complete at once, and changed only by their own click on it; in a thread
+    it stands in that thread. What changes later, or is for everybody, is an ordinary message that is kept current;
+    where that is for one person, it stands in their direct message.
     """
 
     def __init__(self, incoming: Incoming, chat: SlackChat, attach: Attach, clock: Clock) -> None:
@@ -72,16 +75,19 @@ class Delivery:
             incoming: What is answered; its place's visibility is settled.
             chat: Slack.
             attach: See `Attach`.
-            clock: For the limits of a `response_url`.
+            clock: For the limits of a `response_url`, and for waiting.
         """
         self._incoming = incoming
         self._place = incoming.place
         self._chat = chat
         self._attach = attach
         self._url = ResponseUrl(incoming.response_url, chat, clock)
+        self._clock = clock
+        self._began = clock.monotonic()
         self._own = incoming.place.visibility is Visibility.PERSONAL
         self._ref: MessageRef | None = None
-        self._working_shown = False
+        self._direct_ref: MessageRef | None = None
+        self._sign: MessageRef | None = None
         self._pending: deque[Card] = deque()
         self._arrived = asyncio.Event()
         self._over = False
@@ -131,21 +137,33 @@ class Delivery:
                 except Exception:
                     log.exception("answer not delivered")
             if self._over and not self._pending:
+                await self._take_sign_away()
                 return
 
     # --- one card ---
 
     async def _send(self, card: Card) -> None:
-        if isinstance(card.audience, Only) and card.audience.person.key != self._incoming.person.key:
-            await self._elsewhere(card, card.audience.person)
-        elif card.status is Status.WORKING and not card.lasting:
+        if card.status is Status.WORKING and not card.lasting:
             await self._working(card)
-        elif card.aside:
-            await self._beside(card)
-        elif self._is_private(card):
-            await self._privately(card)
-        else:
-            await self._openly(card)
+            return
+        try:
+            await self._send_whole(card)
+        finally:
+            await self._take_sign_away()
+
+    async def _send_whole(self, card: Card) -> None:
+        person = self._incoming.person
+        match card.audience:
+            case Only(other) if other.key != person.key:
+                await self._elsewhere(card, other)
+            case Only() if card.lasting and not self._own:
+                await self._in_direct_message(card)
+            case _ if card.aside:
+                await self._beside(card)
+            case _ if self._is_private(card):
+                await self._privately(card)
+            case _:
+                await self._openly(card)
 
     async def _elsewhere(self, card: Card, person: Person) -> None:
         """For somebody else's eyes: in that person's direct message."""
@@ -154,37 +172,76 @@ class Delivery:
             raise Undelivered("Slack gives me no direct message with the person this is for.")
         await self._chat.post(direct, card)
 
+    async def _in_direct_message(self, card: Card) -> None:
+        """For the person alone, and to be changed later: an ephemeral message could not be."""
+        direct = await self._chat.direct(self._incoming.person)
+        if direct is None:
+            raise Undelivered("Slack gives me no direct message with the person who asked.")
+        shown = replace(card, audience=_EVERYONE)
+        if self._direct_ref is None:
+            self._direct_ref = await self._chat.post(direct, shown)
+        else:
+            await self._chat.update(self._direct_ref, shown)
+        await self._note_question(card, self._direct_ref)
+
     def _is_private(self, card: Card) -> bool:
         """Whether only the person who asked sees this card."""
-        if isinstance(card.audience, Only):
-            return not self._own or self._incoming.kind is Kind.COMMAND or self._incoming.private
         if card.lasting:
             return False
-        return self._incoming.kind is Kind.COMMAND or self._incoming.private
+        hidden = self._incoming.kind is Kind.COMMAND or self._incoming.private
+        return hidden or (isinstance(card.audience, Only) and not self._own)
 
     async def _working(self, card: Card) -> None:
-        """A sign of life, only where it can be taken away again."""
-        if self._incoming.kind is Kind.COMMAND and self._url.usable:
-            await self._url.show(card, replace_original=False)
-            self._working_shown = True
-        elif self._incoming.kind is Kind.DIRECT and self._ref is None:
-            self._ref = await self._chat.post(self._place, replace(card, audience=_EVERYONE))
+        """A sign of life: where it can be taken away again, or, after a slash command, where it stays true."""
+        match self._incoming.kind:
+            case Kind.COMMAND:
+                await self._say_what_was_asked()
+            case Kind.DIRECT | Kind.MENTION if self._ref is None and self._sign is None:
+                self._sign = await self._chat.post(self._place, replace(card, audience=_EVERYONE))
+            case _:
+                pass
+
+    async def _say_what_was_asked(self) -> None:
+        left = SILENT_FOR - (self._clock.monotonic() - self._began)
+        pause = asyncio.ensure_future(self._clock.sleep(left))
+        following = asyncio.ensure_future(self._arrived.wait())
+        try:
+            await asyncio.wait({pause, following}, return_when=asyncio.FIRST_COMPLETED)
+            answered = following.done()
+        finally:
+            pause.cancel()
+            following.cancel()
+        if answered or not self._url.usable:
+            return
+        said = self._incoming.said
+        text = " ".join(redact(said.text).split()) if isinstance(said, Said) else ""
+        cut = text if len(text) <= _REPEATED else f"{text[:_REPEATED].rstrip()}…"
+        line = f"Asked for: {cut or 'help'}; the answer follows"
+        await self._url.show(Card(line, audience=Only(self._incoming.person)), replace_original=False)
+
+    async def _take_sign_away(self) -> None:
+        sign, self._sign = self._sign, None
+        if sign is None:
+            return
+        try:
+            await self._chat.remove(sign)
+        except Undelivered as error:
+            log.warning("sign of life not removed", error=error.sentence)
 
     async def _beside(self, card: Card) -> None:
         """For the person alone, and nothing that stands there changes."""
-        if self._url.usable:
-            await self._url.show(card, replace_original=self._working_shown)
-            self._working_shown = False
+        if self._url.usable and not self._place.thread:
+            await self._url.show(card, replace_original=False)
         else:
             await self._whisper(card)
 
     async def _privately(self, card: Card) -> None:
-        if not self._url.usable:
+        # What a response_url adds stands outside the thread (https://github.com/slackapi/bolt-js/issues/963).
+        if not self._url.usable or (self._place.thread and not self._incoming.private):
             await self._whisper(card)
             return
         try:
-            await self._url.show(card, replace_original=self._working_shown or self._incoming.private)
-            self._working_shown = self._incoming.kind is Kind.COMMAND
+            await self._url.show(card, replace_original=self._incoming.private)
         except Refused as error:
             if error.code == "ratelimited":
                 raise
@@ -211,6 +268,8 @@ class Delivery:
         """An ordinary message: the one that is kept current, else the clicked one, else a new one."""
         if self._ref is None and self._incoming.pressed:
             self._ref = message_ref(self._place, self._place.id, self._incoming.pressed)
+        if self._ref is None:
+            self._ref, self._sign = self._sign, None
         if self._ref is not None:
             try:
                 await self._chat.update(self._ref, card)
@@ -221,9 +280,6 @@ class Delivery:
                 self._ref = await self._posted(card)
         else:
             self._ref = await self._posted(card)
-        if self._working_shown and self._url.usable:
-            self._working_shown = False
-            await self._url.take_back()
         await self._note_question(card, self._ref)
 
     async def _posted(self, card: Card) -> MessageRef:
@@ -248,9 +304,8 @@ class Delivery:
         """One line for the person who asked, without data, in the place."""
         card = Card(line, blocks=(Text(more),), audience=Only(self._incoming.person))
         try:
-            if self._url.usable:
-                await self._url.show(card, replace_original=self._working_shown)
-                self._working_shown = False
+            if self._url.usable and not self._place.thread:
+                await self._url.show(card, replace_original=False)
             else:
                 await self._chat.whisper(
                     self._place, self._incoming.person, card, threaded=self._incoming.threaded

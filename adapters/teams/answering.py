@@ -121,10 +121,14 @@ class Answering:
                 raise
             await self._show_privately(card, self.request.person, beside=False)
             return
-        if card.status is Status.QUESTION:
-            for button in buttons(card):
-                if isinstance(button.action, Confirm):
-                    await self.bot.attach(button.action.ticket, self._here)
+        await self._note_question(card, self._here)
+
+    async def _note_question(self, card: Card, ref: MessageRef) -> None:
+        if card.status is not Status.QUESTION:
+            return
+        for button in buttons(card):
+            if isinstance(button.action, Confirm):
+                await self.bot.attach(button.action.ticket, ref)
 
     async def _put(self, ref: MessageRef | None, card: Card) -> MessageRef:
         """Replaces that message, or posts a new one where there is none (any more)."""
@@ -145,6 +149,7 @@ class Answering:
                     self._private = await self.chat.post(direct, card)
                 else:
                     await self.chat.update(self._private, card)
+                await self._note_question(card, self._private)
         except Undelivered:
             direct = None
         name = person.name

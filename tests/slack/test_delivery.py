@@ -62,15 +62,35 @@ async def test_a_command_is_answered_for_the_asker_alone(slack_world: World) -> 
     assert slack_world.slack.screen("U2", "C1") == ""
 
 
-async def test_a_sign_of_life_gives_way_to_the_answer(slack_world: World) -> None:
+async def test_a_slow_command_hears_nothing_before_three_seconds_and_then_what_stays_true(
+    slack_world: World,
+) -> None:
     shown = asyncio.Event()
-    slack_world.bot.answers["kpis"] = [WORKING, shown, PRIVATE]
-    await slack_world.slack.command("U1", "C1", "kpis")
-    await until(lambda: "Working" in slack_world.slack.screen("U1", "C1"))
+    slack_world.bot.answers["kpis <b>"] = [WORKING, shown, PRIVATE]
+    began = slack_world.clock.monotonic()
+    await slack_world.slack.command("U1", "C1", "kpis &lt;b&gt;")
+    await until(lambda: slack_world.slack.messages)
+    assert slack_world.slack.messages[0].changed_at[0] - began >= 3.0
     shown.set()
     await slack_world.quiet()
-    assert slack_world.slack.screen("U1", "C1").startswith("(only you) On-time delivery 91 %")
-    assert "Working" not in slack_world.slack.screen("U1", "C1")
+    assert slack_world.slack.screen("U1", "C1").split("\n---\n") == [
+        "(only you) Asked for: kpis <b>; the answer follows",
+        "(only you) On-time delivery 91 %\n[More]",
+    ]
+
+
+async def test_a_command_answered_within_three_seconds_shows_nothing_but_the_answer(
+    slack_world: World,
+) -> None:
+    slack_world.bot.answers["kpis"] = [WORKING, 0.01, PRIVATE]
+    assert await slack_world.say("U1", "C1", "kpis") == "(only you) On-time delivery 91 %\n[More]"
+
+
+async def test_what_looks_like_a_key_is_not_repeated_while_its_refusal_takes_long(slack_world: World) -> None:
+    key = "xoxb" + "-123456789012-abcdefghijkl"
+    slack_world.bot.answers[key] = [WORKING, 0.2, PRIVATE]
+    assert "abcdefghijkl" not in await slack_world.say("U1", "C1", key)
+    assert "Asked for: [redacted]; the answer follows" in slack_world.slack.screen("U1", "C1")
 
 
 async def test_a_question_is_an_ordinary_message_and_the_bot_learns_which(slack_world: World) -> None:
@@ -80,14 +100,6 @@ async def test_a_question_is_an_ordinary_message_and_the_bot_learns_which(slack_
     assert message.shown == "Question: Stop main job?\n[Stop this job] [Leave it running]"
     ((ticket, ref),) = slack_world.bot.attached
     assert (ticket, ref.handle, ref.place.id) == ("ticket-1", f"C1:{message.ts}", "C1")
-
-
-async def test_no_sign_of_life_stays_behind_beside_a_question(slack_world: World) -> None:
-    slack_world.bot.answers["cancel main job"] = [WORKING, 0.1, QUESTION]
-    assert (
-        await slack_world.say("U1", "C1", "cancel main job")
-        == "Question: Stop main job?\n[Stop this job] [Leave it running]"
-    )
 
 
 @pytest.mark.parametrize("why", ["not_in_channel", "is_archived", "restricted_action", "channel_not_found"])
@@ -160,6 +172,37 @@ async def test_a_private_answer_to_a_mention_stands_where_slack_shows_it(slack_w
     assert slack_world.slack.visible("U2", "C1") == []
 
 
+async def test_a_slow_mention_has_a_sign_of_life_that_becomes_the_answer(slack_world: World) -> None:
+    slack_world.bot.answers["kpis"] = [WORKING, 0.1, PUBLIC]
+    await slack_world.slack.mention("U1", "C1", "kpis", ts="1700000777.000100")
+    await until(lambda: slack_world.slack.screen("U2", "C1") == "↳ Working on it …")
+    await slack_world.quiet()
+    (message,) = slack_world.slack.visible("U2", "C1")
+    assert [each.split("\n")[0] for each in message.history] == ["Working on it …", "On-time delivery 91 %"]
+    assert message.thread_ts == "1700000777.000100"
+
+
+@pytest.mark.parametrize("thread", ["", "1700000555.000100"])
+async def test_the_sign_of_life_of_a_private_answer_is_taken_away(slack_world: World, thread: str) -> None:
+    slack_world.bot.answers["kpis"] = [WORKING, 0.1, PRIVATE]
+    more = {"thread_ts": thread} if thread else {}
+    await slack_world.slack.mention("U1", "C1", "kpis", **more)
+    await until(lambda: slack_world.slack.screen("U2", "C1") == "↳ Working on it …")
+    await slack_world.quiet()
+    assert slack_world.slack.screen("U2", "C1") == ""
+    (answer,) = slack_world.slack.visible("U1", "C1")
+    assert (answer.thread_ts, answer.only_for) == (thread, "U1")
+
+
+async def test_a_sign_of_life_is_taken_away_though_the_answer_cannot_be_shown(slack_world: World) -> None:
+    slack_world.bot.answers["kpis"] = [WORKING, 0.1, PRIVATE]
+    slack_world.slack.fail("chat.postEphemeral", Fault("fatal_error"), Fault("user_not_in_channel"))
+    await slack_world.slack.mention("U1", "C1", "kpis")
+    await slack_world.quiet()
+    assert slack_world.slack.called("chat.delete")
+    assert slack_world.slack.screen("U2", "C1") == ""
+
+
 async def test_a_direct_message_is_answered_by_one_message_that_changes(slack_world: World) -> None:
     slack_world.bot.answers["kpis"] = [WORKING, 0.1, PRIVATE]
     await slack_world.slack.tell("U1", "kpis")
@@ -223,6 +266,60 @@ async def test_a_private_answer_to_a_click_leaves_what_others_see(slack_world: W
     assert message.shown.startswith("On-time delivery")
     assert "(only you) For you alone" in slack_world.slack.screen("U2", "C1")
     assert "For you alone" not in slack_world.slack.screen("U1", "C1")
+
+
+@pytest.mark.parametrize("aside", [False, True])
+async def test_a_private_answer_to_a_click_in_a_thread_stands_in_that_thread(
+    slack_world: World, *, aside: bool
+) -> None:
+    private = Card("For you alone", audience=Only(OPERATOR), aside=aside, buttons=PRIVATE.buttons)
+    slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [private]}
+    await slack_world.slack.mention("U1", "C1", "kpis", ts="1700000777.000100")
+    await slack_world.quiet()
+    (message,) = slack_world.slack.visible("U1", "C1")
+    await slack_world.slack.press("U2", message, "More")
+    await slack_world.quiet()
+    assert slack_world.slack.screen("U2", "C1").split("\n---\n") == [
+        "↳ On-time delivery 91 %\n[More]",
+        "↳ (only you) For you alone\n[More]",
+    ]
+    assert message.edits == 0
+    (_, own) = slack_world.slack.visible("U2", "C1")
+    await slack_world.slack.press("U2", own, "More")
+    await slack_world.quiet()
+    after = [each.thread_ts for each in slack_world.slack.visible("U2", "C1")]
+    assert after == ["1700000777.000100"] * (3 if aside else 2), (
+        "a click on the private card replaces it there"
+    )
+    assert slack_world.bot.heard[-1].place.thread == "1700000777.000100"
+
+
+async def test_a_private_card_whose_address_is_used_up_is_answered_in_its_thread(slack_world: World) -> None:
+    slack_world.bot.answers |= {"kpis": [PRIVATE], "help": [Card("Page 2", audience=Only(CLERK))]}
+    await slack_world.slack.mention("U1", "C1", "kpis", thread_ts="1700000555.000100")
+    await slack_world.quiet()
+    (message,) = slack_world.slack.visible("U1", "C1")
+    slack_world.slack.fail("response_url", Fault("used_url", 404))
+    await slack_world.slack.press("U1", message, "More")
+    await slack_world.quiet()
+    assert slack_world.slack.screen("U1", "C1").endswith("↳ (only you) Page 2")
+
+
+async def test_a_private_question_goes_to_the_direct_message_where_its_outcome_can_be_shown(
+    slack_world: World,
+) -> None:
+    private = but(QUESTION, audience=Only(CLERK))
+    slack_world.bot.answers["cancel main job"] = [WORKING, 0.1, private]
+    slack_world.bot.answers["confirm ticket-1"] = [but(LOOKING, audience=Only(CLERK)), 0.05, STOPPED]
+    await slack_world.slack.mention("U1", "C1", "cancel main job")
+    await slack_world.quiet()
+    assert slack_world.slack.screen("U1", "C1") == ""
+    (question,) = slack_world.slack.visible("U1", "DU1")
+    ((ticket, ref),) = slack_world.bot.attached
+    assert (ticket, ref.handle) == ("ticket-1", f"DU1:{question.ts}")
+    await slack_world.slack.press("U1", question, "Stop this job")
+    await slack_world.quiet()
+    assert question.shown.startswith("STOPPED 23:56: main job")
 
 
 async def test_a_refused_click_leaves_the_question_open_and_tells_the_clicker_alone(

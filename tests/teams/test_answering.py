@@ -168,6 +168,14 @@ async def test_private_cards_of_one_answer_replace_each_other_and_the_place_is_t
     assert [each.text.strip() for each in world.teams.seen(CLERK.personal)] == ["For you: 43"]
 
 
+async def test_a_private_question_is_known_by_its_message_in_the_personal_chat(world: World) -> None:
+    await world.says(CLERK, CHANNEL, replace(QUESTION, audience=Only(person(CLERK))))
+    ((ticket, ref),) = world.bot.attached
+    assert ticket == "ticket-of-a-test-1"
+    assert world.teams.last(CLERK.personal).id in ref.handle
+    assert "Stop it?" not in " ".join(each.text for each in world.teams.seen(CHANNEL.id))
+
+
 async def test_a_card_for_somebody_else_goes_to_them(world: World) -> None:
     await world.says(OTHER, PERSONAL, replace(PUBLIC, headline="hi"))
     await world.says(CLERK, PERSONAL, replace(PRIVATE, audience=Only(person(OTHER))))
