@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from adapters.http import Deadlines, HttpServer, most_open, quiet_accept
 from adapters.metrics import CONTENT_TYPE, Answers, Measured, Metrics, reachable
 from bot import config
 from bot.audit import Audit
@@ -42,7 +43,7 @@ DRAIN_WITHIN = 25.0
 """Seconds that a shutdown waits for answers in the making; Kubernetes kills after 30."""
 RECOVER_EVERY = 30.0
 PURGE_EVERY = 3600.0
-LARGEST_BODY = 1024 * 1024
+REPORT_EVERY = 60.0
 
 
 def program_version() -> str:
@@ -245,7 +246,11 @@ class _Platforms:
 
 @asynccontextmanager
 async def running(
-    settings: config.Settings, *, store: Store | None = None, clock: Clock | None = None
+    settings: config.Settings,
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Running]:
     """A server for every platform that is configured; stopped gracefully at the end.
 
@@ -253,6 +258,7 @@ async def running(
         settings: Checked for serving.
         store: One that the caller opened and closes; else the one that the settings name.
         clock: The machine's, unless told otherwise.
+        deadlines: For whoever connects.
 
     Raises:
         ConfigError, StoreUnavailable: It cannot run; the text says why.
@@ -262,7 +268,7 @@ async def running(
     async with AsyncExitStack() as stack:
         if store is None:
             store = await stack.enter_async_context(await Store.open(settings.database_url.reveal(), clock))
-        platforms = _platforms(settings, store, clock, metrics, stack)
+        platforms = _platforms(settings, store, clock, metrics, stack, deadlines.body)
         if not platforms.chats:
             raise ConfigError(["No chat platform is configured, so there is nothing to serve."])
         built = await stack.enter_async_context(
@@ -271,16 +277,25 @@ async def running(
         measured = Measured(built.bot, metrics, clock)
         listeners = {name: make(measured, store) for name, make in platforms.listeners.items()}
         server = settings.server
-        admin = await _opened(
-            stack, _admin_app(built, listeners, metrics, clock), server.admin_host, server.admin_port
+        behind = HttpServer(_admin_app(built, listeners, metrics, clock), deadlines=deadlines)
+        stack.push_async_callback(behind.close)
+        admin = await behind.start(server.admin_host, server.admin_port)
+        public = HttpServer(
+            _public_app(listeners), deadlines=deadlines, most=most_open(), proxies=server.trusted_proxies
         )
-        runner = await _runner(stack, _public_app(listeners))
+        stack.callback(quiet_accept(asyncio.get_running_loop(), public))
+        stack.push_async_callback(public.close)
         stack.push_async_callback(_drained, listeners)
-        address = await _listening(runner, server.host, server.port)
-        stack.push_async_callback(_stopped, runner)
+        address = await public.start(server.host, server.port)
+        stack.push_async_callback(public.stop)
         for listener in listeners.values():
             await listener.start()
-        for upkeep in (_recovering(built, clock), _purging(store, clock), _trying_keys(built, settings)):
+        for upkeep in (
+            _recovering(built, clock),
+            _purging(store, clock),
+            _trying_keys(built, settings),
+            _reporting(public, clock),
+        ):
             stack.push_async_callback(_cancelled, asyncio.create_task(upkeep))
         log.info("serving", address=address, admin=admin, platforms=sorted(listeners))
         yield Running(address, admin, built, listeners, metrics)
@@ -345,13 +360,18 @@ def over_sandbox(
 
 
 def _platforms(
-    settings: config.Settings, store: Store, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    settings: config.Settings,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    body_within: float,
 ) -> _Platforms:
     found = _Platforms()
     if settings.slack is not None:
-        _add_slack(found, settings, settings.slack, clock, metrics, stack)
+        _add_slack(found, settings, settings.slack, clock, metrics, stack, body_within)
     if settings.teams is not None:
-        _add_teams(found, settings, settings.teams, store, clock, metrics, stack)
+        _add_teams(found, settings, settings.teams, store, clock, metrics, stack, body_within)
     return found
 
 
@@ -362,6 +382,7 @@ def _add_slack(
     clock: Clock,
     metrics: Metrics,
     stack: AsyncExitStack,
+    body_within: float,
 ) -> None:
     from adapters.slack.chat import SlackChat
     from adapters.slack.listen import SlackListener
@@ -379,6 +400,7 @@ def _add_slack(
             clock=clock,
             ids=_request_id,
             refused=lambda reason: metrics.refused.labels("slack", reason).inc(),
+            body_within=body_within,
         )
 
     found.chats["slack"] = chat
@@ -393,6 +415,7 @@ def _add_teams(
     clock: Clock,
     metrics: Metrics,
     stack: AsyncExitStack,
+    body_within: float,
 ) -> None:
     if not teams.app_id and not (settings.server.development and config.is_loopback(settings.server.host)):
         raise ConfigError(
@@ -420,6 +443,7 @@ def _add_teams(
             development=settings.server.development,
             ids=_request_id,
             refused=lambda why: metrics.refused.labels("teams", why).inc(),
+            body_within=body_within,
         )
 
     found.chats["teams"] = chat
@@ -434,7 +458,7 @@ def _request_id() -> str:
 
 
 def _public_app(listeners: Mapping[str, Listener]) -> web.Application:
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_nothing_escapes])
+    app = web.Application(middlewares=[_nothing_escapes])
     app.router.add_get("/healthz", _alive)
     for listener in listeners.values():
         listener.routes(app)
@@ -503,32 +527,6 @@ def _word(*, answers: bool | None) -> str:
     return "not asked yet" if answers is None else "ok" if answers else "no answer"
 
 
-async def _runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
-
-
-async def _listening(runner: web.AppRunner, host: str, port: int) -> str:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise ConfigError([f"Nothing can listen on {host}:{port}: {error.strerror or error}."]) from error
-    bound = runner.addresses[0][1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-
-
-async def _opened(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
-    return await _listening(await _runner(stack, app), host, port)
-
-
-async def _stopped(runner: web.AppRunner) -> None:
-    """Takes no new connections; those that are open are served until the answers are given."""
-    for site in list(runner.sites):
-        await site.stop()
-
-
 async def _drained(listeners: Mapping[str, Listener]) -> None:
     endings = {name: asyncio.create_task(listener.close()) for name, listener in listeners.items()}
     _, late = await asyncio.wait(endings.values(), timeout=DRAIN_WITHIN + 2.0)
@@ -584,6 +582,12 @@ async def _purging(store: Store, clock: Clock) -> None:
         except StoreUnavailable as error:
             log.warning("nothing purged", error=error.sentence)
         await clock.sleep(PURGE_EVERY)
+
+
+async def _reporting(server: HttpServer, clock: Clock) -> None:
+    while True:
+        await clock.sleep(REPORT_EVERY)
+        server.report()
 
 
 async def _trying_keys(built: Built, settings: config.Settings) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from cachetools import TTLCache
 
+from adapters.http import parse_json
 from bot.clock import Clock
 from bot.config import Secret
 
@@ -41,17 +41,11 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
 class Refusal(StrEnum):
     """Why a request goes no further; safe to log and to count."""
 
-    TOO_LARGE = "too large"
-    ENCODED = "encoded"
     NO_TIMESTAMP = "no timestamp"
     NOT_RECENT = "not recent"
     NO_SIGNATURE = "no signature"
     FORGED = "forged"
     UNREADABLE = "unreadable"
-
-
-STATUS = {Refusal.TOO_LARGE: 413, Refusal.ENCODED: 415, Refusal.UNREADABLE: 400}
-"""HTTP status of a refusal; 401 where it stands nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +81,8 @@ class Guard:
 
         Args:
             headers: In any case; a repeated header counts once.
-            body: As it came, at most `LARGEST` bytes.
+            body: As it came.
         """
-        if len(body) > LARGEST:
-            return Refusal.TOO_LARGE
         if body == b"ssl_check=1" or body.startswith(b"ssl_check=1&"):
             return Seen.CERTIFICATE_CHECK
         timestamp = headers.get("X-Slack-Request-Timestamp", "")
@@ -118,7 +110,7 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 def _read(content_type: str, body: bytes) -> Sound | Refusal:
     try:
         text = body.decode()
-        payload = json.loads(text) if "json" in content_type.casefold() else _form(text)
+        payload = parse_json(text) if "json" in content_type.casefold() else _form(text)
     except (ValueError, RecursionError):
         return Refusal.UNREADABLE
     return Sound(payload) if isinstance(payload, dict) and payload else Refusal.UNREADABLE
@@ -126,4 +118,4 @@ def _read(content_type: str, body: bytes) -> Sound | Refusal:
 
 def _form(text: str) -> Any:
     fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    return json.loads(fields["payload"]) if "payload" in fields else fields
+    return parse_json(fields["payload"]) if "payload" in fields else fields

@@ -23,9 +23,10 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from adapters.http import BODY_WITHIN, NotRead, read_body
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.delivery import Delivery
-from adapters.slack.guard import LARGEST, PATH, STATUS, Guard, Refusal, Seen, Sound
+from adapters.slack.guard import LARGEST, PATH, Guard, Refusal, Seen, Sound
 from adapters.slack.incoming import (
     Incoming,
     Kind,
@@ -53,8 +54,6 @@ DELIVERIES_KEPT = timedelta(hours=1)
 """Slack's last repetition comes 5 minutes after the second (https://docs.slack.dev/apis/events-api)."""
 MOST_AT_ONCE = 400
 """Answers in the making; more are refused, and Slack sends events again."""
-BODY_WITHIN = 5.0
-"""Seconds within which a body has to arrive; Slack gives up after 3."""
 PING_EVERY = 10.0
 SILENT_FOR = 60.0
 """Seconds without a pong after which a socket is taken for dead, whatever the SDK says of it."""
@@ -87,6 +86,7 @@ class SlackListener:
         clock: Clock,
         ids: Callable[[], str],
         refused: Callable[[str], None] = lambda _reason: None,
+        body_within: float = BODY_WITHIN,
     ) -> None:
         """Wires everything; nothing runs before `start`.
 
@@ -98,6 +98,7 @@ class SlackListener:
             clock: For time and waiting.
             ids: Makes request ids.
             refused: Told the reason of each HTTP request that went no further.
+            body_within: Seconds in which a body has to arrive.
         """
         self._bot = bot
         self._chat = chat
@@ -106,6 +107,7 @@ class SlackListener:
         self._clock = clock
         self._ids = ids
         self._refused = refused
+        self._body_within = body_within
         self._guard = Guard(settings.signing_secret, clock) if settings.signing_secret else None
         self._work: set[asyncio.Task[None]] = set()
         self._deliveries: TTLCache[str, bool] = TTLCache(
@@ -170,32 +172,23 @@ class SlackListener:
         guard = self._guard
         assert guard is not None, "the route is there only with a guard"
         try:
-            verdict = await self._judged(guard, request)
-        except (TimeoutError, ConnectionError, web.HTTPException, ValueError):
-            verdict = Refusal.UNREADABLE
+            body = await read_body(request, largest=LARGEST, within=self._body_within)
+        except NotRead as error:
+            self._refused(error.reason)
+            if not error.slow:
+                log.info("slack request refused", reason=error.reason)
+            return web.Response(status=error.status, text=error.reason)
+        verdict = guard.check(request.headers, body)
         match verdict:
             case Refusal():
                 self._refused(verdict.value)
                 log.info("slack request refused", reason=verdict.value)
-                return web.Response(status=STATUS.get(verdict, 401), text=verdict.value)
+                return web.Response(status=400 if verdict is Refusal.UNREADABLE else 401, text=verdict.value)
             case Seen():
                 log.info("slack request seen", reason=verdict.value)
                 return web.Response()
             case Sound(payload):
                 return await self._dispatched(payload)
-
-    async def _judged(self, guard: Guard, request: web.Request) -> Sound | Seen | Refusal:
-        if request.headers.get("Content-Encoding", "identity").casefold() != "identity":
-            return Refusal.ENCODED
-        if (request.content_length or 0) > LARGEST:
-            return Refusal.TOO_LARGE
-        body = bytearray()
-        async with asyncio.timeout(BODY_WITHIN):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST:
-                    return Refusal.TOO_LARGE
-        return guard.check(request.headers, bytes(body))
 
     async def _dispatched(self, payload: dict[str, Any]) -> web.Response:
         if not _for_us(payload):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable, Collection, Coroutine
 from datetime import timedelta
@@ -16,6 +15,7 @@ from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity
 from cachetools import TTLCache
 
+from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
 from adapters.teams.adaptive import read_action
 from adapters.teams.answering import Answering, Answers, Json, invoke_message
 from adapters.teams.chat import TeamsChat, trigger_of
@@ -61,6 +61,7 @@ class TeamsListener:
         development: Take service URLs on this machine, and messages without a signature where there is no app id.
         ids: Makes request ids.
         refused: Told the HTTP status of each delivery that went no further, as text.
+        body_within: Seconds in which a body has to arrive.
 
     Raises:
         ConfigError: Messages would be taken from anybody on the network, or the SDK is another one.
@@ -79,6 +80,7 @@ class TeamsListener:
         development: bool = False,
         ids: Callable[[], str] = lambda: secrets.token_hex(4),
         refused: Callable[[str], None] = lambda _reason: None,
+        body_within: float = BODY_WITHIN,
     ) -> None:
         if not identity.app_id and not (development and is_loopback(host)):
             raise ConfigError(
@@ -97,6 +99,7 @@ class TeamsListener:
         self._loopback = development
         self._ids = ids
         self._refused = refused
+        self._body_within = body_within
         self._adapter = make_adapter(identity)
         self._keys = KeyRing(metadata_address(), chat.session, clock)
         self._seen: TTLCache[str, bool] = TTLCache(
@@ -165,6 +168,11 @@ class TeamsListener:
     async def _receive(self, request: web.Request) -> web.Response:
         try:
             return await self._accept(request)
+        except NotRead as error:
+            if not error.slow:
+                log.info("refused", platform="teams", status=error.status, reason=error.reason)
+            self._refused(str(error.status))
+            return web.Response(status=error.status)
         except Unacceptable as error:
             log.info("refused", platform="teams", status=error.status, reason=str(error))
             self._refused(str(error.status))
@@ -181,7 +189,7 @@ class TeamsListener:
             raise Unacceptable(415, "not JSON by its own account")
         if not self._signed and not (is_loopback(request.remote or "") and is_loopback(_host(request))):
             raise Unacceptable(403, "unsigned, and from another machine")
-        body = _parse(await _read(request))
+        body = _parse(await read_body(request, largest=LARGEST_BODY, within=self._body_within))
         activity = outline(body)
         try:
             who = await self._adapter.bot_framework_authentication.authenticate_request(
@@ -322,18 +330,9 @@ async def _respond(context: TurnContext, body: Json) -> None:
     )
 
 
-async def _read(request: web.Request) -> bytes:
-    read = bytearray()
-    async for chunk in request.content.iter_any():
-        read += chunk
-        if len(read) > LARGEST_BODY:
-            raise Unacceptable(413, "too long")
-    return bytes(read)
-
-
 def _parse(read: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(read)
+        body = parse_json(read.decode())
     except (ValueError, RecursionError):
         raise Unacceptable(400, "not JSON") from None
     if not isinstance(body, dict):

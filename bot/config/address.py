@@ -31,6 +31,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_network(text: str) -> bool:
+    """Whether a text is an IP address or a network such as 10.0.0.0/8."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _refuse(sentence: str) -> NoReturn:
     raise ConfigError((sentence,))
 

@@ -27,6 +27,7 @@ from bot.config.address import (
     is_host_pattern,
     is_label,
     is_loopback,
+    is_network,
     team_root,
 )
 from bot.config.secret import Secret, secret_fault
@@ -783,6 +784,11 @@ class _Draft:
             self.say(
                 "server.development takes messages without a signature, so server.host must be 127.0.0.1 then."
             )
+        for place, proxy in enumerate(server.trusted_proxies):
+            if not is_network(proxy):
+                self.say(
+                    f"server.trusted_proxies[{place + 1}] must be an address or a network such as 10.0.0.0/8, not a name."
+                )
         if server.port == server.admin_port != 0:
             self.say("server.port and server.admin_port must differ.")
 

@@ -287,6 +287,10 @@ class Server(Section):
         "127.0.0.1", min_length=1, description="Address for readiness and metrics; not for the internet."
     )
     admin_port: int = Field(3979, ge=0, le=65535, description="Port for readiness and metrics.")
+    trusted_proxies: Texts = Field(
+        ("127.0.0.0/8", "::1"),
+        description="Addresses or networks of proxies before the bot, such as `10.0.0.0/8`. Connections from elsewhere are at most 100 from one address.",
+    )
     development: bool = Field(
         False,
         description="Accept Teams messages without a signature, for the local Agents Playground; loopback only.",

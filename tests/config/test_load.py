@@ -387,6 +387,10 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ("[limits]\nper_second = 1", "limits.per_second must be at least replicas and guest_slots together"),
         ("[limits]\nbackground_reserve = 1", "limits.background_reserve must be less than 1."),
         ("[server]\nport = 3979", "server.port and server.admin_port must differ."),
+        (
+            '[server]\ntrusted_proxies = ["10.0.0.0/8", "proxy.example.com"]',
+            "server.trusted_proxies[2] must be an address or a network such as 10.0.0.0/8, not a name.",
+        ),
         ("[server]\nprt = 1", "server.prt is not a setting; did you mean port?"),
         ("[[bindings]]\nconnections = []", "bindings[1] must name exactly one of slack, teams and local."),
         ('[[bindings]]\nslack = "T1"', "bindings[1].connections is missing."),

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from adapters.http import Deadlines
 from adapters.serve import Running, running
 from adapters.slack.guard import PATH
 from adapters.slack.listen import SlackListener
@@ -96,6 +97,7 @@ async def town(
     switches: Switches | None = None,
     changed: Callable[[config.Settings], config.Settings] = lambda settings: settings,
     rules: Sequence[config.Rule] | None = None,
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Town]:
     """A town.
 
@@ -106,6 +108,7 @@ async def town(
         switches: Of the sandbox.
         changed: Last changes to the settings.
         rules: Instead of `policy()`.
+        deadlines: For whoever connects.
     """
     clock = StoryClock()
     quick = replace(switches or Switches(cancel_delay=2.0), per_second=100_000)
@@ -144,7 +147,11 @@ async def town(
             store = None
             if not database:
                 store = await stack.enter_async_context(await Store.temporary(clock))
-            made.copies.append(await stack.enter_async_context(running(settings, store=store, clock=clock)))
+            made.copies.append(
+                await stack.enter_async_context(
+                    running(settings, store=store, clock=clock, deadlines=deadlines)
+                )
+            )
         slack.target = made.target(0)
         if socket_mode:
             await slack.connected()

@@ -107,18 +107,6 @@ async def test_what_nobody_signed_is_refused_and_not_written_down(
     assert slack_world.refusals in ([reason], []), "aiohttp may refuse an encoding before we do"
 
 
-async def test_a_body_that_never_ends_is_given_up(
-    slack_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("adapters.slack.listen.BODY_WITHIN", 0.05)
-    host, port = slack_world.slack.target.split("/")[2].split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-    answer = await asyncio.wait_for(reader.readline(), 5)
-    writer.close()
-    assert answer.split()[1] == b"400"
-
-
 @pytest.mark.parametrize(
     "payload",
     [
