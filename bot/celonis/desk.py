@@ -10,12 +10,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 from weakref import WeakSet
 
 from bot.celonis.connection import Limits
 from bot.celonis.memory import Ledger
-from bot.clock import Clock
+from bot.clock import Clock, within
 from bot.errors import ConfigError, StoreUnavailable
 from bot.store.ledger import LEASE, Holder, Seat
 
@@ -31,7 +30,6 @@ PATIENCE = 3.0
 PURGE_EVERY = 3600.0
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 def this_program(run: str | None = None) -> Holder:
@@ -81,25 +79,6 @@ def share(limits: Limits, number: int) -> int:
         return limits.guest_slots
     each, rest = divmod(limits.per_second - limits.guest_slots, limits.replicas)
     return each + (number < rest)
-
-
-async def within(clock: Clock, seconds: float, awaitable: Awaitable[T]) -> T:
-    """Awaits something for so long, by this clock.
-
-    Raises:
-        TimeoutError: It took longer; it was cancelled.
-    """
-    work = asyncio.ensure_future(awaitable)
-    limit = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({work, limit}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise TimeoutError
-        return work.result()
-    finally:
-        for each in (work, limit):
-            if not each.done():
-                each.cancel()
 
 
 class Desk:

@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from bot.celonis.connection import Caller, Lane
-from bot.celonis.desk import within
 from bot.celonis.governor import Governor
 from bot.celonis.queueing import Waiting
-from bot.clock import Clock
+from bot.clock import Clock, within
 from bot.errors import BotError, Unreachable
 from bot.store.ledger import Payer
 

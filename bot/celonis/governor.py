@@ -18,10 +18,11 @@ from math import inf
 
 from bot.celonis.breaker import Breaker, Passage
 from bot.celonis.connection import Family, Lane, Limits
-from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, within
+from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk
 from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
+from bot.clock import within
 from bot.errors import BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 

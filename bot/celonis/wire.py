@@ -14,13 +14,12 @@ from datetime import datetime
 import httpx
 
 from bot.celonis.connection import Connection
-from bot.celonis.desk import within
 from bot.celonis.flights import late
 from bot.celonis.governor import Governor, Permit
 from bot.celonis.query import Asked
 from bot.celonis.ratelimit import told
 from bot.celonis.refusals import Reply
-from bot.clock import Clock
+from bot.clock import Clock, within
 from bot.errors import CelonisError, UnexpectedReply, Unreachable
 
 AGENT = "celonis-chat"
