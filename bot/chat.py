@@ -62,12 +62,13 @@ class Place:
 
 
 class Standing(StrEnum):
-    """What somebody is to the workspace. What cannot be read counts as external."""
+    """What somebody is to the workspace. Only members may anything; unknown is what could not be read."""
 
     MEMBER = "member"
     GUEST = "guest"
     EXTERNAL = "external"
     BOT = "bot"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Profile:
     name: str | None = None
     email: str | None = None
     groups: frozenset[str] | None = None
-    standing: Standing = Standing.EXTERNAL
+    standing: Standing = Standing.UNKNOWN
     zone: str | None = None
     locale: str | None = None
 
@@ -156,8 +157,13 @@ class Chat(Protocol):
         """Show a form to the person whose click gave the trigger."""
         ...
 
-    async def profile(self, person: Person) -> Profile:
-        """What is known of a person; cached. Never raises: what cannot be read is missing."""
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
+        """What is known of a person. Never raises: what cannot be read is missing.
+
+        Args:
+            person: Who.
+            anew: Ask the platform now, whatever was known before.
+        """
         ...
 
     async def direct(self, person: Person) -> Place | None:

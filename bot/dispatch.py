@@ -13,7 +13,7 @@ from typing import Any, ClassVar, assert_never
 
 import structlog
 from cachetools import TTLCache
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from bot.audit import Audit, Decision, Entry, mask
 from bot.cards import (
@@ -39,10 +39,10 @@ from bot.cards import (
 from bot.cards import buttons as all_buttons
 from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
 from bot.celonis import Caller, Celonis, Lane
-from bot.chat import Chat, Clicked, Filled, MessageRef, Request, Said, Visibility
-from bot.clock import Clock
+from bot.chat import Chat, Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
+from bot.clock import Clock, within
 from bot.commands import COMMANDS
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, Question, right_of
+from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, Question, Shown, right_of
 from bot.commands.help import Help
 from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
@@ -71,6 +71,7 @@ from bot.grammar import Entry as Pattern
 from bot.grammar import Grammar, unchecked
 from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
 from bot.policy import Asker, Policy, Right, Touch
+from bot.policy import Decision as Decided
 from bot.redaction import looks_secret
 from bot.store import Defaults, Store
 
@@ -80,6 +81,8 @@ WORKING_AFTER = 0.8
 """Seconds after which a person is told that the answer takes a moment."""
 PATIENCE = 25.0
 """Seconds within which a read has to be answered; later a chat answer is worth nothing."""
+PROFILE_WITHIN = 2.0
+"""Seconds in which the platform has to say who somebody is, before anything that changes Celonis."""
 FOLLOWING = 35 * 60.0
 """Seconds a confirmed write may take, watching included."""
 KEEP_EVERY = 20.0
@@ -256,13 +259,11 @@ class Bot:
     # --- who and where ---
 
     def _pace(self, request: Request) -> None:
-        """One person cannot keep the bot busy; a click on a question is always heard.
+        """One person cannot keep the bot busy, with sentences or with clicks.
 
         Raises:
             NotAllowed: Too much within a minute.
         """
-        if isinstance(request.said, Clicked) and (request.said.confirm or request.said.dismiss):
-            return
         now = self._parts.clock.monotonic()
         said = self._said.setdefault(request.person.key, deque(maxlen=self._parts.per_minute))
         if len(said) == self._parts.per_minute and now - said[0] < MINUTE:
@@ -274,8 +275,8 @@ class Bot:
 
     async def _attend(self, request: Request) -> AsyncGenerator[Card, None]:
         self._pace(request)
-        profile = await self._parts.chats[request.person.platform].profile(request.person)
-        asker = Asker(request.person, profile, request.place)
+        answers = isinstance(request.said, Clicked) and bool(request.said.confirm or request.said.dismiss)
+        asker = await self._asker(request.person, request.place, anew=answers)
         bound = tuple(
             each for each in self._parts.policy.connections(request.place) if each in self._parts.celonis
         )
@@ -305,6 +306,24 @@ class Bot:
         async with aclosing(cards):
             async for card in cards:
                 yield await self._finished(card, visit)
+
+    async def _asker(self, person: Person, place: Place, *, anew: bool = False) -> Asker:
+        """Somebody with what the platform knows of them; whoever cannot be looked up is unknown, and may nothing.
+
+        Args:
+            person: Who.
+            place: Where.
+            anew: Ask the platform now: a right that was taken away must not outlive that for a write.
+        """
+        chat = self._parts.chats[person.platform]
+        if not anew:
+            return Asker(person, await chat.profile(person), place)
+        try:
+            profile = await within(self._parts.clock, PROFILE_WITHIN, chat.profile(person, anew=True))
+        except TimeoutError:
+            log.warning("profile not read in time", person=person.key)
+            profile = Profile()
+        return Asker(person, profile, place)
 
     async def _defaults(self, place_key: str) -> Defaults:
         """What the place chose; while the database is away, reads are answered as if it had chosen nothing."""
@@ -608,12 +627,10 @@ class Bot:
         command = self._by_intent[type(intent)]
         connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
         right = right_of(command, intent)
-        touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
-        decision = self._parts.policy.may_all(visit.asker, right, touched)
-        if not decision.allowed:
-            raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
         match command:
             case Command():
+                touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
+                decision = self._allowed(visit.asker, right, touched)
                 context = self._context(visit, connection)
                 if self._parts.audit_reads:
                     await self._audit(
@@ -636,7 +653,7 @@ class Bot:
                     blocks=(*_taken(alternative), *card.blocks),
                 )
             case GuardedCommand():
-                yield await self._ask(command, intent, visit, connection, rule=decision.rule)
+                yield await self._ask(command, intent, visit, connection)
 
     def _shown(self, intent: Intent, visit: _Visit) -> str:
         """The sentence as a person would say it: without ids, and without the connection where there is one."""
@@ -645,9 +662,24 @@ class Bot:
             plain = replace(plain, via=None)
         return say(plain)
 
+    def _allowed(self, asker: Asker, right: Right, touched: Sequence[Touch] = ()) -> Decided:
+        """The decision that allows it.
+
+        Raises:
+            NotAllowed: There is none.
+        """
+        decision = self._parts.policy.may_all(asker, right, touched)
+        if not decision.allowed:
+            raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+        return decision
+
     async def _ask(
-        self, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit, connection: str, *, rule: str
+        self, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit, connection: str
     ) -> Card:
+        """The question of a write. Its rights are those of this moment, and judged on the names that Celonis gives now."""
+        right = right_of(command, intent)
+        visit = replace(visit, asker=await self._asker(visit.asker.person, visit.asker.place, anew=True))
+        self._allowed(visit.asker, right)
         if self._parts.celonis[connection].connection.read_only:
             raise NotAllowed(
                 f"The connection {connection} is set to read only.",
@@ -655,13 +687,16 @@ class Bot:
                 rule="read only",
             )
         context = self._context(visit, connection, Lane.GUARDED).fresh()
-        question = await command.ask(intent, context)
-        if isinstance(question, Card):
-            return replace(question, sentence=self._shown(intent, visit))
+        target = await command.ask(intent, context)
+        touched = target.touches if isinstance(target, Shown) else command.hits(target)
+        decision = self._allowed(visit.asker, right, touched)
+        intent = _called(intent, touched)
+        if isinstance(target, Shown):
+            return replace(target.card, sentence=self._shown(intent, visit))
         ticket = await self._parts.tickets.open(
             command=command.intent.words,
             sentence=say(intent),
-            target=question.target,
+            target=target,
             connection=connection,
             asker=visit.asker.person,
             place=visit.request.place,
@@ -670,15 +705,15 @@ class Bot:
         await self._audit(
             visit.request,
             intent,
-            right=right_of(command, intent),
+            right=right,
             decision="asked",
-            rule=rule,
+            rule=decision.rule,
             ticket=ticket.id,
             connection=connection,
         )
-        return self._question(question, ticket, visit)
+        return self._question(command.question(target, context), ticket, visit)
 
-    def _question(self, question: Question[Any], ticket: Ticket, visit: _Visit) -> Card:
+    def _question(self, question: Question, ticket: Ticket, visit: _Visit) -> Card:
         until = write(Moment(ticket.expires_at), self._reader(visit))
         return replace(
             question.card,
@@ -749,7 +784,8 @@ class Bot:
         Raises:
             NotAllowed: It says no; the question stays open.
         """
-        decision = self._parts.policy.may_all(visit.asker, right_of(command, intent), command.touches(intent))
+        hit = command.hits(_target(command, ticket))
+        decision = self._parts.policy.may_all(visit.asker, right_of(command, intent), hit)
         if not decision.allowed:
             await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
             raise NotAllowed(
@@ -771,7 +807,9 @@ class Bot:
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         try:
             approval = tickets.approve(claim, command.target)
-            over = await command.check(approval.target, context)
+            checked = await command.check(approval.target, context)
+            await self._judge_names(command, intent, checked.target, ticket, visit)
+            over = checked.over
             if over is None:
                 await self._announce(ticket, intent, visit)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent, and the card has to say so
@@ -797,9 +835,27 @@ class Bot:
                 ticket=ticket.id,
                 exc_info=not isinstance(error, OutcomeUnknown),
             )
-        async with aclosing(self._watch(ticket, command, intent, visit, lost, taken=taken)) as cards:
+        steps = self._watch(ticket, command, intent, visit, lost, target=checked.target, taken=taken)
+        async with aclosing(steps) as cards:
             async for card in cards:
                 yield card
+
+    async def _judge_names(
+        self, command: GuardedCommand[Any, Any], intent: Intent, target: object, ticket: Ticket, visit: _Visit
+    ) -> None:
+        """Ask the policy about the names that the target has now, whatever it was called when it was asked about.
+
+        Raises:
+            NotAllowed: No rule allows it under those names.
+        """
+        decision = self._parts.policy.may_all(visit.asker, right_of(command, intent), command.hits(target))
+        if not decision.allowed:
+            await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
+            raise NotAllowed(
+                "What the question was about is called something else by now, and you may not do that to it "
+                "under its new name.",
+                hint=decision.hint,
+            )
 
     async def _announce(self, ticket: Ticket, intent: Intent, visit: _Visit) -> None:
         """Write down that the call is about to go out, the audit row first: what is not in the log is not sent.
@@ -843,11 +899,12 @@ class Bot:
         visit: _Visit,
         lost: asyncio.Event,
         *,
-        taken: bool,
+        target: object = None,
+        taken: bool = False,
     ) -> AsyncGenerator[Card, None]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
-        target = TypeAdapter(command.target).validate_json(ticket.target_json)
+        target = target or _target(command, ticket)
         async with aclosing(command.follow(target, context, taken=taken)) as steps:
             async for step in steps:
                 if lost.is_set():
@@ -873,7 +930,7 @@ class Bot:
             if each.state is State.SENDING:
                 async with (
                     self._keeping(each) as lost,
-                    aclosing(self._watch(each, command, intent, visit, lost, taken=False)) as cards,
+                    aclosing(self._watch(each, command, intent, visit, lost)) as cards,
                 ):
                     async for card in cards:
                         yield card
@@ -969,14 +1026,14 @@ class Bot:
             at=self._parts.clock.now(),
             message=ticket.message,
         )
-        asker = Asker(person, await chat.profile(person), ticket.place)
+        asker = await self._asker(person, ticket.place)
         defaults = await self._parts.store.defaults(ticket.place.key)
         visit = _Visit(request, asker, (ticket.connection,), defaults)
         match ticket.state:
             case State.SENDING:
                 async with (
                     self._keeping(ticket) as lost,
-                    aclosing(self._watch(ticket, command, readings[0], visit, lost, taken=False)) as cards,
+                    aclosing(self._watch(ticket, command, readings[0], visit, lost)) as cards,
                 ):
                     async for card in cards:
                         if not card.aside:
@@ -1273,6 +1330,29 @@ def _resources(touched: Sequence[Touch]) -> tuple[str, ...]:
         if isinstance(name := getattr(touch, each.name), Name)
     )
     return tuple(sorted({f"{kind}:{name.id or name.text}" for kind, name in named}))
+
+
+def _target(command: GuardedCommand[Any, Any], ticket: Ticket) -> Any:
+    """What a ticket is about.
+
+    Raises:
+        TicketGone: It was asked by another version of the program.
+    """
+    try:
+        return TypeAdapter(command.target).validate_json(ticket.target_json)
+    except ValidationError:
+        raise TicketGone("This question is from an older version of the bot.", hint="Ask again.") from None
+
+
+def _called(intent: Intent, touched: Sequence[Touch]) -> Intent:
+    """The intent with the names that its things have now."""
+    now = {
+        name.id: name
+        for touch in touched
+        for each in fields(touch)
+        if isinstance(name := getattr(touch, each.name), Name) and name.id
+    }
+    return map_names(intent, lambda _at, _kind, name: now.get(name.id, name))
 
 
 def _places(ticket: Ticket) -> set[str]:

@@ -171,6 +171,9 @@ class _Scope:
         patterns = self._patterns.get("connection")
         return patterns is None or patterns.match(name, ids=True)
 
+    def asks(self, dimension: str) -> bool:
+        return dimension in self._patterns
+
     def reach(self, given: Mapping[str, Name], leaf: str) -> _Reach:
         deeper = False
         for dimension, patterns in self._patterns.items():
@@ -304,6 +307,10 @@ _STANDING = {
         "Only full members of this workspace can use me, and I cannot see that you are one.",
     ),
     Standing.BOT: ("bots are refused", "Bots cannot use me."),
+    Standing.UNKNOWN: (
+        "people who cannot be looked up are refused",
+        "I could not look up who you are here, so I cannot tell what you may.",
+    ),
 }
 _DENY = "default: deny"
 _MEMBERS_READ = "default: members read"
@@ -378,6 +385,11 @@ class Policy:
             members_read=settings.members_read,
             contact=settings.admin_contact,
         )
+
+    @property
+    def names_pools(self) -> bool:
+        """Whether any rule depends on what a data pool is called, so that a write has to read its name first."""
+        return any(scope.asks("pool") for rule in self._rules for scope in rule.scopes)
 
     def connections(self, place: Place) -> tuple[str, ...]:
         """The names of the connections that exist in a place, the default one first; none where it is unbound."""

@@ -73,6 +73,10 @@ class StoryChat:
         self.posted: list[tuple[Place, Card]] = []
         self.updated: list[tuple[MessageRef, Card]] = []
         self.profiles: dict[str, Profile] = {}
+        self.known: dict[str, Profile] = {}
+        """What is still believed of people until they are looked up anew."""
+        self.profile_takes = 0.0
+        """Seconds of the event loop's time, for looking somebody up anew."""
 
     async def post(self, place: Place, card: Card) -> MessageRef:
         self.posted.append((place, card))
@@ -87,7 +91,11 @@ class StoryChat:
     async def open_form(self, trigger: str, form: Form) -> None:
         raise Undelivered("no forms here")
 
-    async def profile(self, person: Person) -> Profile:
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
+        if not anew and person.id in self.known:
+            return self.known[person.id]
+        if anew:
+            await asyncio.sleep(self.profile_takes)
         return self.profiles.get(person.id, Profile(name=person.id, standing=Standing.MEMBER))
 
     async def direct(self, person: Person) -> Place | None:

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 BETWEEN_UPDATES = 1.0
 """Seconds between two changes of one message; Slack allows about one a second."""
 PROFILES_KEPT = 600.0
-"""Seconds that a profile is used before it is asked for again: as long as a right may outlive its owner's."""
+"""Seconds that a profile is used for reads before it is asked for again; for a write it is always asked for."""
 GROUPS_KEPT = 600.0
 LARGEST_FILE = 20 * 1024 * 1024
 _PEOPLE = 5000
@@ -307,29 +307,38 @@ class SlackChat:
 
     # --- people ---
 
-    async def profile(self, person: Person) -> Profile:
-        """What is known of a person; asked for once in ten minutes. Never raises."""
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
+        """What is known of a person; asked for once in ten minutes, or now. Never raises."""
+        if anew:
+            return await self._look_up(person, anew=True)
         known = self._profiles.get(person.key)
         return known if known is not None else await self._shared(person.key, self._look_up(person))
 
-    async def _look_up(self, person: Person) -> Profile:
+    async def _look_up(self, person: Person, *, anew: bool = False) -> Profile:
+        groups = asyncio.ensure_future(self._groups_of(person.id, anew=anew))
         try:
             identity = await self.identity()
             said = await self.api.form("users.info", user=person.id, include_locale="true")
+            found = await groups
         except Undelivered as error:
             log.warning("profile not readable", person=person.key, error=error.sentence)
+            self._profiles.pop(person.key, None)
             return Profile()
+        finally:
+            groups.cancel()
         user = said.get("user")
         if not isinstance(user, dict) or user.get("id") != person.id:
             return Profile()
-        profile = profile_of(user, person, identity, groups=await self._groups_of(person.id))
+        profile = profile_of(user, person, identity, groups=found)
         self._profiles[person.key] = profile
         return profile
 
-    async def _groups_of(self, user: str) -> frozenset[str] | None:
+    async def _groups_of(self, user: str, *, anew: bool) -> frozenset[str] | None:
         if not self._read_groups:
             return None
-        if "all" not in self._groups:
+        if anew:
+            await self._read_all_groups()
+        elif "all" not in self._groups:
             await self._shared("groups", self._read_all_groups())
         every = self._groups.get("all")
         return None if every is None else every.get(user, frozenset())

@@ -247,11 +247,11 @@ class TeamsChat:
             Card(headline(form.title or "Fill in"), blocks=(form,), audience=Only(person), lasting=True),
         )
 
-    async def profile(self, person: Person) -> Profile:
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """See `Chat`. From the roster of a conversation that the person and the bot share; groups need more rights
         than this bot wants, so they are not known.
         """
-        found = self._profiles.get(person.key)
+        found = None if anew else self._profiles.get(person.key)
         if found is None:
             found = self._profiles[person.key] = await self._read_profile(person)
         zone, locale = self._clients.get(person.key, (None, None))

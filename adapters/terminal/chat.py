@@ -86,7 +86,7 @@ class TerminalChat:
         """
         raise Undelivered("A form cannot be shown in the terminal.", hint="Say it in one sentence instead.")
 
-    async def profile(self, person: Person) -> Profile:
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """Whoever sits at the machine is a full member of it."""
         return Profile(name=person.name or person.id, standing=Standing.MEMBER)
 

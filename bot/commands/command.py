@@ -172,17 +172,28 @@ class Command(Generic[I]):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[T]):
+class Shown:
+    """A card with what stands on it, where that is not simply what the sentence names.
+
+    Attributes:
+        card: The answer.
+        touches: Every resource of which it shows something, named as Celonis names it now.
+    """
+
+    card: Card
+    touches: tuple[Touch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
     """What a guarded command wants to be sure of. The dispatcher adds ticket, buttons and deadline.
 
     Attributes:
-        target: What exactly would be done; it is stored, and nothing else can be done with the approval.
-        card: The question with the current state in it.
+        card: The question with the state that was read for it.
         yes: The confirming button's label; says what happens.
         no: The other one's.
     """
 
-    target: T
     card: Card
     yes: str
     no: str
@@ -194,6 +205,19 @@ class Step:
 
     card: Card
     outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[T]):
+    """What a last look before a write has found.
+
+    Attributes:
+        target: What was confirmed, under the names that it has now.
+        over: Set where nothing must be sent any more.
+    """
+
+    target: T
+    over: Step | None = None
 
 
 class Follow(Protocol[T_contra]):
@@ -212,22 +236,26 @@ class GuardedCommand(Generic[I, T]):
         example: As for `Command`.
         summary: As for `Command`.
         right: As for `Command`; may depend on the intent (a full load is a right of its own).
-        target: The type of the frozen target, for storing it.
-        ask: Reads live and makes the question; a `Card` where there is nothing to ask.
-        check: Reads live after the click; a `Step` with an outcome where nothing must be sent any more.
+        target: The type of the frozen target, for storing it; nothing else can be done with the approval.
+        ask: Reads live and gives the target; what to show instead where there is nothing to ask.
+        question: How a target is asked about; reads nothing.
+        hits: The resources that a target changes, by the names with which it was read.
+        check: Reads live after the click.
         send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
         follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
             whether Celonis has taken the call, or nobody knows whether it arrived.
         aliases: As for `Command`.
-        touches: As for `Command`.
+        touches: What the sentence names, for the log; the policy is asked about what `hits` tells.
     """
 
     example: I
     summary: str
     right: Right | Callable[[I], Right]
     target: type[T]
-    ask: Callable[[I, Context], Awaitable[Question[T] | Card]]
-    check: Callable[[T, Context], Awaitable[Step | None]]
+    ask: Callable[[I, Context], Awaitable[T | Shown]]
+    question: Callable[[T, Context], Question]
+    hits: Callable[[T], tuple[Touch, ...]]
+    check: Callable[[T, Context], Awaitable[Checked[T]]]
     send: Callable[[Approval[T], Context], Awaitable[None]]
     follow: Follow[T]
     aliases: tuple[str, ...] = ()

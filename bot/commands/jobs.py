@@ -26,7 +26,7 @@ from bot.cards import (
     headline,
 )
 from bot.celonis import CancelRuns, JobRun
-from bot.commands.command import Command, Context, GuardedCommand, Question, Step, touches
+from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
 from bot.commands.lists import back, count, page_of, table
 from bot.confirm import Approval, Outcome
 from bot.errors import BadArgument, BotError, CelonisError, NotFound, QuotaExhausted, StoreUnavailable
@@ -221,13 +221,17 @@ def _stop_buttons(runs: Sequence[JobRun], via: Name | None, context: Context) ->
     """A way to stop each run, for those who may; the click asks before anything happens."""
     found = []
     for run in runs:
-        pool, job = Name(run.pool_name, run.pool_id), Name(run.job_name, run.job_id)
-        touch = Touch(connection=Name(context.connection, context.connection), pool=pool, job=job)
-        if context.policy.may(context.asker, Right.CANCEL, touch).allowed and not context.asking.read_only:
+        if _may_stop(run, context):
+            pool, job = _names(run)
             found.append(
                 Button(f"Stop {run.job_name} …", Run(CancelJob(job=job, pool=pool, via=via)), Tone.DANGER)
             )
     return tuple(found)
+
+
+def _may_stop(run: JobRun, context: Context) -> bool:
+    touch = _touch(run, context.connection)
+    return context.policy.may(context.asker, Right.CANCEL, touch).allowed and not context.asking.read_only
 
 
 async def _job(intent: ShowJob, context: Context) -> Card:
@@ -276,8 +280,26 @@ async def _look(run: JobRun, context: Context) -> JobRun:
     """The latest run of the job that was shown: one call while Celonis names that very run."""
     details = await context.asking.job(run.pool_id, run.job_id)
     if details.status and run.execution_id and details.current_execution_id == run.execution_id:
-        return replace(run, status=details.status)
+        return replace(run, status=details.status, job_name=details.name or run.job_name)
     return await _read(*_names(run), context)
+
+
+async def _called_now(run: JobRun, context: Context) -> JobRun:
+    """The run with its pool's name as it is now; nobody asks for that where no rule names pools."""
+    if not context.policy.names_pools:
+        return run
+    pool = await context.asking.pool(run.pool_id)
+    return replace(run, pool_name=pool.name or run.pool_name)
+
+
+def _touch(run: JobRun, connection: str) -> Touch:
+    """The job of a run as a resource that the policy can judge."""
+    pool, job = _names(run)
+    return Touch(connection=Name(connection, connection), pool=pool, job=job)
+
+
+def _hits(target: CancelRuns) -> tuple[Touch, ...]:
+    return tuple(_touch(run, target.connection) for run in target.runs)
 
 
 def _names(run: JobRun) -> tuple[Name, Name]:
@@ -293,21 +315,30 @@ def _here(context: Context) -> Name:
 # --- stopping --------------------------------------------------------------------------------------------------
 
 
-async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Card:
+async def _ask(intent: CancelJob, context: Context) -> CancelRuns | Shown:
     if intent.job is None or intent.pool is None:
         return await _offer(intent, context)
-    run = await _read(intent.pool, intent.job, context)
-    if run.status not in ACTIVE:
-        return Card(
+    run = await _called_now(await _read(intent.pool, intent.job, context), context)
+    if run.status in ACTIVE:
+        return CancelRuns(context.connection, (run,))
+    pool, _ = _names(run)
+    return Shown(
+        Card(
             headline(f"Nothing to stop: {run.job_name} ({run.pool_name}) is not running"),
             blocks=(
                 Facts(
                     (Fact("Status", Words(_said(run.status))), Fact("Last start", _moment(run.started_at)))
                 ),
             ),
-            buttons=(Button("Jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),),
+            buttons=(Button("Jobs of the pool", Run(Jobs(pool=pool, via=intent.via))),),
             source=context.live_source(run.pool_name),
-        )
+        ),
+        (_touch(run, context.connection),),
+    )
+
+
+def _question(target: CancelRuns, context: Context) -> Question:
+    (run,) = target.runs
     facts = [Fact("Data pool", Words(run.pool_name)), Fact("Status", Words(_said(run.status)))]
     facts.append(
         Fact("Running since" if run.status == "RUNNING" else "Queued since", _moment(run.started_at))
@@ -329,7 +360,6 @@ async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Ca
             )
         )
     return Question(
-        target=CancelRuns(context.connection, (run,)),
         card=Card(
             headline(f"Stop {run.job_name}? {run.pool_name}, {_since(run, context)}"),
             title=f"Stop {run.job_name}?",
@@ -341,22 +371,29 @@ async def _ask(intent: CancelJob, context: Context) -> Question[CancelRuns] | Ca
     )
 
 
-async def _offer(intent: CancelJob, context: Context) -> Card:
+async def _offer(intent: CancelJob, context: Context) -> Shown:
     """Bare `cancel`: what runs and may be stopped by this person; nothing happens before a choice and a question."""
     pools = [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.pools()]
     runs = [run for pool in pools for run in await _runs(context, pool) if run.status in ACTIVE]
-    buttons = _stop_buttons(runs, intent.via, context)
+    stoppable = [run for run in runs if _may_stop(run, context)]
+    buttons = _stop_buttons(stoppable, intent.via, context)
     if not buttons:
-        return Card(
-            "Nothing is running that you may stop",
-            buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
-            source=context.live_source(),
+        return Shown(
+            Card(
+                "Nothing is running that you may stop",
+                buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
+                source=context.live_source(),
+            ),
+            (),
         )
-    return Card(
-        headline(f"Which of {count(len(buttons), 'job')} shall stop?"),
-        blocks=(Text("Nothing is stopped yet."),),
-        buttons=buttons,
-        source=context.live_source(),
+    return Shown(
+        Card(
+            headline(f"Which of {count(len(buttons), 'job')} should I stop?"),
+            blocks=(Text("Nothing is stopped yet."),),
+            buttons=buttons,
+            source=context.live_source(),
+        ),
+        tuple(_touch(run, context.connection) for run in stoppable),
     )
 
 
@@ -367,10 +404,12 @@ def _since(run: JobRun, context: Context) -> str:
     return f"{_said(run.status)} since {_clock(run.started_at, context)} ({lasts})"
 
 
-async def _check(target: CancelRuns, context: Context) -> Step | None:
+async def _check(target: CancelRuns, context: Context) -> Checked[CancelRuns]:
     """Read again just before the call: Celonis cancels by job, so it must still be the run that was shown."""
-    (run,) = target.runs
-    now = await _look(run, context)
+    (shown,) = target.runs
+    now = await _called_now(await _look(shown, context), context)
+    run = replace(shown, pool_name=now.pool_name, job_name=now.job_name)
+    called = CancelRuns(target.connection, (run,))
     same = _same(run, now)
     pool, job = _names(run)
     if now.status not in ACTIVE:
@@ -378,7 +417,7 @@ async def _check(target: CancelRuns, context: Context) -> Step | None:
         button = Button("Jobs of the pool", Run(Jobs(pool=pool, via=_here(context))))
         outcome = Outcome.ALREADY_OVER
     elif same or (same is None and not _identified(run)):
-        return None
+        return Checked(called)
     else:
         what, why = (
             (
@@ -394,16 +433,14 @@ async def _check(target: CancelRuns, context: Context) -> Step | None:
         button = Button("Ask about the active run", Run(CancelJob(job=job, pool=pool, via=_here(context))))
         outcome = Outcome.NOTHING_SENT
     facts = (Fact("Status", Words(_said(now.status))), Fact("Last start", _moment(now.started_at)))
-    return Step(
-        Card(
-            headline(f"Nothing was stopped: {what}"),
-            title=f"{run.job_name}, {run.pool_name}",
-            blocks=((Text(why), Facts(facts)) if why else (Facts(facts),)),
-            buttons=(button,),
-            source=context.live_source(run.pool_name),
-        ),
-        outcome,
+    card = Card(
+        headline(f"Nothing was stopped: {what}"),
+        title=f"{run.job_name}, {run.pool_name}",
+        blocks=((Text(why), Facts(facts)) if why else (Facts(facts),)),
+        buttons=(button,),
+        source=context.live_source(run.pool_name),
     )
+    return Checked(called, Step(card, outcome))
 
 
 def _identified(run: JobRun) -> bool:
@@ -645,10 +682,11 @@ CANCEL = GuardedCommand(
     right=Right.CANCEL,
     target=CancelRuns,
     ask=_ask,
+    question=_question,
+    hits=_hits,
     check=_check,
     send=_send,
     follow=_follow,
-    touches=lambda intent: touches(intent) if intent.job is not None else (),
     aliases=(
         "stop",
         "kill",

@@ -17,6 +17,7 @@ from bot.commands.jobs import CANCEL, CancelJob
 from bot.confirm import Outcome
 from bot.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
 from bot.intents import Name
+from bot.policy import Policy
 
 START = datetime(2026, 11, 20, 22, 10, tzinfo=UTC)
 NOW = START + timedelta(minutes=30)
@@ -115,7 +116,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         asking=cast("Any", told),
         celonis=nobody,
         catalog=cast("Any", SimpleNamespace(asking=told)),
-        policy=nobody,
+        policy=Policy(),
         store=nobody,
         clock=FrozenClock(),
         table=(),
@@ -128,7 +129,14 @@ def shown(status: str = "RUNNING", run: str | None = "x1", start: datetime | Non
 
 
 async def check(target: CancelRuns, *looks: Seen) -> Step | None:
-    return await CANCEL.check(target, context(Told(looks)))
+    return (await CANCEL.check(target, context(Told(looks)))).over
+
+
+async def asked(intent: CancelJob, told: Told) -> Question:
+    here = context(told)
+    target = await CANCEL.ask(intent, here)
+    assert isinstance(target, CancelRuns)
+    return CANCEL.question(target, here)
 
 
 async def follow(target: CancelRuns, told: Told, *, taken: bool = True) -> list[Step]:
@@ -188,12 +196,10 @@ async def test_only_what_is_known_is_said_of_a_run_that_cannot_be_compared() -> 
 async def test_a_question_about_a_run_without_id_and_start_says_which_run_would_be_hit() -> None:
     told = Told([Seen("QUEUED", None, None)])
     intent = CancelJob(job=Name("main job", "j1"), pool=Name("SAP ECC", "p1"))
-    question = await CANCEL.ask(intent, context(told))
-    assert isinstance(question, Question)
+    question = await asked(intent, told)
     assert "whichever run" in repr(question.card.blocks)
     told = Told([Seen("RUNNING", "x1")])
-    question = await CANCEL.ask(intent, context(told))
-    assert isinstance(question, Question)
+    question = await asked(intent, told)
     assert "whichever run" not in repr(question.card.blocks)
 
 
@@ -281,10 +287,7 @@ async def test_buttons_of_a_write_name_the_connection_it_was_for() -> None:
 
 async def test_clocks_that_are_apart_make_no_negative_duration() -> None:
     ahead = Seen("RUNNING", "x1", NOW + timedelta(seconds=8))
-    question = await CANCEL.ask(
-        CancelJob(job=Name("main job", "j1"), pool=Name("SAP ECC", "p1")), context(Told([ahead]))
-    )
-    assert isinstance(question, Question)
+    question = await asked(CancelJob(job=Name("main job", "j1"), pool=Name("SAP ECC", "p1")), Told([ahead]))
     assert "(0 s)" in question.card.headline
 
 

@@ -62,6 +62,7 @@ def test_without_the_default_nobody_reads() -> None:
         (Standing.GUEST, "guests are refused"),
         (Standing.EXTERNAL, "external people are refused"),
         (Standing.BOT, "bots are refused"),
+        (Standing.UNKNOWN, "people who cannot be looked up are refused"),
     ],
 )
 def test_only_full_members_get_anything_whatever_the_rules_say(standing: Standing, said: str) -> None:
@@ -75,11 +76,8 @@ def test_only_full_members_get_anything_whatever_the_rules_say(standing: Standin
     assert found.grants(asker) == ()
 
 
-def test_who_cannot_be_read_counts_as_external() -> None:
-    assert (
-        policy(rule(*Right)).may(replace(ASKER, profile=Profile()), Right.READ).rule
-        == "external people are refused"
-    )
+def test_of_whom_nothing_is_known_is_unknown() -> None:
+    assert Profile().standing is Standing.UNKNOWN
 
 
 def test_a_person_at_the_terminal_is_a_member_without_a_profile() -> None:

@@ -254,7 +254,7 @@ async def test_a_profile_is_read_once_and_again_when_it_is_old(slack_world: Worl
         ({"team_id": "E1", "enterprise_user": {"teams": ["T1", "T2"]}}, Standing.MEMBER),
         ({"deleted": True}, Standing.EXTERNAL),
         ({"is_bot": True}, Standing.BOT),
-        ({"id": "U999"}, Standing.EXTERNAL),
+        ({"id": "U999"}, Standing.UNKNOWN),
     ],
 )
 async def test_what_somebody_is_to_the_workspace(

@@ -148,15 +148,15 @@ async def test_a_profile_comes_from_the_roster_and_the_client_and_is_kept(
     assert sum(each.method == "GET" for each in teams.sent) == 1
 
 
-async def test_who_cannot_be_read_is_external_and_tried_again_soon(teams: FakeTeams, store: Store) -> None:
+async def test_who_cannot_be_read_is_unknown_and_tried_again_soon(teams: FakeTeams, store: Store) -> None:
     clock = StillClock()
     chat = TeamsChat(AppIdentity("", ""), store, clock)
     try:
-        assert (await chat.profile(person(CLERK))).standing is Standing.EXTERNAL
+        assert (await chat.profile(person(CLERK))).standing is Standing.UNKNOWN
         await chat.note(arrival(teams, CLERK))
         teams.faults = [(500, {})]
         clock.passed += chat_module.UNREADABLE_KEPT
-        assert (await chat.profile(person(CLERK))).standing is Standing.EXTERNAL
+        assert (await chat.profile(person(CLERK))).standing is Standing.UNKNOWN
         clock.passed += chat_module.UNREADABLE_KEPT
         assert (await chat.profile(person(CLERK))).standing is Standing.MEMBER
     finally:
@@ -176,8 +176,8 @@ async def test_who_cannot_be_read_is_external_and_tried_again_soon(teams: FakeTe
         ({"userRole": None}, Standing.EXTERNAL),
         ({"userRole": ["user"]}, Standing.EXTERNAL),
         ({"userRole": "bot"}, Standing.BOT),
-        ({"aadObjectId": "0b1ec700-0000-4000-8000-000000000099"}, Standing.EXTERNAL),
-        ({"aadObjectId": None}, Standing.EXTERNAL),
+        ({"aadObjectId": "0b1ec700-0000-4000-8000-000000000099"}, Standing.UNKNOWN),
+        ({"aadObjectId": None}, Standing.UNKNOWN),
     ],
 )
 def test_only_a_full_member_of_the_tenant_is_a_member(change: Json, standing: Standing) -> None:
