@@ -294,7 +294,10 @@ WHOAMI = Command(
     aliases=("who am i", "wer bin ich"),
 )
 PERMISSIONS = Command(
-    example=Permissions(), summary="what the bot's key may do in Celonis", right=Right.READ, run=_permissions
+    example=Permissions(),
+    summary="what the bot's key may do in Celonis (admins)",
+    right=Right.ADMIN,
+    run=_permissions,
 )
 QUOTA = Command(
     example=ShowQuota(),

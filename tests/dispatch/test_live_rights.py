@@ -20,9 +20,7 @@ OPERATORS = config.Who(slack=tuple(f"{HOME}:{each.id}" for each in (OPERATOR, SE
 
 
 def allowed_on(**on: str) -> list[config.Rule]:
-    return [
-        config.Rule(name="night shift", who=OPERATORS, may=(config.Right.CANCEL,), on=config.On(**on))  # type: ignore[arg-type]  # one text stands for a list
-    ]
+    return [config.Rule(name="night shift", who=OPERATORS, may=(config.Right.CANCEL,), on=config.On(**on))]
 
 
 def rename_job(sandbox: Sandbox) -> None:

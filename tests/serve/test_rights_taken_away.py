@@ -9,7 +9,7 @@ import pytest
 
 from bot import config
 from tests.fake_slack import TEAM, Fault
-from tests.fake_teams import CHANNEL
+from tests.fake_teams import CHANNEL, Account
 from tests.serve.towns import CLERK, OPERATOR, SECOND, Town, town
 from tests.teams import stage as teams
 
@@ -83,7 +83,7 @@ async def test_on_slack_the_question_too_is_for_those_who_may_now() -> None:
     ],
     ids=["a guest", "of another tenant", "not in the roster"],
 )
-async def test_on_teams_the_click_of_one_who_may_no_longer_stops_nothing(now: teams.Account | None) -> None:
+async def test_on_teams_the_click_of_one_who_may_no_longer_stops_nothing(now: Account | None) -> None:
     async with teams.stage() as scene:
         question = await scene.says(teams.OPERATOR, "stop main job")
         assert STOP in question.buttons
