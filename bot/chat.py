@@ -80,6 +80,7 @@ class Profile:
     groups: frozenset[str] | None = None
     standing: Standing = Standing.UNKNOWN
     zone: str | None = None
+    """An IANA name that this machine knows."""
     locale: str | None = None
 
 
@@ -127,6 +128,8 @@ class Request:
         id: Unique for each; also stands in the log and on error cards.
         message: The message that was clicked, if one was.
         trigger: What the platform wants for opening a form, if it gave it.
+        opens_thread: Whether the place's thread begins with this message, so that nothing was said in it before.
+        private_apart: Whether an answer for the person alone is shown in their one-to-one chat instead of this place.
     """
 
     id: str
@@ -136,6 +139,8 @@ class Request:
     at: datetime
     message: MessageRef | None = None
     trigger: str = ""
+    opens_thread: bool = False
+    private_apart: bool = False
 
 
 class Chat(Protocol):

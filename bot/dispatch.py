@@ -42,7 +42,16 @@ from bot.celonis import Caller, Celonis, Lane
 from bot.chat import Chat, Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
 from bot.clock import Clock, within
 from bot.commands import COMMANDS
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, Question, Shown, right_of
+from bot.commands.command import (
+    AnyCommand,
+    Command,
+    Context,
+    GuardedCommand,
+    Question,
+    Shown,
+    ZoneOf,
+    right_of,
+)
 from bot.commands.help import Help
 from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
@@ -95,8 +104,9 @@ MENU_SENTENCE = 120
 MENU_FROM = 5
 MINUTE = 60.0
 REMEMBERED = 10_000
-"""Last answers that are remembered, for `next`, `back` and `refresh`."""
-REMEMBERED_FOR = 3600.0
+"""Conversations whose last answer is remembered, for `next`, `back` and `refresh`."""
+REMEMBERED_FOR = 24 * 3600.0
+PACE_KEPT = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ class Recall(Intent):
 
 @dataclass(frozen=True, slots=True)
 class Refresh(Intent):
-    """A sentence again, past the cache; without one, the last that this person said here."""
+    """A sentence again, past the cache; without one, the last that was answered in this conversation."""
 
     words: ClassVar[str] = "refresh"
     sentence: str = field(default="", metadata=clause("", Phrase()))
@@ -131,11 +141,40 @@ class Back(Intent):
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The last answer of a person in a place: what it was about, and the pages beside it."""
+    """The last answer of a conversation: whose question it was, what it was about, and the pages beside it."""
 
+    asker: str
     sentence: str
     after: str = ""
     before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """What belongs together: a thread, whoever speaks in it; outside threads one person in one place."""
+
+    place: str
+    thread: str = ""
+    person: str = ""
+
+    @classmethod
+    def of(cls, request: Request) -> tuple[_Conversation, ...]:
+        """All that a request belongs to; the last one is the one it goes on with.
+
+        A message that opens a thread goes on with what its person said in the place before, and the thread goes on
+        with it.
+        """
+        personal = request.place.visibility is Visibility.PERSONAL
+        own = cls.personal(request.person) if personal else cls(request.place.key, person=request.person.key)
+        if not request.place.thread:
+            return (own,)
+        thread = cls(request.place.key, thread=request.place.thread)
+        return (thread, own) if request.opens_thread else (thread,)
+
+    @classmethod
+    def personal(cls, person: Person) -> _Conversation:
+        """A person's one-to-one chat with the bot."""
+        return cls("", person=person.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +235,8 @@ class Bot:
             Pattern(Back, ("previous", "previous page")),
         )
         self._grammar = Grammar([*patterns, *own], parts.words)
-        self._said: TTLCache[str, deque[float]] = TTLCache(
-            REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
-        )
-        self._lately: TTLCache[tuple[str, str], _Last] = TTLCache(
+        self._said: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, PACE_KEPT, timer=parts.clock.monotonic)
+        self._lately: TTLCache[_Conversation, _Last] = TTLCache(
             REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
         )
 
@@ -333,8 +370,12 @@ class Bot:
             log.warning("defaults of the place not read", place=place_key)
             return Defaults()
 
-    def _context(self, visit: _Visit, connection: str, lane: Lane = Lane.PEOPLE) -> Context:
+    def _context(
+        self, visit: _Visit, connection: str, lane: Lane = Lane.PEOPLE, *, private: bool = False
+    ) -> Context:
+        """What a command may use; `private` tells that the answer is for the person alone."""
         parts = self._parts
+        reader, zone_of = self._reader(visit, private=private)
         celonis = parts.celonis[connection]
         patience = FOLLOWING if lane is Lane.GUARDED else PATIENCE
         asking = celonis.on_behalf(
@@ -364,7 +405,7 @@ class Bot:
             request_id=visit.request.id,
             asker=visit.asker,
             now=now,
-            reader=self._reader(visit),
+            reader=reader,
             connection=connection,
             connections=visit.connections,
             asking=asking,
@@ -376,12 +417,18 @@ class Bot:
             table=self._commands,
             version=parts.version,
             model_default=visit.model if parts.policy.sees(visit.asker, touched) else None,
-            zone_chosen=visit.zone is not None,
+            zone_of=zone_of,
         )
 
-    def _reader(self, visit: _Visit) -> Reader:
+    def _reader(self, visit: _Visit, *, private: bool) -> tuple[Reader, ZoneOf]:
+        """For whom values are written, and whose zone that is: what others read too is in no person's own."""
+        chosen, own = visit.defaults.zone, visit.asker.profile.zone
         locale = visit.asker.profile.locale or self._parts.reader.locale
-        return Reader(zone=visit.zone or self._parts.reader.zone, locale=locale)
+        if chosen is not None:
+            return Reader(chosen.value, locale), ZoneOf.PLACE
+        if own is not None and (private or visit.personal):
+            return Reader(own, locale), ZoneOf.PERSON
+        return Reader(self._parts.reader.zone, locale), ZoneOf.BOT
 
     # --- sentences ---
 
@@ -400,26 +447,37 @@ class Bot:
                 text = again
         readings = self._grammar.parse(text) if spoken else (Help(),)
         fresh = bool(readings) and isinstance(readings[0], Refresh)
+        anothers = False
         if readings and isinstance(readings[0], Recall | Refresh | Next | Back):
-            text = await self._meant(readings[0], visit)
+            text, asker = await self._meant(readings[0], visit)
+            anothers = asker != visit.asker.person.key
             readings = self._grammar.parse(text)
             if not readings or isinstance(readings[0], Recall | Refresh | Next | Back):
                 raise NotUnderstood("I do not understand what to show again.")
-        alternative = await (self._choose(readings, visit) if readings else self._unread(text, visit))
-        if isinstance(alternative, Card):
-            yield alternative
-            return
-        async with aclosing(self._act(alternative, visit, fresh=fresh)) as cards:
-            async for card in cards:
-                yield card
+        try:
+            alternative = await (self._choose(readings, visit) if readings else self._unread(text, visit))
+            if isinstance(alternative, Card):
+                if anothers:
+                    raise _not_yours()
+                yield alternative
+                return
+            async with aclosing(self._act(alternative, visit, fresh=fresh)) as cards:
+                async for card in cards:
+                    yield card
+        except (NotAllowed, UsageError) as error:
+            if not anothers:
+                raise
+            # What somebody else asked may name what this person must not know of.
+            raise _not_yours(error.rule if isinstance(error, NotAllowed) else "") from None
 
-    async def _meant(self, intent: Recall | Refresh | Next | Back, visit: _Visit) -> str:
-        """The sentence that stands behind one of the bot's own words.
+    async def _meant(self, intent: Recall | Refresh | Next | Back, visit: _Visit) -> tuple[str, str]:
+        """The sentence that stands behind one of the bot's own words, and the key of who said it.
 
         Raises:
             TicketGone: There is none (any more).
         """
-        last = self._lately.get((visit.asker.person.key, visit.request.place.key))
+        me = visit.asker.person.key
+        last = self._lately.get(_Conversation.of(visit.request)[-1]) or _Last(me, "")
         match intent:
             case Recall(id=key):
                 kept = await self._parts.store.sentence(key)
@@ -427,23 +485,20 @@ class Bot:
                     raise TicketGone(
                         "This button is too old to know what it stood for.", hint="Ask again in words."
                     )
-                return kept
+                return kept, me
             case Refresh(sentence=sentence) if sentence:
-                return sentence
+                return sentence, me
             case Refresh():
-                found, what = last.sentence if last else "", "an answer of yours here to ask again"
+                found, what = last.sentence, "answer here to ask again"
             case Next():
-                found, what = last.after if last else "", "a next page to your last answer here"
+                found, what = last.after, "next page to the last answer here"
             case Back():
-                found, what = last.before if last else "", "a page before your last answer here"
+                found, what = last.before, "page before the last answer here"
             case _:
                 assert_never(intent)
         if not found:
-            raise TicketGone(
-                f"I remember no {what.removeprefix('an ').removeprefix('a ')}.",
-                hint="Say the whole sentence.",
-            )
-        return found
+            raise TicketGone(f"I remember no {what}.", hint="Say the whole sentence.")
+        return found, last.asker
 
     async def _dated(self, card: Card, intent: Intent, context: Context) -> Card:
         """The card with the moment when Celonis loaded its data, where the settings name the data model."""
@@ -473,16 +528,23 @@ class Bot:
             ),
         )
 
-    def _remember(self, intent: Intent, card: Card, visit: _Visit) -> None:
+    def _remember(self, intent: Intent, card: Card, visit: _Visit, *, private: bool) -> None:
         here = getattr(intent, "page", 1)
         pages = {
             getattr(button.action.intent, "page", here): say(button.action.intent)
             for button in all_buttons(card)
             if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
         }
-        self._lately[visit.asker.person.key, visit.request.place.key] = _Last(
-            say(intent), after=pages.get(here + 1, ""), before=pages.get(here - 1, "")
+        last = _Last(
+            visit.asker.person.key,
+            say(intent),
+            after=pages.get(here + 1, ""),
+            before=pages.get(here - 1, ""),
         )
+        heard = _Conversation.of(visit.request)
+        if private and visit.request.private_apart:
+            heard += (_Conversation.personal(visit.asker.person),)
+        self._lately.update(dict.fromkeys(heard, last))
 
     async def _open_question(self, visit: _Visit) -> str | None:
         """The sentence of this person's newest open question here: words never confirm, so it is asked anew."""
@@ -631,7 +693,8 @@ class Bot:
             case Command():
                 touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
                 decision = self._allowed(visit.asker, right, touched)
-                context = self._context(visit, connection)
+                public = visit.personal or self._parts.policy.public(visit.asker, touched)
+                context = self._context(visit, connection, private=not public)
                 if self._parts.audit_reads:
                     await self._audit(
                         visit.request,
@@ -643,13 +706,11 @@ class Bot:
                     )
                 card = await command.run(intent, context.fresh() if fresh else context)
                 card = await self._dated(card, intent, context)
-                self._remember(intent, card, visit)
-                public = self._parts.policy.public(visit.asker, touched)
-                personal = visit.request.place.visibility is Visibility.PERSONAL
+                self._remember(intent, card, visit, private=not public)
                 yield replace(
                     card,
                     sentence="" if isinstance(intent, Help) else self._shown(intent, visit),
-                    audience=Everyone() if public or personal else Only(visit.asker.person),
+                    audience=Everyone() if public else Only(visit.asker.person),
                     blocks=(*_taken(alternative), *card.blocks),
                 )
             case GuardedCommand():
@@ -714,7 +775,8 @@ class Bot:
         return self._question(command.question(target, context), ticket, visit)
 
     def _question(self, question: Question, ticket: Ticket, visit: _Visit) -> Card:
-        until = write(Moment(ticket.expires_at), self._reader(visit))
+        reader, _ = self._reader(visit, private=False)
+        until = write(Moment(ticket.expires_at), reader)
         return replace(
             question.card,
             blocks=(
@@ -1189,7 +1251,8 @@ class Bot:
 
     async def _finished(self, card: Card, visit: _Visit) -> Card:
         """Zone and locale of the reader; sentences too long for a button are kept under a short id."""
-        return await self._sealed(self._marked(card, self._reader(visit)))
+        reader, _ = self._reader(visit, private=isinstance(card.audience, Only))
+        return await self._sealed(self._marked(card, reader))
 
     def _marked(self, card: Card, reader: Reader) -> Card:
         sandbox = any(each.connection.sandbox for each in self._parts.celonis.values())
@@ -1232,8 +1295,9 @@ class _Visit:
     catalogs: dict[str, Catalog] = field(default_factory=dict)
 
     @property
-    def zone(self) -> str | None:
-        return self.defaults.zone.value if self.defaults.zone else None
+    def personal(self) -> bool:
+        """Whether nobody else reads along."""
+        return self.request.place.visibility is Visibility.PERSONAL
 
     def connection(self, via: Name | None = None) -> str:
         """The connection that is meant.
@@ -1265,6 +1329,12 @@ class _Unexpected(BotError):
             hint=f"Tell an admin of the bot this reference: {reference}",
             undone=undone,
         )
+
+
+def _not_yours(rule: str = "") -> NotAllowed:
+    return NotAllowed(
+        "There is nothing here that you can go on with.", hint="Say the whole sentence.", rule=rule
+    )
 
 
 _NOT_DONE = frozenset({Outcome.NOTHING_SENT, Outcome.ALREADY_OVER, Outcome.REFUSED})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
+from zoneinfo import available_timezones
 
 import structlog
 from cachetools import LRUCache, TTLCache
@@ -405,9 +407,14 @@ def profile_of(
         email=card["email"] if isinstance(card.get("email"), str) and card["email"] else None,
         groups=groups,
         standing=_standing(user, person, identity),
-        zone=user["tz"] if isinstance(user.get("tz"), str) and user["tz"] else None,
+        zone=user["tz"] if user.get("tz") in _zones() else None,
         locale=locale.replace("-", "_") if isinstance(locale, str) and locale else None,
     )
+
+
+@cache
+def _zones() -> frozenset[object]:
+    return frozenset(available_timezones())
 
 
 def _standing(user: Mapping[str, Any], person: Person, identity: Identity) -> Standing:

@@ -340,6 +340,7 @@ class SlackListener:
             at=self._clock.now(),
             message=message_ref(place, place.id, incoming.pressed) if incoming.pressed else None,
             trigger=incoming.trigger,
+            opens_thread=incoming.kind is Kind.MENTION and not incoming.threaded,
         )
         delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock)
         delivery.settled.add_done_callback(lambda _: _done(written))

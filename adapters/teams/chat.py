@@ -134,7 +134,8 @@ class TeamsChat:
                 await self._store.keep_conversation(arrival.place, json.dumps({"service": arrival.service}))
             if arrival.person is None:
                 return
-            self._clients[arrival.person.key] = (arrival.zone, arrival.locale)
+            zone, locale = self._clients.get(arrival.person.key, (None, None))
+            self._clients[arrival.person.key] = (arrival.zone or zone, arrival.locale or locale)
             known = await self._whereabouts(arrival.person)
             found = Whereabouts(
                 service=arrival.service,

@@ -299,6 +299,8 @@ class TeamsListener:
             at=self._clock.now(),
             message=self._chat.reference(arrival),
             trigger=trigger_of(arrival.person, arrival.place),
+            opens_thread=arrival.id == arrival.place.thread,
+            private_apart=arrival.place.visibility is not Visibility.PERSONAL,
         )
         return Answering(self._bot, self._chat, self._clock, request, reply)
 

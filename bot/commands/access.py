@@ -101,7 +101,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             "Default knowledge model",
             Words(context.model_default.text) if context.model_default else Missing(),
         ),
-        Fact("Time zone", Words(context.reader.zone + ("" if context.zone_chosen else " (the bot's own)"))),
+        Fact("Time zone", Words(f"{context.reader.zone} ({context.zone_of})")),
         Fact("Version", Words(context.version)),
     ]
     blocks: list[Block] = [Facts(tuple(facts))]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,14 @@ from bot.store import Store
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class ZoneOf(StrEnum):
+    """Whose time zone an answer is in, as people are told."""
+
+    PLACE = "this place's"
+    PERSON = "your own"
+    BOT = "the bot's own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Context:
         table: Every command, for `help`.
         version: The bot's version.
         model_default: This place's knowledge model, None where none was chosen.
-        zone_chosen: Whether the place chose its zone itself.
+        zone_of: Whose zone the reader's is.
     """
 
     request_id: str
@@ -66,7 +75,7 @@ class Context:
     table: tuple[AnyCommand, ...]
     version: str
     model_default: Name | None = None
-    zone_chosen: bool = False
+    zone_of: ZoneOf = ZoneOf.BOT
 
     @property
     def person(self) -> Person:

@@ -102,6 +102,75 @@ async def test_an_unbound_workspace_gets_one_sentence_and_costs_no_call() -> Non
         assert here.calls == before
 
 
+# --- threads and zones ---
+
+ROWS = "data Sales Order Items of Order to Cash"
+ONE, TWO = "1700000111.000100", "1700000222.000100"
+
+
+async def test_each_thread_goes_on_with_its_own_question_and_is_answered_there(here: Town) -> None:
+    await here.slack.mention(CLERK, "C1", ROWS, thread_ts=ONE)
+    await here.slack.mention(CLERK, "C1", "models", thread_ts=TWO)
+    await here.quiet()
+    await here.slack.mention(CLERK, "C1", "next", thread_ts=ONE)
+    await here.quiet()
+    await here.slack.mention(OPERATOR, "C1", "next", thread_ts=ONE)
+    await here.slack.mention(OPERATOR, "C1", "refresh", thread_ts=TWO)
+    await here.quiet()
+    mine = here.slack.visible(CLERK, "C1")
+    assert [(each.thread_ts, "page 2" in each.shown) for each in mine] in (
+        [(ONE, False), (TWO, False), (ONE, True)],
+        [(TWO, False), (ONE, False), (ONE, True)],
+    )
+    theirs = {each.thread_ts: each.shown for each in here.slack.visible(OPERATOR, "C1")}
+    assert "page 3" in theirs[ONE]
+    assert "Order to Cash" in theirs[TWO]
+    assert all(each.only_for == OPERATOR for each in here.slack.visible(OPERATOR, "C1"))
+
+
+async def test_a_guest_cannot_go_on_with_what_others_asked(here: Town) -> None:
+    await here.slack.mention(CLERK, "C1", ROWS, thread_ts=ONE)
+    await here.quiet()
+    before = here.calls
+    await here.slack.mention(GUEST, "C1", "refresh", thread_ts=ONE)
+    await here.quiet()
+    (told,) = here.slack.visible(GUEST, "C1")
+    assert told.thread_ts == ONE
+    assert "There is nothing here that you can go on with" in told.shown
+    assert "Sales" not in told.shown
+    assert here.calls == before
+
+
+async def test_a_private_card_in_a_thread_is_paged_in_its_place(here: Town) -> None:
+    await here.slack.mention(CLERK, "C1", ROWS, thread_ts=ONE)
+    await here.quiet()
+    (card,) = here.slack.visible(CLERK, "C1")
+    label = next(
+        each for each in card.shown.replace("]", "[").split("[") if each.startswith(("Next", "Rows 11"))
+    )
+    await here.presses(CLERK, card, label)
+    (card,) = here.slack.visible(CLERK, "C1")
+    assert card.thread_ts == ONE
+    assert "page 2" in card.shown
+    await here.slack.mention(CLERK, "C1", "next", thread_ts=ONE)
+    await here.quiet()
+    assert "page 3" in here.slack.visible(CLERK, "C1")[-1].shown, "a click goes on with the thread too"
+
+
+async def test_a_private_answer_is_in_the_persons_own_zone_and_a_question_in_the_places(here: Town) -> None:
+    here.slack.person(OPERATOR, "the operator", tz="Asia/Tokyo")
+    seen = await here.says(OPERATOR, "C1", "status")
+    assert "Asia/Tokyo (your own)" in seen
+    question = await here.asks()
+    assert " CET" in question.shown
+    assert "JST" not in question.shown
+
+
+async def test_a_zone_that_nobody_knows_is_none(here: Town) -> None:
+    here.slack.person(CLERK, "the clerk", tz="../../etc/passwd")
+    assert "Europe/Berlin (the bot's own)" in await here.says(CLERK, "C1", "status")
+
+
 # --- what is refused costs nothing ---
 
 

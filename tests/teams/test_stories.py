@@ -108,6 +108,63 @@ async def test_adding_it_to_a_team_posts_nothing(scene: Stage) -> None:
     assert scene.teams.messages == {}
 
 
+# --- threads and zones -----------------------------------------------------------------------------------------
+
+ROWS = "data Sales Order Items of Order to Cash"
+
+
+def post(number: int) -> Scope:
+    """A post of the channel, and the thread below it."""
+    return Scope("channel", f"{CHANNEL.id.partition(';')[0]};messageid=17000000000{number:02d}")
+
+
+async def test_each_thread_goes_on_with_its_own_question_for_whoever_speaks_there() -> None:
+    async with stage(policy=(in_the_open(config.On()),)) as scene:
+        await scene.says(CLERK, ROWS, post(1))
+        await scene.says(CLERK, "models", post(2))
+        assert "page 2" in (await scene.says(CLERK, "next", post(1))).text
+        assert "page 3" in (await scene.says(OPERATOR, "next", post(1))).text
+        assert "Order to Cash" in (await scene.says(OPERATOR, "refresh", post(2))).text
+        assert "I remember no" in (await scene.says(CLERK, "next", post(3))).text or (
+            "I remember no" in scene.teams.last(CLERK.personal).text
+        )
+
+
+async def test_a_new_post_goes_on_with_what_its_person_said_in_the_channel() -> None:
+    async with stage(policy=(in_the_open(config.On()),)) as scene:
+        for number, text in ((1, ROWS), (2, "next")):
+            body = scene.teams.said(CLERK, text, post(number)) | {"id": f"17000000000{number:02d}"}
+            assert (await scene.post(body))[0] == 202
+            await scene.settle()
+        assert "page 2" in scene.teams.last(post(2).id).text
+
+
+async def test_a_private_answer_is_gone_on_with_in_the_personal_chat_where_it_stands(scene: Stage) -> None:
+    await scene.says(CLERK, ROWS, CHANNEL)
+    assert "page 2" in (await scene.says(CLERK, "next")).text
+
+
+async def test_a_private_answer_is_in_the_zone_of_the_persons_client(scene: Stage) -> None:
+    async def status(**changes: object) -> str:
+        body = scene.teams.said(CLERK, "status") | changes
+        assert (await scene.post(body))[0] == 202
+        await scene.settle()
+        return scene.teams.last(CLERK.personal).text
+
+    assert "Asia/Tokyo (your own)" in await status(localTimezone="Asia/Tokyo")
+    assert "Asia/Tokyo (your own)" in await status(localTimezone=""), "the last that the client told"
+    await scene.says(CLERK, "use time zone America/Lima")
+    assert "America/Lima (this place's)" in await status(localTimezone="Asia/Tokyo")
+
+
+async def test_what_others_see_is_in_no_persons_zone() -> None:
+    async with stage(policy=(in_the_open(config.On()),)) as scene:
+        body = scene.teams.said(CLERK, "status", CHANNEL) | {"localTimezone": "Asia/Tokyo"}
+        await scene.post(body)
+        await scene.settle()
+        assert "Europe/Berlin (the bot's own)" in scene.teams.last(CHANNEL.id).text
+
+
 # --- clicks ----------------------------------------------------------------------------------------------------
 
 
