@@ -32,6 +32,8 @@ EXIT = {
     Status.NOT_UNDERSTOOD: 2,
     Status.QUESTION: 3,
 }
+EXIT_BROKEN = 3
+"""Of `audit verify`: the log is not what was written."""
 FORMATS = ("text", "json", "slack", "teams")
 SETTINGS_FILE = "celonis-chat.toml"
 SANDBOX_MODELS = {
@@ -418,12 +420,20 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--head", default="", help="A head printed earlier: what it vouched for must still be there.")
+@click.option(
+    "--head",
+    default="",
+    help="A head from an earlier check or the bot's log stream, N:digest: the log must still hold that row.",
+)
 @click.option(
     "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
 )
 def verify(head: str, toml: Path | None) -> None:
-    """Check that no row was changed, removed, added or moved. Exit code 1 where one was."""
+    """Check that no row was changed, removed, added or moved.
+
+    Exit code 0: the log is whole. 3: it is broken. 1: it could not be checked. Only with --head can it show that the
+    whole log was put back to an earlier state.
+    """
     sys.exit(_run(_verify(head, toml)))
 
 
@@ -431,11 +441,18 @@ async def _verify(head: str, toml: Path | None) -> int:
     from bot.audit import Broken
 
     async with _opened_audit(toml) as log:
-        result = await log.verify(head=head or None)
+        result = await log.verify(head)
     if isinstance(result, Broken):
         click.echo(f"The log is broken at row {result.at}: {result.why}")
-        return 1
-    click.echo(f"{result.count} rows, unbroken. Head: {result.head}")
+        return EXIT_BROKEN
+    rows = f"rows {result.first} to {result.count}" if result.count else "no rows"
+    nameless = f", {result.nameless} of them without the name" if result.nameless else ""
+    click.echo(f"The log is whole: {rows}{nameless}. Head: {result.head}")
+    if not head:
+        click.echo(
+            "Not checked: whether the whole log was put back to an earlier state. "
+            "Give --head with a head from an earlier check or from the bot's log stream."
+        )
     return 0
 
 
@@ -461,11 +478,11 @@ async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
     from bot.store import Store
 
     settings = _loaded(toml, need=config.Need.NOTHING, connections=False)
-    if settings.secret_key is None:
+    if not settings.secret_keys:
         raise ConfigError(["CELONIS_CHAT_SECRET_KEY is not set; without it the log cannot be checked."])
     clock = SystemClock()
-    async with await Store.open(settings.database_url.reveal(), clock) as store:
-        yield Audit(store, settings.secret_key.reveal().encode(), clock)
+    async with await Store.open(settings.database_url.reveal(), clock, as_it_is=True) as store:
+        yield Audit(store, [key.reveal().encode() for key in settings.secret_keys], clock)
 
 
 def _quiet(*, verbose: bool) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from bot.audit import Audit
 from bot.cards import Card, Status
 from bot.celonis import Celonis
 from bot.chat import MessageRef, Request
@@ -69,15 +70,21 @@ class Metrics:
             ("connection",),
             registry=self.registry,
         )
+        self._audit_head = Gauge(
+            "celonis_chat_audit_head",
+            "Number of the audit log's last row; where it falls, rows were cut off or the database was put back.",
+            registry=self.registry,
+        )
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(f"celonis_chat_{name}", meaning, ("connection", "family"), registry=self.registry)
 
-    async def exposition(self, celonis: Mapping[str, Celonis], clock: Clock) -> bytes:
+    async def exposition(self, celonis: Mapping[str, Celonis], audit: Audit, clock: Clock) -> bytes:
         """Everything in Prometheus' text format. Costs no call.
 
         Args:
             celonis: The connections by name.
+            audit: The log.
             clock: To say how long a pause lasts.
         """
         for name, each in celonis.items():
@@ -95,6 +102,8 @@ class Metrics:
                 self._paused.labels(*labels).set(
                     max(0.0, (pause - clock.now()).total_seconds()) if pause is not None else 0.0
                 )
+        with suppress(BotError):
+            self._audit_head.set((await audit.head()).count)
         return generate_latest(self.registry)
 
 

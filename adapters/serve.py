@@ -136,8 +136,7 @@ async def build(
             )
         policy = Policy.of(settings)
         tickets = Tickets(store, clock, token)
-        key = settings.secret_key.reveal() if settings.secret_key else secrets.token_hex(32)
-        audit = Audit(store, key.encode(), clock)
+        audit = Audit(store, [key.reveal().encode() for key in settings.secret_keys], clock)
         parts = Parts(
             celonis=celonis,
             policy=policy,
@@ -274,6 +273,7 @@ async def running(
         built = await stack.enter_async_context(
             build(settings, chats=platforms.chats, store=store, clock=clock)
         )
+        await built.audit.head()
         measured = Measured(built.bot, metrics, clock)
         listeners = {name: make(measured, store) for name, make in platforms.listeners.items()}
         server = settings.server
@@ -490,7 +490,7 @@ def _admin_app(
         return await _readiness(built, listeners)
 
     async def exposed(_: web.Request) -> web.Response:
-        body = await metrics.exposition(built.celonis, clock)
+        body = await metrics.exposition(built.celonis, built.audit, clock)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application(middlewares=[_nothing_escapes])

@@ -1,10 +1,14 @@
 """What was decided: a log that only grows, in which a change, a gap or a cut shows.
 
-Each row holds an HMAC over its own content and the digest of the row before, so nobody without the key, which is
+Each row holds an HMAC over its own content and the digest of the row before, so nobody without the keys, which are
 not in the database, can change, remove, reorder or insert one without breaking the chain. The head (how many rows,
-last digest) is sealed likewise, so that cutting rows off shows too. One thing the database alone cannot show: that
-all of it was put back to an earlier, whole state. Whoever keeps the head that `verify` prints elsewhere, and hands
-it to a later `verify`, sees that as well.
+last digest) is sealed likewise, so that cutting rows off shows too. Two things may go without breaking it: the name
+of a person, since the chain covers a keyed digest of it and the name itself stands beside the row; and rows up to one
+for which a later row, a checkpoint, vouches.
+
+One thing the database alone cannot show: that all of it was put back to an earlier, whole state, or wiped. A program
+that runs refuses to write to a head below the one that it saw last; each new head goes to the log stream; and whoever
+hands such a head to `verify` sees whether the log still holds it.
 """
 
 from __future__ import annotations
@@ -13,44 +17,30 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from bot.clock import Clock
-from bot.errors import BadArgument, ConfigError
-from bot.intents import (
-    And,
-    Comparison,
-    Condition,
-    Count,
-    Flag,
-    Intent,
-    Names,
-    Not,
-    OneName,
-    OneOf,
-    Or,
-    Phrase,
-    SomeOf,
-    SortBy,
-    Takes,
-    Where,
-    clauses,
-    say,
-)
+from bot.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.redaction import redact
 from bot.store import Store, audit_rows
 from bot.store.audit_rows import Head, Row
+from bot.store.schema import clean
 
-MASK = "…"
+log = structlog.get_logger()
+
 SHORTEST_KEY = 16
 _PAGE = 500
 _BEFORE_ALL = -(2**63)
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})?\Z", re.ASCII)
+_SEAL = re.compile(r"([0-9a-f]{8}):([0-9a-f]{64})\Z", re.ASCII)
+_BROKEN = "broken"
+"""The seal of a head that follows on what was tampered with: never one again."""
 
 Decision: TypeAlias = Literal[
     "asked", "confirmed", "sending", "done", "dismissed", "expired", "abandoned", "refused", "failed", "read"
@@ -64,12 +54,12 @@ class Entry:
 
     Attributes:
         request: The request's id, which also stands in the log and on error cards.
-        person: `Person.key`.
-        place: `Place.key`.
+        person: `Person.key`; empty where the name was taken off the row.
+        place: `Place.key`; for a personal chat a word, since its id is as good as the person's.
         decision: What happened.
         connection: The connection's name.
         right: The right that it needed.
-        sentence: From `mask`, never what was typed.
+        sentence: From `bot.masking`, never what was typed.
         resources: Keys of what it touched.
         rule: What decided.
         ticket: The ticket's id.
@@ -90,8 +80,34 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Gap:
+    """So many rows may be missing before this one: since `since` (UTC) the database did not say that it took them."""
+
+    since: datetime
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """The row numbered `upto` had this digest; it and the rows before it may be deleted."""
+
+    upto: int
+    digest: str
+
+
+_ENTRY = TypeAdapter(Entry)
+_UNDONE = "Nothing was done."
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
-    """A row as it is in the log; `at` (UTC) and `entry` are None where somebody has made it unreadable."""
+    """A row as it is in the log.
+
+    Attributes:
+        seq: Its number.
+        at: When (UTC); None where somebody has made the row unreadable.
+        entry: What was decided; None there, and where the row tells something of the log itself.
+    """
 
     seq: int
     at: datetime | None
@@ -100,10 +116,19 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Nothing is wrong. `head` is what a later `verify` can be given."""
+    """Nothing is wrong.
+
+    Attributes:
+        count: The number of the last row, 0 in an empty log.
+        head: What a later `verify` can be given.
+        first: The number of the first row that is there; a checkpoint vouches for those before it.
+        nameless: Off how many rows the name was taken.
+    """
 
     count: int
     head: str
+    first: int = 1
+    nameless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,199 +139,360 @@ class Broken:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Stamped:
-    at: datetime
-    entry: Entry
+class _Key:
+    """A secret key with the id that rows name it by."""
 
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self.id = self.mac("key id")[:8]
 
-_STAMPED = TypeAdapter(_Stamped)
+    def mac(self, purpose: str, *parts: str | int) -> str:
+        message = "\n".join(("celonis-chat audit", purpose, *map(str, parts)))
+        return hmac.new(self._secret, message.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+    def person(self, name: str) -> str:
+        return self.mac("person", name)
+
+    def seal(self, head: Head) -> str:
+        return f"{self.id}:{self.mac('head', head.count, head.digest)}"
+
+    def chained(self, seq: int, before: str, content: str, person: str | None = None) -> Row:
+        """The row behind the one with the digest `before`."""
+        return Row(seq, self.id, content, self.mac("row", seq, self.id, before, content), person)
 
 
 class Audit:
     """The log of one bot. Its methods raise `StoreUnavailable` where the database does not answer."""
 
-    def __init__(self, store: Store, key: bytes, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: Sequence[bytes], clock: Clock) -> None:
         """Takes what it works with.
 
         Args:
             store: Shared by all replicas.
-            key: Secret, at least 16 bytes, the same for all replicas and for the life of the log.
+            keys: Secret, at least 16 bytes each, the same for all replicas: the first one is for new rows, and every
+                key that a row was written with has to be among them. Without any, nothing can be written.
             clock: Stamps the rows.
 
         Raises:
-            ConfigError: The key is too short.
+            ConfigError: A key is too short.
         """
-        if len(key) < SHORTEST_KEY:
+        if any(len(key) < SHORTEST_KEY for key in keys):
             raise ConfigError([f"CELONIS_CHAT_SECRET_KEY must have at least {SHORTEST_KEY} characters"])
         self._store = store
         self._clock = clock
-        self._row_key = hmac.digest(key, b"celonis-chat audit row", hashlib.sha256)
-        self._head_key = hmac.digest(key, b"celonis-chat audit head", hashlib.sha256)
+        made = [_Key(key) for key in keys]
+        self._newest_key = made[0] if made else None
+        self._keys = {key.id: key for key in made}
+        self._seen = Head()
+        self._lost: _Gap | None = None
 
     async def write(self, entry: Entry) -> None:
-        """Appends a row. When this returns, it is durable; a write must not go on before that."""
-        content = _content(_Stamped(self._clock.now(), entry))
+        """Appends a row. When this returns, it is durable; a write must not go on before that.
 
-        def make(head: Head, newest: Row | None) -> tuple[Row, Head]:
-            sound = self._seals(head) and (newest.seq if newest else 0) <= head.count
+        Rows that were lost before are told of in a row of their own.
+
+        Raises:
+            StoreUnavailable: The row is not in the log, as far as is known: the database does not answer, there is no
+                key, or the log is not as this program left it.
+        """
+        lost, self._lost = self._lost, None
+        try:
+            await self._append(*((lost,) if lost else ()), entry)
+        except StoreUnavailable:
+            self._lose(lost)
+            raise
+
+    def _lose(self, before: _Gap | None) -> None:
+        """Counts one row more that is missing; others may have been counted while it was tried."""
+        known = [each for each in (before, self._lost) if each]
+        since = min((each.since for each in known), default=self._clock.now())
+        self._lost = _Gap(since, 1 + sum(each.rows for each in known))
+
+    async def checkpoint(self, upto: int) -> None:
+        """Deletes the rows up to this one, and appends the row that vouches for them, in one step.
+
+        Raises:
+            BadArgument: There is no such row, or the log is broken; nothing is deleted then.
+        """
+        found = await self.verify()
+        if isinstance(found, Broken):
+            raise BadArgument(
+                f"The audit log is broken at row {found.at}: {found.why}", undone="Nothing was deleted."
+            )
+        if not found.first <= upto <= found.count:
+            raise BadArgument(f"The audit log has no row {upto}.", undone="Nothing was deleted.")
+        await self._append(checkpoint=upto)
+
+    async def forget(self, person: str) -> int:
+        """Takes a person's name off every row; the rows stay, and `verify` still finds the log whole.
+
+        Args:
+            person: `Person.key`.
+
+        Returns:
+            How many rows had it.
+        """
+        return await audit_rows.take_name_off(self._store, clean(redact(person)))
+
+    async def head(self) -> Head:
+        """Where the log ends now. The log stream is told where it does not hold what this program saw before.
+
+        Raises:
+            ConfigError: The end was sealed with a key that is not there.
+        """
+        seen = self._seen
+        end, _ = await audit_rows.end(self._store)
+        found = {row.seq: row for row in await audit_rows.after(self._store, seen.count - 1, 1)}
+        if not _holds(seen, end, found):
+            self._tell_rolled_back(seen, end)
+        elif end.count > seen.count and self._seals(end):
+            self._saw(end)
+        return end
+
+    async def _append(self, *contents: Entry | _Gap, checkpoint: int = 0) -> None:
+        key, seen, at = self._newest_key, self._seen, self._clock.now()
+        if key is None:
+            raise StoreUnavailable(
+                "CELONIS_CHAT_SECRET_KEY is not set, so nothing can be written to the audit log.",
+                hint="Set it to 32 or more random characters, and keep it.",
+                undone=_UNDONE,
+            )
+
+        def make(head: Head, found: Mapping[int, Row]) -> tuple[Sequence[Row], Head]:
+            if not _holds(seen, head, found):
+                self._tell_rolled_back(seen, head)
+                raise StoreUnavailable(
+                    "The audit log is not as this program left it: it was cut, or the database was put back.",
+                    hint="Find out why, with celonis-chat audit verify and a head from the log stream; a restarted "
+                    "bot writes on where the log ends now.",
+                    undone=_UNDONE,
+                )
+            try:
+                sealed = self._seals(head)
+            except ConfigError as error:
+                raise StoreUnavailable(error.problems[0], undone=_UNDONE) from error
+            newest = found.get(max(found, default=0))
+            sound = sealed and (newest.seq if newest else 0) <= head.count
             # A tampered log still takes rows. They then follow on what is there, and the seal stays broken for good.
-            before = (
+            last = (
                 head
                 if sound
                 else Head(max(head.count, newest.seq if newest else 0), newest.digest if newest else "")
             )
-            row = self._chained(before.count + 1, content, before.digest)
-            new = Head(row.seq, row.digest)
-            return row, replace(new, seal=self._seal(new) if sound else "broken")
+            whole: list[Entry | _Gap | _Checkpoint] = [*contents]
+            if checkpoint:
+                whole.append(_Checkpoint(checkpoint, found[checkpoint].digest))
+            rows = []
+            for content in whole:
+                person = _name(content) if isinstance(content, Entry) else None
+                rows.append(key.chained(last.count + 1, last.digest, _written(at, content, key), person))
+                last = Head(last.count + 1, rows[-1].digest)
+            return rows, replace(last, seal=key.seal(last) if sound else _BROKEN)
 
-        await audit_rows.append(self._store, make)
+        wanted = {seen.count, checkpoint}
+        self._saw(await audit_rows.append(self._store, make, wanted=wanted, checkpoint=checkpoint))
+
+    def _saw(self, head: Head) -> None:
+        if head.count > self._seen.count:
+            self._seen = head
+            log.info("audit log", head=f"{head.count}:{head.digest}")
+
+    def _tell_rolled_back(self, seen: Head, found: Head) -> None:
+        log.error(
+            "audit log was cut or put back",
+            seen=f"{seen.count}:{seen.digest}",
+            head=f"{found.count}:{found.digest}",
+        )
 
     async def verify(self, head: str = "") -> Verified | Broken:
         """Reads the whole log and says whether it is what was written.
 
         Args:
-            head: From an earlier `verify`, kept outside the database; the log must still hold that row.
+            head: From an earlier `verify` or the log stream, kept outside the database; the log must still hold that
+                row.
 
         Raises:
-            BadArgument: `head` is not what `verify` prints.
+            BadArgument: `head` is not what `verify` prints, or names a row that is deleted by now.
+            ConfigError: A row was written with a key that is not there.
         """
         kept = _HEAD.match(head.strip())
         if head and not kept:
             raise BadArgument(
-                "That is no head of the audit log.", hint="It looks like 12:9f86d0…, a number and 64 digits."
+                "That is no head of the audit log.",
+                hint="It looks like 12:9f86d0…, a number and 64 digits.",
+                undone="Nothing was checked.",
             )
         at, digest = (int(kept[1]), kept[2] or "") if kept else (0, "")
-        last, reached = Head(), _BEFORE_ALL
+        last, reached, nameless = Head(), _BEFORE_ALL, 0
+        oldest: Row | None = None
+        vouched: dict[str, str] = {}
         while True:
             for row in await audit_rows.after(self._store, reached, _PAGE):
-                if problem := self._problem(row, last):
+                # What stood before the oldest row, where it is not the first, only a checkpoint further on can say.
+                if (oldest is not None or row.seq <= 1) and (problem := self._problem(row, last)):
                     return problem
-                last, reached = Head(row.seq, row.digest), row.seq
+                oldest, last, reached = oldest or row, Head(row.seq, row.digest), row.seq
                 if row.seq == at and row.digest != digest:
                     return Broken(
                         at, f"Row {at} is not the one that the given head names: the log was rewritten."
                     )
+                told = _told(row)
+                nameless += "person" in told and row.person is None
+                if told.get("kind") == "checkpoint":
+                    vouched[str(told.get("upto"))] = str(told.get("digest"))
             end, highest = await audit_rows.end(self._store)
             if highest <= last.count:
                 break
-        if at > last.count:
-            return Broken(
-                last.count + 1,
-                f"The given head names row {at}, but the log ends with row {last.count}: rows were cut off.",
+        first = oldest.seq if oldest else 1
+        if problem := self._problem_before(oldest, vouched) or self._problem_behind(last, end, at):
+            return problem
+        if 0 < at < first and vouched.get(str(at)) != digest:
+            raise BadArgument(
+                f"The given head names row {at}, but the log begins with row {first}: the rows before it were deleted "
+                "under a checkpoint. What is left is whole.",
+                hint="Give a head of a later row.",
+                undone="Whether the log was put back to an earlier state was not checked.",
             )
-        if not self._seals(end):
-            return Broken(
-                last.count + 1,
-                "The log's end is not sealed with this key: it was tampered with, or the key is another one.",
-            )
-        if (end.count, end.digest) != (last.count, last.digest):
-            return Broken(
-                last.count + 1,
-                f"The log ends with row {last.count}, but {end.count} were written: rows were cut off.",
-            )
-        return Verified(last.count, f"{last.count}:{last.digest}")
+        return Verified(last.count, f"{last.count}:{last.digest}", first, nameless)
 
     async def export(self) -> AsyncIterator[str]:
-        """Every row as a line of JSON with `seq`, `digest` and `entry`, oldest first; lines have no end of line."""
+        """Every row as a line of JSON, oldest first; lines have no end of line.
+
+        Each has `seq`, `key`, `person` (null where there is none), `digest` and `entry`.
+        """
         seq = _BEFORE_ALL
         while rows := await audit_rows.after(self._store, seq, _PAGE):
             for row in rows:
-                yield _json({"seq": row.seq, "digest": row.digest, "entry": _readable(row.entry)})
+                yield _json(
+                    {
+                        "seq": row.seq,
+                        "key": row.key,
+                        "person": row.person,
+                        "digest": row.digest,
+                        "entry": _told(row) or row.entry,
+                    }
+                )
             seq = rows[-1].seq
 
     async def recent(self, most: int) -> tuple[Logged, ...]:
         """The last rows, newest first, at most `most`."""
         return tuple(_logged(row) for row in await audit_rows.newest(self._store, max(0, most)))
 
-    def _chained(self, seq: int, content: str, before: str) -> Row:
-        message = f"{seq}\n{before}\n{content}".encode()
-        return Row(seq, content, hmac.new(self._row_key, message, hashlib.sha256).hexdigest())
-
     def _problem(self, row: Row, last: Head) -> Broken | None:
         if row.seq <= last.count:
             return Broken(row.seq, f"Row {row.seq} was never written by the bot.")
         if row.seq > last.count + 1:
             return Broken(last.count + 1, f"Row {last.count + 1} is missing.")
-        if not hmac.compare_digest(
-            self._chained(row.seq, row.entry, last.digest).digest,
-            row.digest.encode("ascii", "replace").decode(),
-        ):
+        key = self._key(row.key, f"row {row.seq}")
+        if not _same(key.chained(row.seq, last.digest, row.entry).digest, row.digest):
             return Broken(row.seq, f"Row {row.seq} is not what was written, or not where it was written.")
+        if row.person is not None and not _same(key.person(row.person), str(_told(row).get("person"))):
+            return Broken(row.seq, f"The name beside row {row.seq} is not the one that was written.")
         return None
 
-    def _seal(self, head: Head) -> str:
-        return hmac.new(self._head_key, f"{head.count}\n{head.digest}".encode(), hashlib.sha256).hexdigest()
+    def _problem_before(self, oldest: Row | None, vouched: Mapping[str, str]) -> Broken | None:
+        if oldest is None or oldest.seq <= 1:
+            return None
+        gone = oldest.seq - 1
+        if str(gone) not in vouched:
+            return Broken(
+                1, f"The log begins with row {oldest.seq}, and no checkpoint vouches for row {gone}."
+            )
+        return self._problem(oldest, Head(gone, vouched[str(gone)]))
+
+    def _problem_behind(self, last: Head, end: Head, at: int) -> Broken | None:
+        if at > last.count:
+            return Broken(
+                last.count + 1,
+                f"The given head names row {at}, but the log ends with row {last.count}: rows were cut off, "
+                "or the log was put back to an earlier state.",
+            )
+        if not self._seals(end):
+            return Broken(last.count + 1, "The log's end is not sealed: it was tampered with.")
+        if (end.count, end.digest) != (last.count, last.digest):
+            return Broken(
+                last.count + 1,
+                f"The log ends with row {last.count}, but {end.count} were written: rows were cut off.",
+            )
+        return None
+
+    def _key(self, name: str, what: str) -> _Key:
+        if name not in self._keys:
+            raise ConfigError(
+                [
+                    (
+                        f"CELONIS_CHAT_SECRET_KEY does not hold the key {redact(name)[:8]!r}, with which {what} of the audit "
+                        "log was written. Put it behind the first one, with a comma between them; if there never was "
+                        "such a key, the log was changed."
+                    )
+                ]
+            )
+        return self._keys[name]
 
     def _seals(self, head: Head) -> bool:
-        """Whether a head is as the bot left it; before the first row there is none."""
-        return head == Head() or hmac.compare_digest(
-            self._seal(head).encode(), head.seal.encode("utf-8", "replace")
-        )
+        """Whether a head is as the bot left it; before the first row there is none.
+
+        Raises:
+            ConfigError: It was sealed with a key that is not there.
+        """
+        if head == Head():
+            return True
+        sealed = _SEAL.match(head.seal)
+        return sealed is not None and _same(self._key(sealed[1], "the end").seal(head), head.seal)
+
+
+def _holds(seen: Head, head: Head, found: Mapping[int, Row]) -> bool:
+    """Whether a log still holds what this program saw of it; a row may be gone under a checkpoint."""
+    row = found.get(seen.count)
+    return head.count >= seen.count and (not seen.count or row is None or row.digest == seen.digest)
+
+
+def _same(ours: str, found: str) -> bool:
+    return hmac.compare_digest(ours.encode(), found.encode("utf-8", "replace"))
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
-def _content(stamped: _Stamped) -> str:
+def _written(at: datetime, content: Entry | _Gap | _Checkpoint, key: _Key) -> str:
     """A row's content: one line of ASCII, the same on every engine."""
-    entry = {
-        name: [redact(each) for each in value] if isinstance(value, tuple) else redact(value)
-        for name, value in asdict(stamped.entry).items()
-    }
-    return _json({"at": stamped.at.isoformat(timespec="microseconds"), "entry": entry})
+    match content:
+        case Entry():
+            kind = "decision"
+            told: dict[str, Any] = {
+                name: [redact(each) for each in value] if isinstance(value, tuple) else redact(value)
+                for name, value in asdict(content).items()
+            }
+            told["person"] = key.person(_name(content))
+        case _Gap(since, rows):
+            kind, told = "gap", {"since": since.isoformat(timespec="microseconds"), "rows": rows}
+        case _Checkpoint(upto, digest):
+            kind, told = "checkpoint", {"upto": upto, "digest": digest}
+        case _:
+            assert_never(content)
+    return _json({"kind": kind, "at": at.isoformat(timespec="microseconds"), **told})
 
 
-def _readable(content: str) -> Any:
+def _name(entry: Entry) -> str:
+    return clean(redact(entry.person))
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """A row's content; empty where somebody has made it unreadable."""
     try:
-        return json.loads(content)
-    except ValueError:
-        return content
+        told = json.loads(row.entry)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _logged(row: Row) -> Logged:
+    told = _told(row)
     try:
-        found = _STAMPED.validate_python(json.loads(row.entry))
-    except (ValueError, ValidationError):
+        at = datetime.fromisoformat(told["at"])
+        kind = told["kind"]
+        entry = _ENTRY.validate_python({**told, "person": row.person or ""}) if kind == "decision" else None
+    except (KeyError, TypeError, ValueError, ValidationError):
         return Logged(row.seq, None, None)
-    return Logged(row.seq, found.at, found.entry)
-
-
-# --- sentences without values ----------------------------------------------------------------------------------
-
-
-def mask(intent: Intent) -> str:
-    """The canonical sentence with everything that could be data as `…`; names and ids stay."""
-    masked = {}
-    for each, how in clauses(type(intent)):
-        value = getattr(intent, each.name)
-        if value != each.default:
-            masked[each.name] = _masked(how.takes, value)
-    return redact(say(replace(intent, **masked)))
-
-
-def _masked(takes: Takes, value: Any) -> Any:
-    match takes:
-        case Where():
-            return _masked_condition(value)
-        case Phrase():
-            return MASK
-        case OneName() | Names() | OneOf() | SomeOf() | Count() | Flag() | SortBy():
-            return value
-        case _:
-            assert_never(takes)
-
-
-def _masked_condition(condition: Condition) -> Condition:
-    match condition:
-        case Comparison(name, op, values):
-            return Comparison(name, op, (MASK,) * min(len(values), 2))
-        case Not(part):
-            return Not(_masked_condition(part))
-        case And(parts):
-            return And(tuple(_masked_condition(part) for part in parts))
-        case Or(parts):
-            return Or(tuple(_masked_condition(part) for part in parts))
-        case _:
-            assert_never(condition)
+    return Logged(row.seq, at, entry)

@@ -15,7 +15,7 @@ import structlog
 from cachetools import TTLCache
 from pydantic import TypeAdapter, ValidationError
 
-from bot.audit import Audit, Decision, Entry, mask
+from bot.audit import Audit, Decision, Entry
 from bot.cards import (
     Block,
     Button,
@@ -79,6 +79,7 @@ from bot.formats import write
 from bot.grammar import Entry as Pattern
 from bot.grammar import Grammar, unchecked
 from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
+from bot.masking import mask
 from bot.policy import Asker, Policy, Right, Touch
 from bot.policy import Decision as Decided
 from bot.redaction import looks_secret
@@ -696,14 +697,17 @@ class Bot:
                 public = visit.personal or self._parts.policy.public(visit.asker, touched)
                 context = self._context(visit, connection, private=not public)
                 if self._parts.audit_reads:
-                    await self._audit(
-                        visit.request,
-                        intent,
-                        right=right,
-                        decision="read",
-                        rule=decision.rule,
-                        connection=connection,
-                    )
+                    try:
+                        await self._audit(
+                            visit.request,
+                            intent,
+                            right=right,
+                            decision="read",
+                            rule=decision.rule,
+                            connection=connection,
+                        )
+                    except StoreUnavailable:
+                        log.warning("audit row lost", request=visit.request.id)
                 card = await command.run(intent, context.fresh() if fresh else context)
                 card = await self._dated(card, intent, context)
                 self._remember(intent, card, visit, private=not public)
@@ -1233,7 +1237,7 @@ class Bot:
             Entry(
                 request=request.id,
                 person=request.person.key,
-                place=request.place.key,
+                place=_where(request.place),
                 connection=connection,
                 right=right.value if right else "",
                 sentence=mask(intent) if intent is not None else "",
@@ -1423,6 +1427,12 @@ def _called(intent: Intent, touched: Sequence[Touch]) -> Intent:
         if isinstance(name := getattr(touch, each.name), Name) and name.id
     }
     return map_names(intent, lambda _at, _kind, name: now.get(name.id, name))
+
+
+def _where(place: Place) -> str:
+    """A place as the log names it: the id of a personal chat is as good as the person's, whose name can be taken off."""
+    personal = place.visibility is Visibility.PERSONAL
+    return f"{place.platform}:{place.home}:personal" if personal else place.key
 
 
 def _places(ticket: Ticket) -> set[str]:

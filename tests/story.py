@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,8 @@ from bot.intents import say
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 
+SECRET_KEY = "not a secret, " * 3
+"""The same for a bot that is started a second time."""
 START = datetime(2026, 11, 20, 22, 56, tzinfo=UTC)
 HOME = "T1"
 
@@ -231,7 +232,7 @@ async def stage(
             sandbox.url,
             getattr(sandbox.keys, key).secret,
             zone="Europe/Berlin",
-            secret_key=secrets.token_hex(32),
+            secret_key=SECRET_KEY,
         )
         connections = {
             name: replace(each, total_retry=0, **(connection or {}))  # type: ignore[arg-type]  # named by tests

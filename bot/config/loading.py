@@ -93,7 +93,8 @@ ENVIRONMENT = (
     Variable("MICROSOFT_APP_TENANT_ID", "The tenant that it belongs to.", filed=True),
     Variable(
         "CELONIS_CHAT_SECRET_KEY",
-        f"At least {SHORTEST_SECRET_KEY} random characters; seals the audit log and encrypts what is kept.",
+        f"At least {SHORTEST_SECRET_KEY} random characters; seals the audit log. Several with commas between them: "
+        "the first one seals, the others check older rows.",
         filed=True,
     ),
     Variable(
@@ -615,13 +616,14 @@ class _Draft:
             )
         return given
 
-    def _secret_key(self) -> Secret | None:
-        key = self.secret("CELONIS_CHAT_SECRET_KEY", blanks=True)
-        if key is not None and len(key.reveal()) < SHORTEST_SECRET_KEY:
-            self.say(
-                f"CELONIS_CHAT_SECRET_KEY needs at least {SHORTEST_SECRET_KEY} random characters; {_MAKE_A_KEY}"
-            )
-        return key
+    def _secret_keys(self) -> tuple[Secret, ...]:
+        name = "CELONIS_CHAT_SECRET_KEY"
+        given = self.secret(name, blanks=True)
+        keys = tuple(Secret(each.strip(), name=name) for each in given.reveal().split(",")) if given else ()
+        if any(len(key.reveal()) < SHORTEST_SECRET_KEY for key in keys):
+            each = "each of them " if len(keys) > 1 else ""
+            self.say(f"{name} needs {each}at least {SHORTEST_SECRET_KEY} random characters; {_MAKE_A_KEY}")
+        return keys
 
     def _slack(self) -> Slack | None:
         bot_token = self.secret("SLACK_BOT_TOKEN")
@@ -869,7 +871,7 @@ class _Draft:
             chat=self.file.chat,
             slack=self._slack(),
             teams=self._teams(),
-            secret_key=self._secret_key(),
+            secret_keys=self._secret_keys(),
         )
         self._check_file()
         self._check_limits(connections.values())

@@ -107,7 +107,8 @@ class Settings:
         duty: Who is mentioned when a guard asks.
         admin_place: Where an admin's errors go, None where that is not set.
         admin_contact: Who can change the policy, in words; may be empty.
-        secret_key: For the audit chain and encryption; None only outside `serve`.
+        secret_keys: Seal the audit log: the first one new rows, each of them what it once sealed; empty only outside
+            `serve`.
         database_url: For SQLAlchemy, with an async driver.
         sandbox: Whether a sandbox stands in for Celonis; every answer then says so.
         remarks: Things that are not wrong but look unintended, for `celonis-chat check`.
@@ -134,7 +135,7 @@ class Settings:
     chat: ChatLimits = field(default_factory=ChatLimits)
     slack: Slack | None = None
     teams: Teams | None = None
-    secret_key: Secret | None = None
+    secret_keys: tuple[Secret, ...] = ()
     sandbox: bool = False
     remarks: tuple[str, ...] = ()
 
@@ -156,7 +157,7 @@ class Settings:
             url: Where the sandbox listens; this machine only.
             api_token: One of the sandbox's keys.
             zone: IANA time zone of the person in front of the screen.
-            secret_key: Random, for the audit chain and encryption.
+            secret_key: Random; seals the audit log.
             database_url: For SQLAlchemy, with an async driver.
             locale: For numbers and dates.
             data_models: Knowledge model id to the data model behind it.
@@ -172,7 +173,7 @@ class Settings:
             database_url=Secret(database_url, name="DATABASE_URL"),
             zone=zone,
             locale=locale,
-            secret_key=Secret(secret_key, name="CELONIS_CHAT_SECRET_KEY"),
+            secret_keys=(Secret(secret_key, name="CELONIS_CHAT_SECRET_KEY"),),
         )
         return bare.over_sandbox(url, api_token, data_models=data_models)
 

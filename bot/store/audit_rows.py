@@ -1,8 +1,11 @@
-"""Rows of the audit log: appended one at a time over all replicas, never changed. What is in them is `bot.audit`'s."""
+"""Rows of the audit log: appended in one order over all replicas, never changed. What is in them is `bot.audit`'s.
+
+The database itself allows two things more: taking the name off a row, and deleting rows below a checkpoint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,52 +22,105 @@ _ONLY = 1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its number, from 1 on; its content, one line of JSON; the digest that chains it to the row before."""
+    """One row.
+
+    Attributes:
+        seq: Its number, from 1 on.
+        key: Which key made the digest.
+        entry: Its content, one line of JSON.
+        digest: Chains it to the row before.
+        person: Whose it is, beside what the digest covers; None where it is nobody's, or the name was taken off.
+    """
 
     seq: int
+    key: str
     entry: str
     digest: str
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the log ends: how many rows, the digest of the last one, and a seal over both."""
+    """Where the log ends: how many rows were written, the digest of the last one, and a seal over both."""
 
     count: int = 0
     digest: str = ""
     seal: str = ""
 
 
-async def _newest(connection: AsyncConnection) -> Row | None:
-    row = (await connection.execute(sa.select(_ROWS).order_by(_ROWS.c.seq.desc()).limit(1))).one_or_none()
-    return None if row is None else _row(row)
+def _number(found: Any) -> int:
+    """A number as the bot wrote it; SQLite holds anything in any column, and what is no number becomes -1."""
+    return found if isinstance(found, int) else -1
 
 
 def _row(row: Any) -> Row:
-    return Row(row.seq, row.entry, row.digest)
+    person = None if row.person is None else str(row.person)
+    return Row(_number(row.seq), str(row.key), str(row.entry), str(row.digest), person)
 
 
-async def append(store: Store, make: Callable[[Head, Row | None], tuple[Row, Head]]) -> Row:
-    """Appends one row; of several replicas that do, each waits for the one before it.
+async def _found(connection: AsyncConnection, wanted: Iterable[int]) -> dict[int, Row]:
+    newest = sa.select(sa.func.max(_ROWS.c.seq)).scalar_subquery()
+    rows = await connection.execute(
+        sa.select(_ROWS).where(_ROWS.c.seq.in_([*wanted]) | (_ROWS.c.seq == newest))
+    )
+    return {row.seq: row for row in map(_row, rows)}
+
+
+async def append(
+    store: Store,
+    make: Callable[[Head, Mapping[int, Row]], tuple[Sequence[Row], Head]],
+    *,
+    wanted: Iterable[int] = (),
+    checkpoint: int = 0,
+) -> Head:
+    """Appends rows; of several replicas that do, each waits for the one before it.
 
     Args:
         store: Where.
-        make: Gets the head and the newest row as they are now; gives the row to append and the new head.
+        make: Gets the head as it is now, and the newest row and the wanted ones by number where they are there;
+            gives the rows to append and the new head. What it raises takes everything back.
+        wanted: Numbers of rows that `make` has to see.
+        checkpoint: Delete the rows up to this one, for which one of the new rows vouches.
+
+    Returns:
+        The new head.
     """
-    first = upsert(store.dialect, _HEAD, {"id": _ONLY, "length": 0, "digest": "", "seal": ""})
+    nothing = {"id": _ONLY, "length": 0, "digest": "", "seal": "", "checkpoint": 0}
     async with store.writing() as connection:
-        await connection.execute(first.on_conflict_do_nothing())
+        await connection.execute(upsert(store.dialect, _HEAD, nothing).on_conflict_do_nothing())
         found = (
             await connection.execute(sa.select(_HEAD).where(_HEAD.c.id == _ONLY).with_for_update())
         ).one()
-        row, head = make(Head(found.length, found.digest, found.seal), await _newest(connection))
-        await connection.execute(_ROWS.insert().values(seq=row.seq, entry=row.entry, digest=row.digest))
-        await connection.execute(
-            _HEAD.update()
-            .where(_HEAD.c.id == _ONLY)
-            .values(length=head.count, digest=head.digest, seal=head.seal)
+        rows, head = make(
+            Head(_number(found.length), str(found.digest), str(found.seal)), await _found(connection, wanted)
         )
-    return row
+        await connection.execute(
+            _ROWS.insert(),
+            [
+                {
+                    "seq": row.seq,
+                    "key": row.key,
+                    "person": row.person,
+                    "entry": row.entry,
+                    "digest": row.digest,
+                }
+                for row in rows
+            ],
+        )
+        new = {"length": head.count, "digest": head.digest, "seal": head.seal}
+        if checkpoint:
+            new["checkpoint"] = checkpoint
+        await connection.execute(_HEAD.update().where(_HEAD.c.id == _ONLY).values(new))
+        if checkpoint:
+            await connection.execute(_ROWS.delete().where(_ROWS.c.seq <= checkpoint))
+    return head
+
+
+async def take_name_off(store: Store, person: str) -> int:
+    """Takes the name off every row of this person; returns how many there were."""
+    async with store.writing() as connection:
+        done = await connection.execute(_ROWS.update().where(_ROWS.c.person == person).values(person=None))
+    return int(done.rowcount)
 
 
 async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
@@ -92,4 +148,6 @@ async def end(store: Store) -> tuple[Head, int]:
     )
     async with store.reading() as connection:
         found = (await connection.execute(statement)).one()
-    return Head(found[0] or 0, found[1] or "", found[2] or ""), int(found[3])
+    if found.length is None:
+        return Head(), _number(found.highest)
+    return Head(_number(found.length), str(found.digest), str(found.seal)), _number(found.highest)

@@ -209,6 +209,28 @@ async def migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
 
 
+async def expect(engine: AsyncEngine, url: URL) -> None:
+    """Finds out, without changing anything, that a database is there and has this program's schema.
+
+    Raises:
+        StoreUnavailable: It is not there, or its schema is another one.
+    """
+    if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(Path(str(url.database)).is_file):
+        raise StoreUnavailable(
+            f"There is no database: {describe(url)}.",
+            hint="Check DATABASE_URL.",
+            undone="Nothing was looked at.",
+        )
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_revision)
+    if found != head():
+        raise StoreUnavailable(
+            f"The database has the schema {found or 'of no version'}; this version of the program wants {head()}.",
+            hint="Use the version of celonis-chat that serves with it; one that starts to serve brings it up to date.",
+            undone="Nothing was looked at.",
+        )
+
+
 async def _wait_for_turn(connection: Any) -> None:
     # Asking again and again, rather than waiting in the server, keeps each statement within the driver's limit.
     asked = sa.select(sa.func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))

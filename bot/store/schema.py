@@ -79,6 +79,8 @@ audit_rows = Table(
     "audit_rows",
     metadata,
     _column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _column("key", Words),
+    _column("person", Words, nullable=True),
     _column("entry", Words),
     _column("digest", Words),
 )
@@ -90,6 +92,7 @@ audit_head = Table(
     _column("length", BigInteger),
     _column("digest", Words),
     _column("seal", Words),
+    _column("checkpoint", BigInteger),
 )
 
 place_defaults = Table(

@@ -188,18 +188,20 @@ class Store:
         )
 
     @classmethod
-    async def open(cls, address: str, clock: Clock) -> Store:
+    async def open(cls, address: str, clock: Clock, *, as_it_is: bool = False) -> Store:
         """Connects and brings the schema up to date. Several replicas may do so at the same moment.
 
         Args:
             address: See `bot.store.database.parse_address`.
             clock: Decides what has expired.
+            as_it_is: Only look: neither make a file nor touch the schema.
 
         Raises:
             ConfigError: The address cannot be used.
-            StoreUnavailable: No connection, or the database belongs to a newer version.
+            StoreUnavailable: No connection, or the database belongs to a newer version; with `as_it_is` also where
+                there is none, or one of an older version.
         """
-        return await cls._open(database.parse_address(address), clock, None)
+        return await cls._open(database.parse_address(address), clock, None, as_it_is=as_it_is)
 
     @classmethod
     async def temporary(cls, clock: Clock) -> Store:
@@ -209,15 +211,25 @@ class Store:
         return await cls._open(url, clock, folder)
 
     @classmethod
-    async def _open(cls, url: URL, clock: Clock, folder: tempfile.TemporaryDirectory[str] | None) -> Store:
+    async def _open(
+        cls,
+        url: URL,
+        clock: Clock,
+        folder: tempfile.TemporaryDirectory[str] | None,
+        *,
+        as_it_is: bool = False,
+    ) -> Store:
         failures = database.driver_failures(url)
         engine = database.make_engine(url, lasting=folder is None)
         store = cls(engine, url, clock, folder=folder)
         try:
             with database.failures_told(failures):
-                if url.get_backend_name() == "sqlite":
-                    database.make_file(Path(str(url.database)))
-                await database.migrate(engine)
+                if as_it_is:
+                    await database.expect(engine, url)
+                else:
+                    if url.get_backend_name() == "sqlite":
+                        database.make_file(Path(str(url.database)))
+                    await database.migrate(engine)
         except StoreUnavailable as error:
             await store.close()
             if error.__cause__ is None:

@@ -1,40 +1,19 @@
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
+import structlog
 
-from bot.audit import Audit, Broken, Entry, Verified, mask
+from bot.audit import Audit, Broken, Entry, Verified
 from bot.chat import Person, Place, Visibility
 from bot.errors import BadArgument, ConfigError, StoreUnavailable
-from bot.intents import (
-    And,
-    CelonisIntent,
-    Comparison,
-    Condition,
-    Flag,
-    Kind,
-    Name,
-    Names,
-    Not,
-    OneName,
-    Op,
-    Or,
-    Phrase,
-    SortBy,
-    SortKey,
-    Where,
-    clause,
-    say,
-)
-from bot.store import Store
+from bot.store import Store, audit_rows
 from tests.store.databases import FakeClock
 
 KEY = b"only for this test, and long enough"
+OLDER, NEWER = [KEY], [b"another one for this test, and long enough", KEY]
 CLERK = Person("slack", "T1", "U1", "the clerk")
 PLACE = Place("slack", "T1", "C1", Visibility.CHANNEL)
 ENTRY = Entry(request="r1", person=CLERK.key, place=PLACE.key, decision="asked", resources=("job:p1:j1",))
@@ -42,7 +21,7 @@ ENTRY = Entry(request="r1", person=CLERK.key, place=PLACE.key, decision="asked",
 
 @pytest.fixture
 def audit(store: Store, clock: FakeClock) -> Audit:
-    return Audit(store, KEY, clock)
+    return Audit(store, [KEY], clock)
 
 
 async def write(audit: Audit, count: int) -> None:
@@ -54,7 +33,7 @@ async def tamper(store: Store, *statements: str) -> None:
     """What somebody with full rights on the database, but without the key, can do."""
     async with store.writing() as connection:
         if store.dialect == "sqlite":
-            names = ("audit_rows_no_update", "audit_rows_no_delete")
+            names = ("audit_rows_kept_update", "audit_rows_kept_delete")
             drops = [f"DROP TRIGGER IF EXISTS {name}" for name in names]
         else:
             drops = ["ALTER TABLE audit_rows DISABLE TRIGGER ALL"]
@@ -96,7 +75,7 @@ RENUMBER = (
     "UPDATE audit_rows SET seq = 2 WHERE seq = 3",
     "UPDATE audit_rows SET seq = 3 WHERE seq = 99",
 )
-INSERT = "INSERT INTO audit_rows (seq, entry, digest) SELECT {}, entry, digest FROM audit_rows WHERE seq = 3"
+INSERT = "INSERT INTO audit_rows (seq, key, entry, digest) SELECT {}, key, entry, digest FROM audit_rows WHERE seq = 3"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +84,7 @@ INSERT = "INSERT INTO audit_rows (seq, entry, digest) SELECT {}, entry, digest F
         ((UPDATE,), 3),
         (("UPDATE audit_rows SET digest = 'ab' WHERE seq = 5",), 5),
         (("UPDATE audit_rows SET entry = 'x' WHERE seq = 1",), 1),
+        (("UPDATE audit_rows SET person = 'slack:T1:U2' WHERE seq = 4",), 4),
         (("DELETE FROM audit_rows WHERE seq = 3",), 3),
         (("DELETE FROM audit_rows WHERE seq = 1",), 1),
         (("DELETE FROM audit_rows WHERE seq = 5",), 5),
@@ -133,19 +113,23 @@ async def test_whatever_is_done_to_the_rows_shows(
     assert broken.why.endswith(".")
 
 
-async def test_rows_written_after_a_cut_do_not_hide_it(store: Store, audit: Audit) -> None:
+async def test_rows_that_a_restarted_program_writes_after_a_cut_do_not_hide_it(
+    store: Store, audit: Audit, clock: FakeClock
+) -> None:
     await write(audit, 5)
     await tamper(store, "DELETE FROM audit_rows WHERE seq > 3", "UPDATE audit_head SET length = 3")
-    await write(audit, 3)
-    assert isinstance(await audit.verify(), Broken)
+    restarted = Audit(store, [KEY], clock)
+    await write(restarted, 3)
+    assert isinstance(await restarted.verify(), Broken)
 
 
-async def test_a_log_whose_rows_are_gone_still_takes_rows_and_stays_broken(
-    store: Store, audit: Audit
+async def test_a_log_whose_rows_are_gone_still_takes_rows_of_a_restarted_program_and_stays_broken(
+    store: Store, audit: Audit, clock: FakeClock
 ) -> None:
     await write(audit, 3)
     await tamper(store, "DELETE FROM audit_rows", "DELETE FROM audit_head", INSERT.format(1))
-    await tamper(store, "INSERT INTO audit_rows (seq, entry, digest) VALUES (4, 'x', 'y')")
+    await tamper(store, "INSERT INTO audit_rows (seq, key, entry, digest) VALUES (4, 'k', 'x', 'y')")
+    audit = Audit(store, [KEY], clock)
     await write(audit, 2)
     assert len(await audit.recent(10)) == 3
     assert isinstance(await audit.verify(), Broken)
@@ -173,7 +157,7 @@ async def test_a_log_put_back_to_an_earlier_whole_state_shows_against_a_kept_hea
     assert isinstance(cut, Broken)
     assert cut.at == 4
     clock.advance(1)
-    await write(audit, 4)
+    await write(Audit(store, [KEY], clock), 4)
     rewritten = await audit.verify(kept.head)
     assert isinstance(rewritten, Broken)
     assert rewritten.at == 5
@@ -187,21 +171,19 @@ async def test_a_head_that_is_none_is_refused(audit: Audit, head: str) -> None:
         await audit.verify(head)
 
 
-async def test_another_key_does_not_verify(store: Store, audit: Audit, clock: FakeClock) -> None:
-    await write(audit, 2)
-    broken = await Audit(store, KEY + b"!", clock).verify()
-    assert isinstance(broken, Broken)
-    assert broken.at == 1
-
-
 def test_a_short_key_is_refused(clock: FakeClock) -> None:
     with pytest.raises(ConfigError):
-        Audit(None, b"short", clock)  # type: ignore[arg-type] # it is refused before it is used
+        Audit(None, [KEY, b"short"], clock)  # type: ignore[arg-type] # it is refused before it is used
 
 
 async def test_the_database_itself_refuses_to_change_rows(store: Store, audit: Audit) -> None:
     await write(audit, 1)
-    statements = ["UPDATE audit_rows SET entry = ''", "DELETE FROM audit_rows"]
+    statements = [
+        "UPDATE audit_rows SET entry = ''",
+        "UPDATE audit_rows SET person = 'slack:T1:U2'",
+        "UPDATE audit_rows SET person = NULL, digest = ''",
+        "DELETE FROM audit_rows",
+    ]
     if store.dialect == "postgresql":
         statements.append("TRUNCATE audit_rows")
     for statement in statements:
@@ -215,7 +197,7 @@ async def test_replicas_that_write_at_once_make_one_chain(
     address: str, store: Store, clock: FakeClock
 ) -> None:
     async with await Store.open(address, clock) as second:
-        logs = [Audit(store, KEY, clock), Audit(second, KEY, clock)]
+        logs = [Audit(store, [KEY], clock), Audit(second, [KEY], clock)]
         await asyncio.gather(*(logs[n % 2].write(replace(ENTRY, request=f"r{n}")) for n in range(24)))
         verified = await logs[0].verify()
     assert isinstance(verified, Verified)
@@ -230,7 +212,7 @@ async def test_verifying_while_rows_are_written_finds_nothing_wrong(audit: Audit
 async def test_a_log_longer_than_a_page_verifies_and_exports_whole(store: Store, clock: FakeClock) -> None:
     from bot import audit as module
 
-    audit = Audit(store, KEY, clock)
+    audit = Audit(store, [KEY], clock)
     await write(audit, 7)
     page = module._PAGE
     module._PAGE = 3
@@ -249,7 +231,7 @@ async def test_the_export_is_a_line_of_json_a_row_whatever_was_done_to_it(store:
     lines = [line async for line in audit.export()]
     rows = [json.loads(line) for line in lines]
     assert not any(character in line for line in lines for character in "\n\r\u2028")
-    assert rows[0]["entry"]["entry"]["sentence"] == "two\nlines \u2028 \0 \ud800"
+    assert rows[0]["entry"]["sentence"] == "two\nlines \u2028 \0 \ud800"
     assert rows[1]["entry"] == "no json"
     assert [logged.entry is None for logged in await audit.recent(3)] == [False, True, False]
     assert isinstance(await audit.verify(), Broken)
@@ -262,61 +244,240 @@ async def test_a_key_never_gets_into_the_log(audit: Audit) -> None:
     assert token not in lines[0]
 
 
-# --- sentences without values ----------------------------------------------------------------------------------
+# --- putting it back -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Everything(CelonisIntent):
-    words: ClassVar[str] = "everything"
-    record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
-    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD)))
-    where: Condition | None = field(default=None, metadata=clause("where", Where()))
-    search: str = field(default="", metadata=clause("search", Phrase()))
-    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
-    distinct: bool = field(default=False, metadata=clause("distinct", Flag()))
+CUT = ("DELETE FROM audit_rows WHERE seq > 3", "UPDATE audit_head SET length = 3, digest = '{}', seal = '{}'")
+WIPE = ("DELETE FROM audit_rows", "DELETE FROM audit_head")
 
 
-COUNTRY, AMOUNT = Name("Country", "C.COUNTRY"), Name("Amount")
-SECRETS = ("Germany", "10000", "12", "4711", "Acme Holding")
+async def earlier(store: Store, audit: Audit) -> tuple[str, ...]:
+    """Three rows, then two more; what puts the database back to the three."""
+    await write(audit, 3)
+    head = await audit.head()
+    await write(audit, 2)
+    return (CUT[0], CUT[1].format(head.digest, head.seal))
 
 
-def test_names_stay_and_values_go() -> None:
-    condition = And(
-        (
-            Comparison(COUNTRY, Op.EQ, (SECRETS[0],)),
-            Or((Comparison(AMOUNT, Op.BETWEEN, SECRETS[1:3]), Not(Comparison(AMOUNT, Op.IN, SECRETS)))),
-            Not(Comparison(AMOUNT, Op.IS_EMPTY)),
-        )
-    )
-    intent = Everything(
-        record=Name("Invoices", "I1"),
-        show=(COUNTRY,),
-        where=condition,
-        search="Acme Holding",
-        sort=(SortKey(AMOUNT, descending=True),),
-        distinct=True,
-    )
-    masked = mask(intent)
-    assert not [secret for secret in SECRETS if secret in masked]
-    assert all(
-        name in masked for name in ("Invoices", "#I1", "Country", "Amount", "between", "is empty", "…", "-")
-    )
+@pytest.mark.parametrize("wiped", [True, False], ids=["wiped", "put back"])
+async def test_a_program_refuses_to_write_to_a_log_that_is_shorter_than_it_left_it(
+    store: Store, audit: Audit, clock: FakeClock, *, wiped: bool
+) -> None:
+    back = await earlier(store, audit)
+    await tamper(store, *(WIPE if wiped else back))
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match=r"cut, or the database was put back"):
+                await audit.write(ENTRY)
+        left = (await audit.head()).count
+    assert left == (0 if wiped else 3)
+    assert {line["log_level"] for line in lines} == {"error"}
+    assert lines[0]["seen"].startswith("5:")
+    assert lines[0]["head"].startswith(f"{left}:")
+    assert len(await audit.recent(10)) == left
+    await Audit(store, [KEY], clock).write(ENTRY)
 
 
-def test_a_sentence_without_values_is_said_as_it_is() -> None:
-    intent = Everything(record=Name("Invoices", "I1"), sort=(SortKey(COUNTRY),))
-    assert mask(intent) == say(intent)
+async def test_a_program_refuses_to_write_behind_rows_that_another_one_put_in_place_of_those_it_saw(
+    store: Store, audit: Audit, clock: FakeClock
+) -> None:
+    back = await earlier(store, audit)
+    await tamper(store, *back)
+    clock.advance(1)
+    await write(Audit(store, [KEY], clock), 4)
+    assert (await audit.head()).count == 7
+    assert isinstance(await audit.verify(), Verified)
+    with pytest.raises(StoreUnavailable):
+        await audit.write(ENTRY)
 
 
-values = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=5, max_size=12).map(
-    lambda text: f"§{text}"
+async def test_a_head_that_was_only_read_counts_as_seen(store: Store, audit: Audit, clock: FakeClock) -> None:
+    back = await earlier(store, audit)
+    other = Audit(store, [KEY], clock)
+    await other.head()
+    await tamper(store, *back)
+    with pytest.raises(StoreUnavailable):
+        await other.write(ENTRY)
+
+
+async def test_every_new_head_is_in_the_log_stream_once_and_verifies(audit: Audit) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await write(audit, 3)
+        await audit.head()
+    heads = [line["head"] for line in lines]
+    assert [head.partition(":")[0] for head in heads] == ["1", "2", "3"]
+    for head in heads:
+        assert isinstance(await audit.verify(head), Verified)
+
+
+async def test_rows_that_could_not_be_written_leave_a_row_that_says_so(
+    store: Store, audit: Audit, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "writing", lambda _: _Away())
+        results = await asyncio.gather(*(audit.write(ENTRY) for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(result, StoreUnavailable) for result in results)
+        clock.advance(60)
+    await write(audit, 2)
+    lines = [json.loads(line) async for line in audit.export()]
+    assert [line["entry"]["kind"] for line in lines] == ["gap", "decision", "decision"]
+    assert lines[0]["entry"]["rows"] == 3
+    assert lines[0]["entry"]["since"] < lines[0]["entry"]["at"]
+    assert await audit.verify() == Verified(3, f"3:{lines[2]['digest']}")
+
+
+class _Away:
+    async def __aenter__(self) -> object:
+        await asyncio.sleep(0)
+        raise StoreUnavailable("The bot's database does not answer.")
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+# --- keys ------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_of_an_older_key_verify_as_long_as_it_is_given_and_new_rows_have_the_first(
+    store: Store, clock: FakeClock
+) -> None:
+    older, newer = Audit(store, OLDER, clock), Audit(store, NEWER, clock)
+    await write(older, 2)
+    await write(newer, 2)
+    keys = [json.loads(line)["key"] async for line in newer.export()]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    verified = await newer.verify()
+    assert isinstance(verified, Verified)
+    assert isinstance(await newer.verify(verified.head), Verified)
+
+
+async def test_without_a_key_that_is_needed_nothing_is_said_of_the_log_and_nothing_is_written(
+    store: Store, clock: FakeClock
+) -> None:
+    await write(Audit(store, OLDER, clock), 2)
+    alone = Audit(store, NEWER[:1], clock)
+    with pytest.raises(ConfigError, match="row 1"):
+        await alone.verify()
+    with pytest.raises(ConfigError, match="the end"):
+        await alone.head()
+    with pytest.raises(StoreUnavailable, match="CELONIS_CHAT_SECRET_KEY does not hold"):
+        await alone.write(ENTRY)
+    await Audit(store, NEWER, clock).write(ENTRY)
+    assert (
+        await Audit(store, NEWER, clock).verify() == await Audit(store, NEWER[::-1], clock).verify()
+    ) is True
+
+
+async def test_without_any_key_nothing_is_written(store: Store, clock: FakeClock) -> None:
+    with pytest.raises(StoreUnavailable, match="CELONIS_CHAT_SECRET_KEY is not set"):
+        await Audit(store, [], clock).write(ENTRY)
+
+
+# --- names and old rows ----------------------------------------------------------------------------------------
+
+
+async def test_a_name_can_be_taken_off_its_rows_and_the_log_stays_whole(store: Store, audit: Audit) -> None:
+    other = replace(ENTRY, person="slack:T1:U2")
+    for entry in (ENTRY, other, ENTRY):
+        await audit.write(entry)
+    before = await audit.verify()
+    assert isinstance(before, Verified)
+    assert await audit.forget(CLERK.key) == 2
+    assert await audit.forget(CLERK.key) == 0
+    assert await audit.verify(before.head) == replace(before, nameless=2)
+    lines = [line async for line in audit.export()]
+    assert CLERK.key not in "".join(lines)
+    rows = [json.loads(line) for line in lines]
+    assert [row["person"] for row in rows] == [None, "slack:T1:U2", None]
+    assert rows[0]["entry"]["person"] == rows[2]["entry"]["person"] != rows[1]["entry"]["person"]
+    assert [logged.entry.person for logged in await audit.recent(3) if logged.entry] == [
+        "",
+        "slack:T1:U2",
+        "",
+    ]
+    await tamper(store, "UPDATE audit_rows SET person = 'slack:T1:U2' WHERE seq = 3")
+    broken = await audit.verify()
+    assert isinstance(broken, Broken)
+    assert broken.at == 3
+
+
+async def test_a_name_that_no_database_can_hold_is_taken_off_too(audit: Audit) -> None:
+    name = "slack:T1:\0\ud800"
+    await audit.write(replace(ENTRY, person=name))
+    assert isinstance(await audit.verify(), Verified)
+    assert await audit.forget(name) == 1
+
+
+async def test_rows_below_a_checkpoint_go_and_the_log_stays_whole(
+    store: Store, audit: Audit, clock: FakeClock
+) -> None:
+    await write(audit, 6)
+    heads = {
+        head.partition(":")[0]: head for head in [f"{row.seq}:{row.digest}" for row in await rows_of(store)]
+    }
+    await audit.checkpoint(3)
+    await write(audit, 1)
+    verified = await audit.verify()
+    assert isinstance(verified, Verified)
+    assert (verified.first, verified.count) == (4, 8)
+    assert (await audit.verify(heads["3"]), await audit.verify(heads["5"])) == (verified, verified)
+    with pytest.raises(BadArgument, match="begins with row 4"):
+        await audit.verify(heads["2"])
+    with pytest.raises(BadArgument, match="begins with row 4"):
+        await audit.verify("3:" + "0" * 64)
+    await audit.checkpoint(8)
+    assert (await Audit(store, NEWER, clock).verify()) == Verified(9, (await audit.verify()).head, 9)  # type: ignore[union-attr] # whole
+    for upto in (0, 3, 10):
+        with pytest.raises(BadArgument, match="no row"):
+            await audit.checkpoint(upto)
+
+
+async def rows_of(store: Store) -> tuple[audit_rows.Row, ...]:
+    return await audit_rows.after(store, 0, 100)
+
+
+@pytest.mark.parametrize(
+    ("statements", "at"),
+    [
+        (("DELETE FROM audit_rows WHERE seq = 4",), 1),
+        (("DELETE FROM audit_rows WHERE seq < 7",), 1),
+        (("DELETE FROM audit_rows WHERE seq = 7", "UPDATE audit_head SET length = 6"), 1),
+        (("UPDATE audit_rows SET entry = replace(entry, 'r4', 'r9') WHERE seq = 4",), 4),
+        (("UPDATE audit_rows SET digest = 'x' WHERE seq = 4",), 5),
+        (("UPDATE audit_rows SET entry = replace(entry, '3', '4') WHERE seq = 7",), 7),
+        (("UPDATE audit_rows SET entry = '{}' WHERE seq = 7",), 7),
+        (("UPDATE audit_head SET checkpoint = 6", "DELETE FROM audit_rows WHERE seq < 6"), 1),
+        (("DELETE FROM audit_rows",), 1),
+    ],
 )
+async def test_whatever_is_done_to_a_log_with_a_checkpoint_shows(
+    store: Store, audit: Audit, statements: tuple[str, ...], at: int
+) -> None:
+    await write(audit, 6)
+    await audit.checkpoint(3)
+    await tamper(store, *statements)
+    broken = await audit.verify()
+    assert isinstance(broken, Broken)
+    assert broken.at == at
+    with pytest.raises(BadArgument, match="is broken"):
+        await audit.checkpoint(5)
 
 
-@given(values=st.lists(values, min_size=3, max_size=3), op=st.sampled_from(Op))
-def test_no_value_survives(values: list[str], op: Op) -> None:
-    wanted = {Op.IS_EMPTY: 0, Op.BETWEEN: 2, Op.IN: 3}.get(op, 1)
-    intent = Everything(
-        record=Name("Invoices"), where=Comparison(COUNTRY, op, tuple(values[:wanted])), search=values[0]
-    )
-    assert "§" not in mask(intent)
+async def test_a_checkpoint_that_another_key_made_vouches_for_nothing(
+    store: Store, audit: Audit, clock: FakeClock
+) -> None:
+    await write(audit, 4)
+    forged = Audit(store, [b"not a key of this log at all"], clock)
+    await tamper(store, "UPDATE audit_head SET seal = ''")
+    await forged._append(checkpoint=3)
+    with pytest.raises(ConfigError, match="row 5"):
+        await audit.verify()
+
+
+async def test_what_no_column_should_hold_is_broken_and_no_crash(store: Store, audit: Audit) -> None:
+    if store.dialect != "sqlite":
+        pytest.skip("only SQLite holds anything in any column")
+    await write(audit, 2)
+    await tamper(store, "INSERT INTO audit_rows (seq, key, entry, digest) VALUES ('x', 'k', x'00ff', x'ff')")
+    assert isinstance(await audit.verify(), Broken)
+    await tamper(store, "UPDATE audit_head SET length = 'many', digest = x'ff'")
+    assert isinstance(await audit.verify(), Broken)

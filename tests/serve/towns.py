@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from bot import config
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 from tests.fake_slack import APP_TOKEN, SECRET, TEAM, TOKEN, FakeSlack, Message, until
-from tests.story import StoryClock
+from tests.story import SECRET_KEY, StoryClock
 
 CLERK, OPERATOR, SECOND, GUEST = "U1", "U2", "U3", "U4"
 QUESTION = "stop main job pls"
@@ -122,7 +121,7 @@ async def town(
             sandbox.url,
             sandbox.keys.operator.secret,
             zone="Europe/Berlin",
-            secret_key=secrets.token_hex(32),
+            secret_key=SECRET_KEY,
             database_url=database or "sqlite:///unused.db",
         )
         connections = {name: replace(each, total_retry=0) for name, each in demo.connections.items()}

@@ -166,7 +166,7 @@ async def test_a_lease_has_one_owner_until_it_runs_out(address: str, store: Stor
 async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, clock: FakeClock) -> None:
     start = clock.now()
     tickets = Tickets(store, clock, tokens().__next__)
-    audit = Audit(store, b"only for this test", clock)
+    audit = Audit(store, [b"only for this test"], clock)
 
     async def fill(suffix: str) -> str:
         ticket = await tickets.open(

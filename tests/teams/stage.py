@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from tests.fake_teams import (
     Message,
     Scope,
 )
-from tests.story import StoryClock
+from tests.story import SECRET_KEY, StoryClock
 
 OPERATOR = Account("operator", 1)
 SECOND = Account("second", 2)
@@ -152,7 +151,7 @@ async def stage(
             sandbox.url,
             sandbox.keys.operator.secret,
             zone="Europe/Berlin",
-            secret_key=secrets.token_hex(32),
+            secret_key=SECRET_KEY,
         )
         here = config.Binding(teams=TENANT, connections=tuple(settings.connections))
         settings = replace(

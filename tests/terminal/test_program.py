@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -149,10 +151,17 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-async def ask_at(sandbox: Sandbox, folder: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+KEY = {"CELONIS_CHAT_SECRET_KEY": "not a secret, " * 3}
+NEWER_KEY = {"CELONIS_CHAT_SECRET_KEY": "another one, " * 3 + "," + KEY["CELONIS_CHAT_SECRET_KEY"]}
+
+
+async def ask_at(
+    sandbox: Sandbox, folder: Path, words: Sequence[str], environ: Mapping[str, str] = KEY
+) -> subprocess.CompletedProcess[str]:
     import asyncio
 
-    return await asyncio.to_thread(lambda: run("ask", *words, "--sandbox-url", sandbox.url, folder=folder))
+    words = ["ask", *words, "--sandbox-url", sandbox.url]
+    return await asyncio.to_thread(lambda: run(*words, folder=folder, environ=environ))
 
 
 async def test_a_ticket_is_confirmed_by_a_second_call_of_the_program(
@@ -170,6 +179,76 @@ async def test_a_ticket_is_confirmed_by_a_second_call_of_the_program(
     again = await ask_at(sandbox, tmp_path, ["--confirm", ticket])
     assert again.returncode == 1
     assert sum(each.path.endswith("/cancel") for each in sandbox.log) == 1
+
+
+async def test_without_a_secret_key_nothing_is_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
+    asked = await ask_at(sandbox, tmp_path, ["stop main job"], {})
+    assert asked.returncode == 1
+    assert "CELONIS_CHAT_SECRET_KEY is not set" in asked.stdout
+    assert "--confirm" not in asked.stderr
+
+
+def verify(folder: Path, *words: str, environ: Mapping[str, str] = KEY) -> subprocess.CompletedProcess[str]:
+    return run("audit", "verify", *words, folder=folder, environ=environ)
+
+
+async def test_the_log_is_checked_at_the_command_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.switches.update({"cancel_delay": 0.1})
+    database = tmp_path / "celonis-chat.db"
+    assert "There is no database" in verify(tmp_path).stderr
+    assert not database.exists()
+    await ask_at(sandbox, tmp_path, ["models"])
+    empty = verify(tmp_path)
+    assert (empty.returncode, empty.stderr) == (0, "")
+    assert "whole: no rows. Head: 0:\n" in empty.stdout
+    assert "Not checked" in empty.stdout
+
+    asked = await ask_at(sandbox, tmp_path, ["stop main job", "--format", "json"])
+    ticket = re.search(r'"ticket": ?"([^"]+)"', asked.stdout)
+    assert ticket
+    shutil.copy(database, tmp_path / "earlier.db")
+    await ask_at(sandbox, tmp_path, ["--confirm", ticket[1]], NEWER_KEY)
+    whole = verify(tmp_path, environ=NEWER_KEY)
+    assert whole.returncode == 0, whole.stdout
+    assert "rows 1 to 4" in whole.stdout
+    head = whole.stdout.split("Head: ")[1].split()[0]
+    checked = verify(tmp_path, "--head", head, environ=NEWER_KEY)
+    assert (checked.returncode, checked.stdout) == (0, f"The log is whole: rows 1 to 4. Head: {head}\n")
+
+    for words, environ, said in (
+        (("--head", "4:ab"), NEWER_KEY, "no head of the audit log"),
+        ((), KEY, "does not hold the key"),
+        ((), {}, "CELONIS_CHAT_SECRET_KEY is not set"),
+        ((), {"DATABASE_URL": "sqlite:///nowhere.db", **KEY}, "There is no database"),
+        ((), {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", **KEY}, "cannot be used"),
+    ):
+        failed = verify(tmp_path, *words, environ=environ)
+        assert (failed.returncode, failed.stdout) == (1, ""), failed.stdout
+        assert said in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+    shutil.copy(database, tmp_path / "kept.db")
+    shutil.copy(tmp_path / "earlier.db", database)
+    assert verify(tmp_path, environ=NEWER_KEY).returncode == 0
+    back = verify(tmp_path, "--head", head, environ=NEWER_KEY)
+    assert (back.returncode, back.stderr) == (3, "")
+    assert "broken at row 2: The given head names row 4, but the log ends with row 1" in back.stdout
+
+    shutil.copy(tmp_path / "kept.db", database)
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE audit_rows SET person = NULL WHERE seq = 1")
+    connection.close()
+    assert (
+        "rows 1 to 4, 1 of them without the name"
+        in verify(tmp_path, "--head", head, environ=NEWER_KEY).stdout
+    )
+    with sqlite3.connect(database) as connection:
+        connection.execute("DROP TRIGGER audit_rows_kept_update")
+        connection.execute("UPDATE audit_rows SET entry = replace(entry, 'confirmed', 'dismissed')")
+    connection.close()
+    broken = verify(tmp_path, environ=NEWER_KEY)
+    assert (broken.returncode, broken.stderr) == (3, "")
+    assert "broken at row 2" in broken.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Sentences for the audit log: what was asked, without the values that could be data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, assert_never
+
+from bot.intents import (
+    And,
+    Comparison,
+    Condition,
+    Count,
+    Flag,
+    Intent,
+    Names,
+    Not,
+    OneName,
+    OneOf,
+    Or,
+    Phrase,
+    SomeOf,
+    SortBy,
+    Takes,
+    Where,
+    clauses,
+    say,
+)
+from bot.redaction import redact
+
+MASK = "…"
+
+
+def mask(intent: Intent) -> str:
+    """The canonical sentence with everything that could be data as `…`; names and ids stay."""
+    masked = {}
+    for each, how in clauses(type(intent)):
+        value = getattr(intent, each.name)
+        if value != each.default:
+            masked[each.name] = _masked(how.takes, value)
+    return redact(say(replace(intent, **masked)))
+
+
+def _masked(takes: Takes, value: Any) -> Any:
+    match takes:
+        case Where():
+            return _masked_condition(value)
+        case Phrase():
+            return MASK
+        case OneName() | Names() | OneOf() | SomeOf() | Count() | Flag() | SortBy():
+            return value
+        case _:
+            assert_never(takes)
+
+
+def _masked_condition(condition: Condition) -> Condition:
+    match condition:
+        case Comparison(name, op, values):
+            return Comparison(name, op, (MASK,) * min(len(values), 2))
+        case Not(part):
+            return Not(_masked_condition(part))
+        case And(parts):
+            return And(tuple(_masked_condition(part) for part in parts))
+        case Or(parts):
+            return Or(tuple(_masked_condition(part) for part in parts))
+        case _:
+            assert_never(condition)
