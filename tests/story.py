@@ -31,7 +31,7 @@ from bot.intents import say
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 
-SECRET_KEY = "not a secret, " * 3
+SECRET_KEY = "not a secret - " * 3
 """The same for a bot that is started a second time."""
 START = datetime(2026, 11, 20, 22, 56, tzinfo=UTC)
 HOME = "T1"
@@ -204,6 +204,7 @@ async def stage(
     hidden: Sequence[config.HiddenField] = (),
     members_read: bool = True,
     second: bool = False,
+    reads_logged: bool = False,
 ) -> AsyncIterator[Stage]:
     """A bot bound to workspace T1, over a sandbox whose clock is the bot's.
 
@@ -217,6 +218,7 @@ async def stage(
         connection: Changes to the connection's settings.
         hidden: Fields that nobody sees.
         members_read: Whether members read without a rule.
+        reads_logged: Whether reads are rows of the audit log too.
         second: Bind another connection, called `second`, to the same team.
     """
     clock = clock or StoryClock()
@@ -248,6 +250,7 @@ async def stage(
             policy=tuple(rules() if policy is None else policy),
             hide_fields=tuple(hidden),
             members_read=members_read,
+            audit=config.Audit(reads=reads_logged),
         )
         chat = StoryChat()
         chat.profiles[GUEST.id] = Profile(name="guest", standing=Standing.GUEST)

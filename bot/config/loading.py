@@ -621,8 +621,8 @@ class _Draft:
         given = self.secret(name, blanks=True)
         keys = tuple(Secret(each.strip(), name=name) for each in given.reveal().split(",")) if given else ()
         if any(len(key.reveal()) < SHORTEST_SECRET_KEY for key in keys):
-            each = "each of them " if len(keys) > 1 else ""
-            self.say(f"{name} needs {each}at least {SHORTEST_SECRET_KEY} random characters; {_MAKE_A_KEY}")
+            each = " in each of the keys between its commas" if len(keys) > 1 else ""
+            self.say(f"{name} needs at least {SHORTEST_SECRET_KEY} random characters{each}; {_MAKE_A_KEY}")
         return keys
 
     def _slack(self) -> Slack | None:

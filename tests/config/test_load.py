@@ -456,6 +456,8 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
         ),
         (LEAST | {"CELONIS_API_TOKEN": f"AppKey {KEY}"}, "CELONIS_API_TOKEN holds a blank"),
         (LEAST | {"CELONIS_CHAT_SECRET_KEY": "short"}, "CELONIS_CHAT_SECRET_KEY needs at least 32"),
+        (LEAST | {"CELONIS_CHAT_SECRET_KEY": f"{'k' * 32},short"}, "in each of the keys between its commas"),
+        (LEAST | {"CELONIS_CHAT_SECRET_KEY": f"{'k' * 32},"}, "in each of the keys between its commas"),
         (
             LEAST | {"SLACK_BOT_TOKEN": "xoxp-user", "SLACK_SIGNING_SECRET": "x"},
             "SLACK_BOT_TOKEN is no bot token",
@@ -680,3 +682,9 @@ def test_what_is_not_wrong_but_looks_unintended_is_remarked(read: Any) -> None:
 
 def test_settings_that_are_meant_get_no_remark(read: Any) -> None:
     assert read("", SERVING, Need.SERVING).remarks == ()
+
+
+def test_several_secret_keys_have_commas_between_them_and_the_first_is_the_newest() -> None:
+    settings = load(LEAST | {"CELONIS_CHAT_SECRET_KEY": f"{'n' * 32}, {'o' * 32}"}, None)
+    assert [key.reveal() for key in settings.secret_keys] == ["n" * 32, "o" * 32]
+    assert "nnn" not in repr(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from bot.chat import Clicked, MessageRef, Said
 from bot.confirm import Outcome, State, Ticket, Tickets
 from bot.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
 from bot.sandbox import Switches
+from bot.store import audit_rows
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, stage
 
 QUESTION = "stop main job pls"
@@ -391,3 +393,27 @@ async def test_somebody_in_a_hurry_fills_neither_the_log_nor_the_store() -> None
         for _ in range(60):
             await scene.says("help", CLERK)
         assert "pace" not in repr(await scene.built.audit.recent(100))
+
+
+async def test_a_read_whose_row_cannot_be_written_is_answered_and_told_of_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(reads_logged=True) as scene:
+        with monkeypatch.context() as patch:
+            patch.setattr(audit_rows, "append", _refusing)
+            assert (await scene.says("pools")).status is Status.ANSWERED
+        await scene.says("pools")
+        kinds = [json.loads(line)["entry"]["kind"] async for line in scene.built.audit.export()]
+        assert kinds == ["gap", "decision"]
+
+
+async def _refusing(*_: object, **__: object) -> Any:
+    raise StoreUnavailable("The database does not answer.")
+
+
+async def test_the_log_names_no_personal_chat() -> None:
+    async with stage() as scene:
+        await scene.says(QUESTION, place=DIRECT)
+        await scene.says(QUESTION, place=CHANNEL)
+        places = [row.entry.place for row in await scene.built.audit.recent(9) if row.entry]
+        assert places == [CHANNEL.key, f"slack:{HOME}:personal"]

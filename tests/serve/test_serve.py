@@ -12,6 +12,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
+import structlog
 
 from adapters.serve import over_sandbox, running
 from bot import config
@@ -87,6 +89,45 @@ async def test_metrics_count_answers_refusals_and_calls() -> None:
         assert 'celonis_chat_paused_seconds{connection="sandbox",family="integration"} 0.0' in text
         assert "U1" not in text
         assert here.calls == before
+
+
+async def test_wiping_the_audit_log_shows_and_nothing_is_stopped_until_somebody_has_looked() -> None:
+    async with town() as here:
+        (copy,) = here.copies
+        built = copy.built
+        message = await here.asks()
+        _, text = await fetched(f"{copy.admin}/metrics")
+        assert "celonis_chat_audit_head 1.0" in text
+        async with built.store.writing() as connection:
+            for statement in (
+                "DROP TRIGGER audit_rows_kept_delete",
+                "DELETE FROM audit_rows",
+                "DELETE FROM audit_head",
+            ):
+                await connection.execute(sa.text(statement))
+        with structlog.testing.capture_logs() as lines:
+            _, text = await fetched(f"{copy.admin}/metrics")
+            assert "celonis_chat_audit_head 0.0" in text
+            await here.presses(OPERATOR, message, "Stop this job")
+        told = [line for line in lines if line["event"] == "audit log was cut or put back"]
+        assert len(told) > 1
+        assert all(line["seen"].startswith("1:") and line["head"] == "0:" for line in told)
+        assert "audit log is not as this program left it" in repr(here.slack.visible(OPERATOR, "C1"))
+        assert "(only you)" in await here.says(CLERK, "C1", "models")
+        assert here.cancels() == []
+
+
+async def test_a_log_that_was_written_with_another_key_stops_the_start(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'celonis-chat.db'}"
+    async with town(database=database) as here:
+        await here.asks()
+
+    def changed(settings: config.Settings) -> config.Settings:
+        return replace(settings, secret_keys=(config.Secret("another one - " * 3),))
+
+    with pytest.raises(ConfigError, match="CELONIS_CHAT_SECRET_KEY does not hold the key"):
+        async with town(database=database, changed=changed):
+            pass
 
 
 async def test_a_token_that_slack_does_not_know_stops_the_start() -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import importlib
 import multiprocessing
+import os
 import pkgutil
 import sqlite3
 import stat
@@ -16,6 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import bot.store
+from bot.audit import Audit, Entry
 from bot.chat import Person
 from bot.clock import SystemClock
 from bot.errors import ConfigError, StoreUnavailable
@@ -186,6 +188,44 @@ async def test_a_database_of_a_newer_version_is_left_alone(address: str, clock: 
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreUnavailable, match="9999 of a newer version"):
         await Store.open(address, clock)
+
+
+async def test_who_only_looks_neither_makes_a_database_nor_changes_one(
+    address: str, clock: FakeClock, tmp_path: Path
+) -> None:
+    with pytest.raises(StoreUnavailable, match=r"There is no database|schema of no version"):
+        await Store.open(address, clock, as_it_is=True)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - pathlib would block as well
+    async with await Store.open(address, clock) as store:
+        await store.set_meta("word", "there")
+        async with await Store.open(address, clock, as_it_is=True) as looking:
+            assert await looking.meta("word") == "there"
+        async with store.writing() as connection:
+            await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    with pytest.raises(StoreUnavailable, match=r"schema 0002; this version of the program wants"):
+        await Store.open(address, clock, as_it_is=True)
+
+
+async def test_audit_rows_of_the_first_form_stay_beside_the_new_ones(address: str, clock: FakeClock) -> None:
+    async with await Store.open(address, clock) as store, store.writing() as connection:
+        for statement in (
+            "DROP TABLE audit_rows",
+            "DROP TABLE audit_head",
+            "CREATE TABLE audit_rows (seq BIGINT PRIMARY KEY, entry TEXT, digest TEXT)",
+            "INSERT INTO audit_rows VALUES (1, 'as it was', 'ab')",
+            "CREATE TABLE audit_head (id BIGINT PRIMARY KEY, length BIGINT, digest TEXT, seal TEXT)",
+            "UPDATE alembic_version SET version_num = '0002'",
+        ):
+            await connection.execute(sa.text(statement))
+        if store.dialect == "postgresql":
+            await connection.execute(sa.text("DROP FUNCTION audit_rows_are_kept"))
+    async with await Store.open(address, clock) as store:
+        async with store.reading() as connection:
+            old = (await connection.execute(sa.text("SELECT entry FROM audit_rows_of_0001"))).scalars().all()
+        audit = Audit(store, [b"only for this test"], clock)
+        await audit.write(Entry(request="r", person="p", place="c", decision="read"))
+        assert (await audit.head()).count == 1
+    assert old == ["as it was"]
 
 
 async def test_every_failure_while_running_is_store_unavailable(store: Store) -> None:

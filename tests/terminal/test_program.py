@@ -151,8 +151,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-KEY = {"CELONIS_CHAT_SECRET_KEY": "not a secret, " * 3}
-NEWER_KEY = {"CELONIS_CHAT_SECRET_KEY": "another one, " * 3 + "," + KEY["CELONIS_CHAT_SECRET_KEY"]}
+KEY = {"CELONIS_CHAT_SECRET_KEY": "not a secret - " * 3}
+NEWER_KEY = {"CELONIS_CHAT_SECRET_KEY": "another one - " * 3 + "," + KEY["CELONIS_CHAT_SECRET_KEY"]}
 
 
 async def ask_at(
