@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: help setup demo test lint types imports unit docs e2e bench bench-quick lock clean
+.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -42,6 +42,9 @@ imports: $(DEV_READY)  ## which module may know which
 
 unit: $(DEV_READY)  ## the tests
 	$(BIN)/pytest -n auto
+
+fuzz: $(DEV_READY)  ## two minutes of what people may type; prints its seed, SEED=N types the same again
+	$(BIN)/python -m tests.fuzz.typed --minutes 2 $(if $(SEED),--seed $(SEED))
 
 docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py

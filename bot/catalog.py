@@ -19,7 +19,15 @@ from typing import Any, TypeVar
 from rapidfuzz import fuzz, process
 
 from bot.celonis import Asking
-from bot.errors import CelonisError, NotFound, QuotaExhausted, StoreUnavailable, UnknownName, UsageError
+from bot.errors import (
+    BadArgument,
+    CelonisError,
+    NotFound,
+    QuotaExhausted,
+    StoreUnavailable,
+    UnknownName,
+    UsageError,
+)
 from bot.intents import (
     And,
     Comparison,
@@ -402,6 +410,12 @@ class Catalog:
         if said is not None:
             return self._expand(alternative, "model", Kind.MODEL, said, models)
         lead = _lead(intent)
+        if lead is None and default is None and _lacks_record(intent):
+            raise BadArgument(
+                "I do not know which record is meant.",
+                hint="Name the record, or at least its knowledge model; “models” lists those.",
+                undone="Nothing was asked.",
+            )
         if default is not None and (known := [each for each in models if each.id == default.id]):
             chosen = known
             if lead is not None and not await self._holds(known[0], *lead):
@@ -430,13 +444,16 @@ class Catalog:
 
     async def _with_record(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         intent = alternative.intent
-        said = getattr(intent, "record", None)
-        if said is None:
+        if not any(each.name == "record" for each in fields(intent)):
             return [alternative]
         model: Name = intent.model  # type: ignore[attr-defined]  # records are only ever named within a model
-        return self._expand(
-            alternative, "record", Kind.RECORD, said, await self.records(model), within=model.text
-        )
+        said: Name | None = intent.record  # type: ignore[attr-defined]  # checked by name just above
+        listed = await self.records(model)
+        if said is not None:
+            return self._expand(alternative, "record", Kind.RECORD, said, listed, within=model.text)
+        if not listed:
+            raise BadArgument(f"No record of {model.text} is visible here.", undone="Nothing was asked.")
+        return [self._take(alternative, "record", item, said=None) for item in listed]
 
     async def _with_pool(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         intent = alternative.intent
@@ -571,6 +588,11 @@ def _with(intent: Intent, at: str, name: Name) -> Intent:
 def _scope(kind: Kind, *within: Name) -> str:
     """What a list is kept under."""
     return ":".join((kind.value, *(each.id for each in within)))
+
+
+def _lacks_record(intent: Intent) -> bool:
+    """Whether an intent is about a record and names none."""
+    return any(each.name == "record" and getattr(intent, each.name) is None for each in fields(intent))
 
 
 def _lead(intent: Intent) -> tuple[Kind, Name] | None:

@@ -91,7 +91,11 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
 
 async def _use_connection(intent: UseConnection, context: Context) -> Card:
     _may_change(context)
-    assert intent.connection is not None
+    if intent.connection is None:
+        raise BadArgument(
+            "I do not know which connection is meant.",
+            hint=f"There is {', '.join(context.connections)}; say: use connection {context.connections[0]}",
+        )
     chosen = next((each for each in context.connections if fold(each) == fold(intent.connection.text)), None)
     if chosen is None:
         raise BadArgument(
