@@ -124,6 +124,17 @@ def make_file(path: Path) -> None:
         return
 
 
+def file_of(url: URL) -> tuple[int, int] | None:
+    """Which file an SQLite address names now: device and number; None where there is none, and on PostgreSQL."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    try:
+        found = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def driver_failures(url: URL) -> tuple[type[Exception], ...]:
     """What the driver raises past SQLAlchemy: a connection that cannot be made comes as it is."""
     if url.get_backend_name() == "sqlite":

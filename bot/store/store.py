@@ -178,6 +178,8 @@ class Store:
         self._engine = engine
         self._writer = database.writer(engine)
         self._failures = database.driver_failures(url)
+        self._url = url
+        self._file: tuple[int, int] | None = None
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
         self._folder = folder
         self._defaults: TTLCache[str, Defaults] = TTLCache(
@@ -230,6 +232,7 @@ class Store:
                     if url.get_backend_name() == "sqlite":
                         database.make_file(Path(str(url.database)))
                     await database.migrate(engine)
+            store._file = database.file_of(url)
         except StoreUnavailable as error:
             await store.close()
             if error.__cause__ is None:
@@ -260,9 +263,22 @@ class Store:
 
     # For the modules of bot.store --------------------------------------------------------------------------
 
+    def _check_file(self) -> None:
+        """An SQLite file that was replaced or removed stays open here, and whatever is written to it is lost.
+
+        Raises:
+            StoreUnavailable: That has happened.
+        """
+        if self._file is not None and database.file_of(self._url) != self._file:
+            raise StoreUnavailable(
+                "The bot's database was replaced or removed while the bot was running.",
+                hint="The bot's admin finds out why, and restarts the bot.",
+            )
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads. Only for modules of `bot.store`."""
+        self._check_file()
         with database.failures_told(self._failures):
             async with self._engine.begin() as connection:
                 yield connection
@@ -274,6 +290,7 @@ class Store:
         On SQLite the writers of this store queue here, since waiting in the engine means polling. Only for modules
         of `bot.store`.
         """
+        self._check_file()
         async with AsyncExitStack() as stack:
             stack.enter_context(database.failures_told(self._failures))
             if self._turn is not None:

@@ -3,6 +3,7 @@ import importlib
 import multiprocessing
 import os
 import pkgutil
+import shutil
 import sqlite3
 import stat
 import traceback
@@ -204,6 +205,24 @@ async def test_who_only_looks_neither_makes_a_database_nor_changes_one(
             await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
     with pytest.raises(StoreUnavailable, match=r"schema 0002; this version of the program wants"):
         await Store.open(address, clock, as_it_is=True)
+
+
+@pytest.mark.parametrize("removed", [True, False], ids=["removed", "replaced"])
+async def test_nothing_is_written_to_a_file_that_was_replaced_or_removed(
+    tmp_path: Path, clock: FakeClock, *, removed: bool
+) -> None:
+    file = tmp_path / "celonis-chat.db"
+    async with await Store.open(f"sqlite:///{file}", clock) as store:
+        await store.set_meta("word", "kept")
+        if removed:
+            file.unlink()
+        else:
+            shutil.copy(file, tmp_path / "backup.db")
+            (tmp_path / "backup.db").replace(file)
+        with pytest.raises(StoreUnavailable, match="replaced or removed"):
+            await store.set_meta("word", "lost")
+        with pytest.raises(StoreUnavailable, match="replaced or removed"):
+            await store.meta("word")
 
 
 async def test_audit_rows_of_the_first_form_stay_beside_the_new_ones(address: str, clock: FakeClock) -> None:
