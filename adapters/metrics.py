@@ -97,8 +97,8 @@ class Metrics:
             for family in quota.families:
                 pause = family.paused_until
                 labels = (name, family.family.value)
-                self._used.labels(*labels).set(family.used)
-                self._left.labels(*labels).set(family.left)
+                self._used.labels(*labels).set(family.spent)
+                self._left.labels(*labels).set(family.left - family.kept)
                 self._paused.labels(*labels).set(
                     max(0.0, (pause - clock.now()).total_seconds()) if pause is not None else 0.0
                 )

@@ -257,6 +257,15 @@ Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices | Form
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Calls of one of Celonis' APIs that an answer took, and how many are left of that API."""
+
+    api: str
+    calls: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where the Celonis data on a card comes from and how old it is; of several inputs the oldest counts.
 
@@ -266,8 +275,8 @@ class Source:
         data_loaded_at: When Celonis last loaded its data; None where that is not known, and then the card says so.
         fetched_at: When the bot read it (UTC).
         cached: Whether nothing had to be asked.
-        calls: How many calls this answer spent.
-        remaining: How many are left in the window, None where that is not known.
+        cost: Every call of the request, by API; the dispatcher fills it in.
+        unread: Items that Celonis sent and that could not be read.
         sandbox: Whether a sandbox stood in for the team; then headline and footer say SANDBOX.
         loaded: Whether it is loaded data at all; a job's state is read as it is, and has no load time.
     """
@@ -277,10 +286,15 @@ class Source:
     model: str = ""
     data_loaded_at: datetime | None = None
     cached: bool = False
-    calls: int = 0
-    remaining: int | None = None
+    cost: tuple[Cost, ...] = ()
+    unread: int = 0
     sandbox: bool = False
     loaded: bool = True
+
+    @property
+    def calls(self) -> int:
+        """All calls of the request."""
+        return sum(each.calls for each in self.cost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,6 +344,8 @@ class Catalog:
                     raise
             else:
                 self._read_at[scope] = self.now
+                if not self.asking.whole:
+                    return items  # kept, it would be given out without a word about what is missing
                 content = json.dumps([_json(item) for item in items], ensure_ascii=False)
                 with suppress(
                     StoreUnavailable

@@ -22,6 +22,7 @@ from bot.cards import (
     Card,
     Choices,
     Confirm,
+    Cost,
     Dismiss,
     Everyone,
     Moment,
@@ -38,7 +39,7 @@ from bot.cards import (
 )
 from bot.cards import buttons as all_buttons
 from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
-from bot.celonis import Caller, Celonis, Lane
+from bot.celonis import Caller, Celonis, Family, Lane, Usage
 from bot.chat import Chat, Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
 from bot.clock import Clock, within
 from bot.commands import COMMANDS
@@ -386,6 +387,8 @@ class Bot:
                 lane=lane,
                 deadline=parts.clock.monotonic() + patience,
                 fresh=False,
+                request=visit.request.id,
+                usage=visit.usage(connection),
             )
         )
         now = parts.clock.now()
@@ -513,21 +516,11 @@ class Bot:
         ):
             return card
         pool_id, data_model_id = known[model.id]
-        before = context.asking.source().calls
         try:
             load = await context.asking.load_info(pool_id, data_model_id)
         except (CelonisError, QuotaExhausted):
             return card  # the answer stands; only its load time stays unknown
-        spent = context.asking.source()
-        return replace(
-            card,
-            source=replace(
-                card.source,
-                data_loaded_at=load.loaded_at,
-                calls=card.source.calls + spent.calls - before,
-                remaining=spent.remaining,
-            ),
-        )
+        return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))
 
     def _remember(self, intent: Intent, card: Card, visit: _Visit, *, private: bool) -> None:
         here = getattr(intent, "page", 1)
@@ -1254,9 +1247,22 @@ class Bot:
     # --- finishing touches ---
 
     async def _finished(self, card: Card, visit: _Visit) -> Card:
-        """Zone and locale of the reader; sentences too long for a button are kept under a short id."""
+        """Zone and locale of the reader, and what the request cost so far; sentences too long for a button are kept
+        under a short id.
+        """
         reader, _ = self._reader(visit, private=isinstance(card.audience, Only))
-        return await self._sealed(self._marked(card, reader))
+        return await self._sealed(self._costed(self._marked(card, reader), visit))
+
+    def _costed(self, card: Card, visit: _Visit) -> Card:
+        if card.source is None:
+            return card
+        celonis, usage = self._parts.celonis[card.source.connection], visit.usage(card.source.connection)
+        cost = tuple(
+            Cost(family.value, usage.calls[family], celonis.left(family))
+            for family in Family
+            if usage.calls[family]
+        )
+        return replace(card, source=replace(card.source, cost=cost, unread=sum(usage.unread.values())))
 
     def _marked(self, card: Card, reader: Reader) -> Card:
         sandbox = any(each.connection.sandbox for each in self._parts.celonis.values())
@@ -1297,6 +1303,11 @@ class _Visit:
     connections: tuple[str, ...]
     defaults: Defaults
     catalogs: dict[str, Catalog] = field(default_factory=dict)
+    usages: dict[str, Usage] = field(default_factory=dict)
+
+    def usage(self, connection: str) -> Usage:
+        """What this request has used of a connection."""
+        return self.usages.setdefault(connection, Usage())
 
     @property
     def personal(self) -> bool:

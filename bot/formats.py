@@ -26,6 +26,7 @@ from bot.cards import (
     Card,
     Cell,
     Chart,
+    Cost,
     Day,
     Flag,
     Missing,
@@ -466,6 +467,8 @@ _SIGNS = {
 }
 TONE_WORDS = {Tone.PLAIN: "Note", Tone.GOOD: "OK", Tone.WARNING: "Warning", Tone.DANGER: "Danger"}
 SANDBOX = "SANDBOX"
+COSTLY = 5
+"""Calls from which on a card says what it cost."""
 
 
 def announce(card: Card) -> str:
@@ -505,16 +508,22 @@ def source_line(source: Source, reader: Reader, now: datetime | None = None) -> 
     same_day = not source.cached if now is None else fetched.date() == _in_zone(now, reader).date()
     at = _clock(fetched) if same_day else _moment(source.fetched_at, "", reader)
     parts.append(f"fetched {at}{_aged(source.fetched_at, now)}, {'cached' if source.cached else 'live'}")
-    calls = (
-        "no calls"
-        if source.calls == 0
-        else "1 call"
-        if source.calls == 1
-        else f"{_count(source.calls, locale)} calls"
-    )
-    left = "" if source.remaining is None else f", {_count(source.remaining, locale)} left"
-    parts.append(calls + left)
+    if source.unread:
+        items = "item" if source.unread == 1 else "items"
+        parts.append(f"{_count(source.unread, locale)} {items} could not be read")
+    if source.calls >= COSTLY:
+        parts.append(", ".join(_cost(each, locale) for each in source.cost))
     return " · ".join(part for part in parts if part)
+
+
+def _cost(cost: Cost, locale: Locale) -> str:
+    calls = "1 call" if cost.calls == 1 else f"{_count(cost.calls, locale)} calls"
+    return f"{calls} of {api(cost.api)} ({_count(cost.left, locale)} left)"
+
+
+def api(name: str) -> str:
+    """One of Celonis' APIs, as people read it."""
+    return "other APIs" if name == "other" else f"the {clean(name)} API"
 
 
 def _aged(at: datetime, now: datetime | None) -> str:

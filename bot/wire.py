@@ -373,6 +373,7 @@ def _source(source: Source) -> Json:
         "fetched_at": _instant(source.fetched_at),
         "cached": source.cached,
         "calls": source.calls,
-        "remaining": source.remaining,
+        "cost": [{"api": each.api, "calls": each.calls, "left": each.left} for each in source.cost],
+        "unread": source.unread,
         "sandbox": source.sandbox,
     }

@@ -237,7 +237,7 @@ async def stage(
             secret_key=SECRET_KEY,
         )
         connections = {
-            name: replace(each, total_retry=0, **(connection or {}))  # type: ignore[arg-type]  # named by tests
+            name: replace(each, **{"total_retry": 0, **(connection or {})})  # type: ignore[arg-type]  # named by tests
             for name, each in settings.connections.items()
         }
         if second:

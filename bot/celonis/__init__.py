@@ -13,6 +13,7 @@ from bot.celonis.connection import (
     Lane,
     Limits,
     OAuthClient,
+    Usage,
     masked,
 )
 from bot.celonis.engine import Answer, KeyInfo
@@ -97,6 +98,7 @@ __all__ = [
     "StartJob",
     "Team",
     "Trigger",
+    "Usage",
     "checked_id",
     "masked",
     "segment",

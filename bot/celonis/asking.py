@@ -21,7 +21,6 @@ from bot.celonis.replies import DataPage, ExecutionPage, Header, LogPage
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
 from bot.confirm import Approval
 from bot.errors import BotError, UnexpectedReply
-from bot.store.ledger import Payer
 
 T = TypeVar("T")
 
@@ -52,6 +51,11 @@ class Asking:
         return self._engine.connection.read_only
 
     @property
+    def whole(self) -> bool:
+        """Whether the newest answer could be read to its last item."""
+        return not self.answers or not self.answers[-1].unread
+
+    @property
     def trouble(self) -> BotError | None:
         """Why an old answer had to do, where one did: the quota, Celonis, or the way to it."""
         return next((each.instead_of for each in self.answers if each.instead_of is not None), None)
@@ -73,8 +77,6 @@ class Asking:
             model=model,
             data_loaded_at=data_loaded_at,
             cached=bool(counted) and all(each.cached for each in counted),
-            calls=sum(each.calls for each in self.answers),
-            remaining=self._engine.remaining(),
             sandbox=connection.sandbox,
         )
 
@@ -82,7 +84,7 @@ class Asking:
 
     async def knowledge_models(self) -> tuple[replies.KnowledgeModel, ...]:
         """All knowledge models that the key may see."""
-        return await self._list(_KM, _MODELS)
+        return await self._pages(_KM, _MODEL)
 
     async def knowledge_model(self, km_id: str) -> replies.KnowledgeModel:
         """One knowledge model."""
@@ -90,23 +92,30 @@ class Asking:
 
     async def records(self, km_id: str) -> tuple[replies.Record, ...]:
         """Its records, without their fields."""
-        return await self._list(f"{_KM}/{segment(km_id)}/records", _RECORDS)
+        return await self._pages(f"{_KM}/{segment(km_id)}/records", _RECORD)
 
     async def record(self, km_id: str, record_id: str) -> replies.Record:
         """One record with its fields."""
-        return await self._one(f"{_KM}/{segment(km_id)}/records/{segment(record_id)}", _RECORD)
+        path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}"
+
+        async def fetch(stake: Stake) -> replies.Record:
+            content = await self._page(stake, Asked("GET", path))
+            fields = self._items(stake, _FIELD, content.get("fields") or [])
+            return self._parsed(_RECORD, {**content, "fields": fields})
+
+        return await self._answer(Keeps.SCHEMA, Asked("GET", path), fetch)
 
     async def kpis(self, km_id: str) -> tuple[replies.Kpi, ...]:
         """Its KPIs."""
-        return await self._list(f"{_KM}/{segment(km_id)}/kpis", _KPIS)
+        return await self._pages(f"{_KM}/{segment(km_id)}/kpis", _KPI)
 
     async def filters(self, km_id: str) -> tuple[replies.Filter, ...]:
         """Its predefined filters."""
-        return await self._list(f"{_KM}/{segment(km_id)}/filters", _FILTERS)
+        return await self._pages(f"{_KM}/{segment(km_id)}/filters", _FILTER)
 
     async def triggers(self, km_id: str) -> tuple[replies.Trigger, ...]:
         """Its triggers."""
-        return await self._list(f"{_KM}/{segment(km_id)}/triggers", _TRIGGERS)
+        return await self._pages(f"{_KM}/{segment(km_id)}/triggers", _TRIGGER)
 
     async def record_data(self, km_id: str, record_id: str, query: DataQuery) -> DataPage:
         """A page of a record's rows.
@@ -130,29 +139,11 @@ class Asking:
 
     async def pools(self) -> tuple[replies.Pool, ...]:
         """All data pools that the key may see."""
-        return await self._one(_POOLS, _POOL_LIST)
+        return await self._all(Asked("GET", _POOLS), _POOL)
 
     async def pools_paged(self) -> tuple[replies.PoolOverview, ...]:
         """All data pools with the state of their newest runs: one call watches them all."""
-
-        async def fetch(stake: Stake, sizes: list[int]) -> tuple[replies.PoolOverview, ...]:
-            def page(number: int) -> Asked:
-                query = encoded([("limit", str(_POOL_PAGE)), ("page", str(number))])
-                return Asked("GET", f"{_POOLS}/paged", query)
-
-            found: list[replies.PoolOverview] = []
-            for number in range(self.limits.list_pages):
-                content = await self._page(stake, sizes, page(number))
-                more = self._parsed(_POOL_OVERVIEWS, content.get("content", []))
-                found += more
-                total = content.get("totalCount")
-                size = content.get("pageSize")
-                short = len(more) < (size if isinstance(size, int) and size > 0 else _POOL_PAGE)
-                if not more or short or (isinstance(total, int) and len(found) >= total):
-                    break
-            return _unique(found)
-
-        return await self._answer(Keeps.STATUS, Asked("GET", f"{_POOLS}/paged"), fetch)
+        return await self._pages(f"{_POOLS}/paged", _POOL_OVERVIEW, Keeps.STATUS, size=("limit", _POOL_PAGE))
 
     async def pool(self, pool_id: str) -> replies.Pool:
         """One data pool."""
@@ -160,7 +151,7 @@ class Asking:
 
     async def jobs(self, pool_id: str) -> tuple[replies.Job, ...]:
         """The data jobs of a pool."""
-        return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs", _JOBS, Keeps.STATUS)
+        return await self._all(Asked("GET", f"{_POOLS}/{segment(pool_id)}/jobs"), _JOB, Keeps.STATUS)
 
     async def job(self, pool_id: str, job_id: str) -> replies.Job:
         """One data job."""
@@ -168,7 +159,8 @@ class Asking:
 
     async def job_statuses(self, pool_id: str) -> tuple[replies.JobStatus, ...]:
         """States of a pool's data jobs, by id; those that never ran may be missing."""
-        return await self._one(f"{_POOLS}/{segment(pool_id)}/logs/status", _STATUSES, Keeps.STATUS)
+        path = f"{_POOLS}/{segment(pool_id)}/logs/status"
+        return await self._all(Asked("GET", path), _STATUS, Keeps.STATUS)
 
     async def executions(self, pool_id: str, job_id: str, page: int = 0, limit: int = 20) -> ExecutionPage:
         """A page of a data job's runs."""
@@ -215,24 +207,23 @@ class Asking:
         )
         asked = Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions/detail", query)
 
-        async def fetch(stake: Stake, sizes: list[int]) -> LogPage:
-            content = await self._page(stake, sizes, asked)
-            return LogPage(
-                self._parsed(_MESSAGES, content.get("logMessages", [])), _whole(content.get("numOfPages"))
-            )
+        async def fetch(stake: Stake) -> LogPage:
+            content = await self._page(stake, asked)
+            messages = self._items(stake, _MESSAGE, content.get("logMessages", []))
+            return LogPage(self._readable(stake, messages), _whole(content.get("numOfPages")))
 
         return await self._answer(Keeps.RUNS, asked, fetch)
 
     async def data_models(self, pool_id: str) -> tuple[replies.DataModel, ...]:
         """The data models of a pool."""
-        return await self._one(f"{_POOLS}/{segment(pool_id)}/data-models", _DATA_MODELS)
+        return await self._all(Asked("GET", f"{_POOLS}/{segment(pool_id)}/data-models"), _DATA_MODEL)
 
     async def load_info(self, pool_id: str, data_model_id: str) -> replies.LoadInfo:
         """When and how a data model's data was loaded."""
         path = f"{_POOLS}/{segment(pool_id)}/data-models/{segment(data_model_id)}/load-history/load-info-sync"
 
-        async def fetch(stake: Stake, sizes: list[int]) -> replies.LoadInfo:
-            content = await self._page(stake, sizes, Asked("GET", path))
+        async def fetch(stake: Stake) -> replies.LoadInfo:
+            content = await self._page(stake, Asked("GET", path))
             return self._parsed(_LOAD_INFO, content.get("loadInfo") or {})
 
         return await self._answer(Keeps.LOADS, Asked("GET", path), fetch)
@@ -241,33 +232,32 @@ class Asking:
 
     async def spaces(self) -> tuple[replies.Space, ...]:
         """All Studio spaces that the key may see."""
-        return await self._one(f"{_STUDIO}/spaces", _SPACES)
+        return await self._all(Asked("GET", f"{_STUDIO}/spaces"), _SPACE)
 
     async def packages(self, space_id: str) -> tuple[replies.Node, ...]:
         """The packages of a space."""
         asked = Asked("GET", f"{_STUDIO}/nodes/tree", encoded([("spaceId", space_id)]))
         segment(space_id)
-        nodes = await self._one_asked(asked, _NODES, Keeps.SCHEMA)
+        nodes = await self._all(asked, _NODE)
         return tuple(each for each in nodes if each.node_type == "PACKAGE")
 
     async def nodes(self, asset_type: str) -> tuple[replies.Node, ...]:
         """Everything of one kind in Studio; `SEMANTIC_MODEL` is a knowledge model."""
         segment(asset_type)
         asked = Asked("GET", f"{_STUDIO}/nodes", encoded([("assetType", asset_type)]))
-        return await self._one_asked(asked, _NODES, Keeps.SCHEMA)
+        return await self._all(asked, _NODE)
 
     async def analyses(self) -> tuple[replies.Analysis, ...]:
         """All classic analyses that the key may see."""
-        return await self._one("/process-mining/api/analysis", _ANALYSES)
+        return await self._all(Asked("GET", "/process-mining/api/analysis"), _ANALYSIS)
 
     # Who and what the bot is -------------------------------------------------------------------------------
 
     async def me(self) -> replies.Me | None:
         """Whose key it is; None for an application key."""
 
-        async def fetch(stake: Stake, sizes: list[int]) -> replies.Me | None:
-            content, size = await self._engine.read(stake, Asked("GET", _CLOUD), empty=True)
-            sizes.append(size)
+        async def fetch(stake: Stake) -> replies.Me | None:
+            content = await self._engine.read(stake, Asked("GET", _CLOUD), empty=True)
             me = None if content is None else self._parsed(_ME, content)
             self._engine.learned(me)
             return me
@@ -288,7 +278,7 @@ class Asking:
 
     async def permissions(self) -> tuple[replies.Grants, ...]:
         """What the key may do in each service as a whole; grants for single packages or pools do not show here."""
-        return await self._one(f"{_CLOUD}/permissions", _GRANTS, Keeps.IDENTITY)
+        return await self._all(Asked("GET", f"{_CLOUD}/permissions"), _GRANTS, Keeps.IDENTITY)
 
     # Writes ------------------------------------------------------------------------------------------------
 
@@ -308,7 +298,7 @@ class Asking:
         def asked(run: JobRun) -> Asked:
             return Asked("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
 
-        await self._engine.write(approval, run, Payer(self.caller.person, self.caller.place), asked)
+        await self._engine.write(approval, run, self.caller, asked)
 
     async def execute_job(self, approval: Approval[StartJob], run: JobRun) -> None:
         """Starts a data job, in the mode that was confirmed.
@@ -328,92 +318,102 @@ class Asking:
             path = f"/integration/api/v2/data-pools/{segment(run.pool_id)}/data-jobs/{segment(run.job_id)}/execute"
             return Asked("POST", path, encoded([("mode", str(mode))]))
 
-        await self._engine.write(approval, run, Payer(self.caller.person, self.caller.place), asked)
+        await self._engine.write(approval, run, self.caller, asked)
 
     # How it is asked ---------------------------------------------------------------------------------------
 
-    async def _answer(
-        self, keeps: Keeps, asked: Asked, fetch: Callable[[Stake, list[int]], Awaitable[T]]
-    ) -> T:
-        answer = await self._engine.answer(self.caller, Question.of(asked, keeps), fetch)
+    async def _answer(self, keeps: Keeps, asked: Asked, fetch: Callable[[Stake], Awaitable[T]]) -> T:
+        question = Question.of(asked, keeps)
+        answer = await self._engine.answer(self.caller, question, fetch)
+        self.caller.usage.unread[question.key] = answer.unread
         self.answers.append(replace(answer, schema=keeps is Keeps.SCHEMA))
         value: T = answer.value
         return value
 
-    async def _page(self, stake: Stake, sizes: list[int], asked: Asked) -> Mapping[str, Any]:
-        content, size = await self._engine.read(stake, asked)
-        sizes.append(size)
+    async def _page(self, stake: Stake, asked: Asked) -> Mapping[str, Any]:
+        content = await self._engine.read(stake, asked)
         if not isinstance(content, dict):
             raise self._unexpected()
         return content
 
     async def _one(self, path: str, kind: TypeAdapter[T], keeps: Keeps = Keeps.SCHEMA) -> T:
-        return await self._one_asked(Asked("GET", path), kind, keeps)
+        async def fetch(stake: Stake) -> T:
+            return self._parsed(kind, await self._engine.read(stake, Asked("GET", path)))
 
-    async def _one_asked(self, asked: Asked, kind: TypeAdapter[T], keeps: Keeps) -> T:
-        async def fetch(stake: Stake, sizes: list[int]) -> T:
-            content, size = await self._engine.read(stake, asked)
-            sizes.append(size)
-            return self._parsed(kind, content)
+        return await self._answer(keeps, Asked("GET", path), fetch)
+
+    async def _all(self, asked: Asked, kind: TypeAdapter[T], keeps: Keeps = Keeps.SCHEMA) -> tuple[T, ...]:
+        """A list that comes in one piece."""
+
+        async def fetch(stake: Stake) -> tuple[T, ...]:
+            return self._readable(stake, self._items(stake, kind, await self._engine.read(stake, asked)))
 
         return await self._answer(keeps, asked, fetch)
 
-    async def _list(self, path: str, kind: TypeAdapter[tuple[T, ...]]) -> tuple[T, ...]:
-        """All pages of a list; `total` counts one page only, so a short page is the only sign of the end."""
+    async def _pages(
+        self,
+        path: str,
+        kind: TypeAdapter[T],
+        keeps: Keeps = Keeps.SCHEMA,
+        *,
+        size: tuple[str, int] | None = None,
+    ) -> tuple[T, ...]:
+        """All pages of a list. What Celonis calls a total counts one page, or pages, or items: only a page that is
+        shorter than asked for (or than Celonis says its pages are) ends the list.
 
-        async def fetch(stake: Stake, sizes: list[int]) -> tuple[T, ...]:
+        Args:
+            path: Of the list.
+            kind: Of its items.
+            keeps: How long the answer keeps.
+            size: What the API calls the size of a page, and the size; None for `pageSize` and the configured one.
+        """
+        name, length = size or ("pageSize", self.limits.list_page)
+
+        async def fetch(stake: Stake) -> tuple[T, ...]:
             found: list[T] = []
             before: object = None
             for number in range(self.limits.list_pages):
-                asked = Asked(
-                    "GET", path, encoded([("page", str(number)), ("pageSize", str(self.limits.list_page))])
-                )
-                content = await self._page(stake, sizes, asked)
-                raw = content.get("content")
-                more = self._parsed(kind, raw)
+                query = encoded([("page", str(number)), (name, str(length))])
+                content = await self._page(stake, Asked("GET", path, query))
+                raw: Any = content.get("content")
                 if raw == before:
                     break  # a server that does not turn the page
                 before = raw
-                found += more
-                size = content.get("pageSize")
-                if len(more) < (size if isinstance(size, int) and size > 0 else self.limits.list_page):
+                found += self._items(stake, kind, raw)
+                said = content.get("pageSize")
+                if len(raw) < (min(said, length) if isinstance(said, int) and said > 0 else length):
                     break
-            return _unique(found)
+            return self._readable(stake, _unique(found))
 
-        return await self._answer(Keeps.SCHEMA, Asked("GET", path), fetch)
+        return await self._answer(keeps, Asked("GET", path), fetch)
 
     async def _executions(self, asked: Asked) -> ExecutionPage:
-        async def fetch(stake: Stake, sizes: list[int]) -> ExecutionPage:
-            content, size = await self._engine.read(stake, asked)
-            sizes.append(size)
-            if isinstance(content, list):
-                return ExecutionPage(self._parsed(_EXECUTIONS, content))
-            if not isinstance(content, dict):
-                raise self._unexpected()
-            items = self._parsed(_EXECUTIONS, content.get("executionItems", []))
-            return ExecutionPage(items, _whole(content.get("numOfPages")))
+        async def fetch(stake: Stake) -> ExecutionPage:
+            content = await self._engine.read(stake, asked)
+            raw = content.get("executionItems", []) if isinstance(content, dict) else content
+            pages = _whole(content.get("numOfPages")) if isinstance(content, dict) else 0
+            return ExecutionPage(self._readable(stake, self._items(stake, _EXECUTION, raw)), pages)
 
         return await self._answer(Keeps.RUNS, asked, fetch)
 
     async def _data(self, asked: Asked, query: DataQuery) -> DataPage:
         limits = self.limits
 
-        async def fetch(stake: Stake, sizes: list[int]) -> DataPage:
-            answer = await self._page(stake, sizes, asked)
+        async def fetch(stake: Stake) -> DataPage:
+            answer = await self._page(stake, asked)
             content = answer.get("content")
             if not isinstance(content, dict):
                 raise self._unexpected()
-            rows = content.get("data")
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise self._unexpected()
+            raw: Any = content.get("data")
+            rows = self._readable(stake, self._items(stake, _ROW, raw))
             said = answer.get("pageSize")
             size = query.size(limits)
             if isinstance(said, int) and 0 < said < size:
                 size = said
-            last = len(rows) < size
+            last = len(raw) < size
             return DataPage(
-                headers=self._parsed(_HEADERS, content.get("headers", [])),
-                rows=tuple(rows),
+                headers=self._items(stake, _HEADER, content.get("headers", [])),
+                rows=rows,
                 page=query.page,
                 page_size=size,
                 last=last,
@@ -428,6 +428,24 @@ class Asking:
         except ValidationError:
             pass
         raise self._unexpected()
+
+    def _items(self, stake: Stake, kind: TypeAdapter[T], raw: Any) -> tuple[T, ...]:
+        """The items of a list; an odd one is left out and counted."""
+        if not isinstance(raw, list):
+            raise self._unexpected()
+        found = []
+        for each in raw:
+            try:
+                found.append(kind.validate_python(each))
+            except ValidationError:
+                stake.unread += 1
+        return tuple(found)
+
+    def _readable(self, stake: Stake, found: tuple[T, ...]) -> tuple[T, ...]:
+        """The same list, unless it has items and none of them could be read."""
+        if stake.unread and not found:
+            raise self._unexpected()
+        return found
 
     def _unexpected(self) -> UnexpectedReply:
         return UnexpectedReply(
@@ -450,26 +468,24 @@ def _unique(found: Iterable[T]) -> tuple[T, ...]:
 
 
 _MODEL = TypeAdapter(replies.KnowledgeModel)
-_MODELS = TypeAdapter(tuple[replies.KnowledgeModel, ...])
 _RECORD = TypeAdapter(replies.Record)
-_RECORDS = TypeAdapter(tuple[replies.Record, ...])
-_KPIS = TypeAdapter(tuple[replies.Kpi, ...])
-_FILTERS = TypeAdapter(tuple[replies.Filter, ...])
-_TRIGGERS = TypeAdapter(tuple[replies.Trigger, ...])
-_HEADERS = TypeAdapter(tuple[Header, ...])
+_FIELD = TypeAdapter(replies.Field)
+_KPI = TypeAdapter(replies.Kpi)
+_FILTER = TypeAdapter(replies.Filter)
+_TRIGGER = TypeAdapter(replies.Trigger)
+_HEADER = TypeAdapter(Header)
+_ROW = TypeAdapter(dict[str, Any])
 _POOL = TypeAdapter(replies.Pool)
-_POOL_LIST = TypeAdapter(tuple[replies.Pool, ...])
-_POOL_OVERVIEWS = TypeAdapter(tuple[replies.PoolOverview, ...])
+_POOL_OVERVIEW = TypeAdapter(replies.PoolOverview)
 _JOB = TypeAdapter(replies.Job)
-_JOBS = TypeAdapter(tuple[replies.Job, ...])
-_STATUSES = TypeAdapter(tuple[replies.JobStatus, ...])
-_EXECUTIONS = TypeAdapter(tuple[replies.Execution, ...])
-_MESSAGES = TypeAdapter(tuple[replies.LogMessage, ...])
-_DATA_MODELS = TypeAdapter(tuple[replies.DataModel, ...])
+_STATUS = TypeAdapter(replies.JobStatus)
+_EXECUTION = TypeAdapter(replies.Execution)
+_MESSAGE = TypeAdapter(replies.LogMessage)
+_DATA_MODEL = TypeAdapter(replies.DataModel)
 _LOAD_INFO = TypeAdapter(replies.LoadInfo)
-_SPACES = TypeAdapter(tuple[replies.Space, ...])
-_NODES = TypeAdapter(tuple[replies.Node, ...])
-_ANALYSES = TypeAdapter(tuple[replies.Analysis, ...])
+_SPACE = TypeAdapter(replies.Space)
+_NODE = TypeAdapter(replies.Node)
+_ANALYSIS = TypeAdapter(replies.Analysis)
 _ME = TypeAdapter(replies.Me)
 _TEAM = TypeAdapter(replies.Team)
-_GRANTS = TypeAdapter(tuple[replies.Grants, ...])
+_GRANTS = TypeAdapter(replies.Grants)

@@ -55,6 +55,7 @@ class Entry:
         born: The same in monotonic seconds.
         keeps: Its kind.
         size: Bytes it takes, about.
+        unread: Items of it that could not be read.
     """
 
     value: Any
@@ -63,6 +64,7 @@ class Entry:
     born: float
     keeps: Keeps
     size: int
+    unread: int = 0
 
 
 class Cache:

@@ -30,13 +30,28 @@ GRACE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class FamilyQuota:
-    """What one API family has spent and has left; `paused_until` while Celonis has asked for silence."""
+    """What one API family has spent and has left.
+
+    Attributes:
+        family: Which one.
+        limit: Calls in 24 hours.
+        spent: Calls of this bot in the last 24 hours, over all copies.
+        left: Calls that may still be made; lower than what the bot left over where others use the API too.
+        kept: Of these, only for writes and what they need.
+        paused_until: Until when Celonis has asked for silence, if it has.
+    """
 
     family: Family
     limit: int
-    used: int
+    spent: int
     left: int
+    kept: int
     paused_until: datetime | None = None
+
+    @property
+    def used(self) -> int:
+        """Calls that are gone, by whomever: with those left they make up the limit."""
+        return self.limit - self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +59,8 @@ class QuotaView:
     """The quota of a connection; the numbers are those of the family with the least left.
 
     Attributes:
-        limit: Calls in 24 hours.
-        used: Of these, spent.
-        mine: Of these, by the person who asks.
-        left: What people may still use (the reserve for writes is taken off).
+        tightest: That family.
+        mine: Calls of the person who asks, of these.
         resets_at: When the first spent calls come back, None where nothing is spent.
         runs_out_at: When it is used up at the pace of the last hour, None where it lasts for a day.
         hit_rate: Part of the questions answered without a call.
@@ -55,10 +68,8 @@ class QuotaView:
         families: Each API family.
     """
 
-    limit: int
-    used: int
+    tightest: FamilyQuota
     mine: int
-    left: int
     resets_at: datetime | None
     runs_out_at: datetime | None
     hit_rate: float | None
@@ -166,6 +177,10 @@ class Celonis:
         found = [each for each in self._engine.wire.records if person is None or each.person == person]
         return tuple(reversed(found))
 
+    def left(self, family: Family) -> int:
+        """Calls of an API family that may still be made, as far as the newest booking tells."""
+        return self._governors[family].left()
+
     async def quota(self, person: str = "") -> QuotaView:
         """What is spent and left. Costs no call.
 
@@ -181,7 +196,8 @@ class Celonis:
                     governor.family,
                     governor.limit,
                     governor.spent,
-                    governor.left(Lane.PEOPLE),
+                    governor.left(),
+                    governor.left() - governor.left(Lane.PEOPLE),
                     self._clock.now() + timedelta(seconds=paused) if paused else None,
                 )
             )
@@ -191,7 +207,7 @@ class Celonis:
         governor = self._governors[tightest.family]
         buckets = await governor.buckets()
         at = self._desk.at()
-        out = forecast(buckets, tightest.left, at)
+        out = forecast(buckets, tightest.left - tightest.kept, at)
         people: Mapping[str, int] = {}
         if not self._desk.blind:
             try:
@@ -199,10 +215,8 @@ class Celonis:
             except StoreUnavailable:
                 self._desk.lost_sight()
         return QuotaView(
-            limit=tightest.limit,
-            used=tightest.used,
+            tightest=tightest,
             mine=people.get(person, 0),
-            left=tightest.left,
             resets_at=governor.moment(min(each.counts_until for each in buckets)) if buckets else None,
             runs_out_at=governor.moment(out) if out is not None else None,
             hit_rate=self._engine.cache.hit_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -224,6 +225,19 @@ class Lane(IntEnum):
     BACKGROUND = 2
 
 
+@dataclass(slots=True)
+class Usage:
+    """What one request has used so far; filled in by the client.
+
+    Attributes:
+        calls: What was sent to Celonis, by API family: tries again, tokens and writes included.
+        unread: By question: how many items of its answer could not be read.
+    """
+
+    calls: Counter[Family] = field(default_factory=Counter)
+    unread: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """On whose behalf a call is made.
@@ -234,6 +248,8 @@ class Caller:
         lane: Who goes first.
         deadline: Monotonic seconds of the client's clock; what cannot begin by then is refused at once.
         fresh: Nothing from the cache: a refresh, and all that a write needs.
+        request: `Request.id`; empty for work nobody waits for.
+        usage: Counts what the request uses.
     """
 
     person: str
@@ -241,3 +257,5 @@ class Caller:
     lane: Lane
     deadline: float
     fresh: bool = False
+    request: str = ""
+    usage: Usage = field(default_factory=Usage, compare=False)

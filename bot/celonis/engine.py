@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -77,7 +77,7 @@ class Answer:
     Attributes:
         fetched_at: When Celonis was asked (UTC).
         cached: Nothing had to be asked.
-        calls: What it cost.
+        unread: Items of it that could not be read.
         instead_of: Why there is no newer one, where that was tried.
         schema: What things are called, not what they are worth.
     """
@@ -85,7 +85,7 @@ class Answer:
     value: Any
     fetched_at: datetime
     cached: bool
-    calls: int
+    unread: int = 0
     instead_of: BotError | None = None
     schema: bool = False
 
@@ -151,19 +151,15 @@ class Engine:
         if isinstance(credential, ApiKey) and credential.kind is None:
             self.keyring.use_kind(KeyKind.APPLICATION if me is None else KeyKind.USER)
 
-    def remaining(self) -> int:
-        """Calls of the Intelligence API that people may still make."""
-        return self.governors[Family.INTELLIGENCE].left(Lane.PEOPLE)
-
     async def answer(
-        self, caller: Caller, question: Question, fetch: Callable[[Stake, list[int]], Awaitable[Any]]
+        self, caller: Caller, question: Question, fetch: Callable[[Stake], Awaitable[Any]]
     ) -> Answer:
         """Answers a question from the cache, from a flight under way, or with calls of its own.
 
         Args:
             caller: For whom.
             question: What is asked.
-            fetch: Asks it; reports the bytes of what it read into the list.
+            fetch: Asks it; counts what it read, and could not, on the stake.
 
         Raises:
             BotError: There is no answer, and no old one to fall back on.
@@ -184,23 +180,22 @@ class Engine:
             age = self.cache.age(entry)
             if entry.error is not None or age <= (fresh if caller.lane is Lane.GUARDED else given):
                 self.cache.hits += 1
-                self.wire.remember(caller.person, question.shown)
+                self.wire.remember(caller, question.family, question.shown)
                 if entry.error is not None:
                     raise copy.copy(entry.error)
                 if age > fresh:
-                    later = replace(caller, lane=Lane.BACKGROUND, deadline=now + self.connection.timeout)
+                    deadline = now + self.connection.timeout
+                    later = Caller(caller.person, caller.place, Lane.BACKGROUND, deadline)
                     self.flights.detach(key, later, lambda stake: self._fetched(stake, question, fetch))
-                return Answer(entry.value, entry.fetched_at, cached=True, calls=0)
+                return Answer(entry.value, entry.fetched_at, cached=True, unread=entry.unread)
         self.cache.misses += 1
         try:
-            new, calls = await self.flights.board(
-                key, caller, lambda stake: self._fetched(stake, question, fetch)
-            )
+            new = await self.flights.board(key, caller, lambda stake: self._fetched(stake, question, fetch))
         except _UNCLEAR as error:
             if entry is None or entry.error is not None or caller.fresh or caller.lane is Lane.GUARDED:
                 raise
-            return Answer(entry.value, entry.fetched_at, cached=True, calls=0, instead_of=error)
-        return Answer(new.value, new.fetched_at, cached=False, calls=calls)
+            return Answer(entry.value, entry.fetched_at, cached=True, unread=entry.unread, instead_of=error)
+        return Answer(new.value, new.fetched_at, cached=False, unread=new.unread)
 
     def _keeps_for(self, question: Question) -> tuple[float, float]:
         """Seconds for which an answer is fresh now, and for which it is given while a new one is fetched."""
@@ -211,23 +206,23 @@ class Engine:
         return fresh, min(_SWR * fresh, cap)
 
     async def _fetched(
-        self, stake: Stake, question: Question, fetch: Callable[[Stake, list[int]], Awaitable[Any]]
+        self, stake: Stake, question: Question, fetch: Callable[[Stake], Awaitable[Any]]
     ) -> Entry:
         at, born = self.clock.now(), self.clock.monotonic()
-        sizes: list[int] = []
         try:
-            value = await fetch(stake, sizes)
+            value = await fetch(stake)
         except _NEGATIVE as error:
             self.cache.put(question.key, Entry(None, error, at, born, question.keeps, LEAST))
             raise
         finally:
             self.paces[question.family].cost(question.key, stake.calls)
-        entry = Entry(value, None, at, born, question.keeps, LEAST + OVERHEAD * sum(sizes))
+        size = LEAST + OVERHEAD * stake.size
+        entry = Entry(value, None, at, born, question.keeps, size, stake.unread)
         self.cache.put(question.key, entry)
         return entry
 
-    async def read(self, stake: Stake, asked: Asked, *, empty: bool = False) -> tuple[Any, int]:
-        """Sends a read, again where that can help, and returns its JSON and size.
+    async def read(self, stake: Stake, asked: Asked, *, empty: bool = False) -> Any:
+        """Sends a read, again where that can help, and returns its JSON.
 
         Args:
             stake: For whom.
@@ -242,8 +237,9 @@ class Engine:
         if not reply.ok:
             raise refusal(reply, connection=self.connection, family=Family.of(asked.path))
         if empty and not reply.body.strip():
-            return None, 0
-        return payload(reply, connection=self.connection), len(reply.body)
+            return None
+        stake.size += len(reply.body)
+        return payload(reply, connection=self.connection)
 
     async def _with_retries(self, stake: Stake, asked: Asked) -> Reply:
         tries = 0
@@ -304,7 +300,7 @@ class Engine:
         stake.in_air += 1
         try:
             return await self.wire.send(
-                governor, permit, asked, authorization=authorization, person=stake.payer.person, form=form
+                governor, permit, asked, authorization=authorization, caller=stake.caller, form=form
             )
         finally:
             stake.in_air -= 1
@@ -315,7 +311,7 @@ class Engine:
         self,
         approval: Approval[CancelRuns] | Approval[StartJob],
         run: JobRun,
-        payer: Payer,
+        caller: Caller,
         asked: Callable[[JobRun], Asked],
     ) -> None:
         """Sends one confirmed write: once, whatever ledger, pause and breaker say, and never again.
@@ -338,13 +334,14 @@ class Engine:
             )
         request = asked(run)
         governor = self.governors[Family.of(request.path)]
+        payer = Payer(caller.person, caller.place)
 
         async def token(wanted: Asked, authorization: str, form: bytes) -> Reply:
             # The token belongs to the write, so nothing that would stop a question stops it.
             door = self.governors[Family.of(wanted.path)]
             through = await door.admit_confirmed(payer)
             return await self.wire.send(
-                door, through, wanted, authorization=authorization, person=payer.person, form=form
+                door, through, wanted, authorization=authorization, caller=caller, form=form
             )
 
         authorization = await self.keyring.authorization(token)
@@ -356,7 +353,7 @@ class Engine:
             raise
         try:
             reply = await self.wire.send(
-                governor, permit, request, authorization=authorization, person=payer.person, write=True
+                governor, permit, request, authorization=authorization, caller=caller, write=True
             )
         except Unreachable as error:
             if error.undone == NOT_SENT:

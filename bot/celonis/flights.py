@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from bot.celonis.connection import Caller, Lane
+from bot.celonis.connection import Caller
 from bot.celonis.governor import Governor
 from bot.celonis.queueing import Waiting
 from bot.clock import Clock, within
@@ -22,19 +22,23 @@ class Stake:
     """For whom a flight is under way: the best lane and the latest deadline of all who wait for it.
 
     Attributes:
+        caller: Who pays: the first of those in the best lane.
         calls: Requests that were sent for it so far.
         in_air: Requests whose answer is awaited.
+        size: Bytes of the replies that its answer was read from.
+        unread: Items of the answer that could not be read.
         abandoned: Nobody waits any more; what is in the air is still taken in, and nothing more is sent.
     """
 
-    __slots__ = ("_queued", "abandoned", "calls", "deadline", "in_air", "lane", "payer")
+    __slots__ = ("_queued", "abandoned", "caller", "calls", "deadline", "in_air", "size", "unread")
 
     def __init__(self, caller: Caller) -> None:
-        self.lane: Lane = caller.lane
-        self.payer = Payer(caller.person, caller.place)
+        self.caller = caller
         self.deadline = caller.deadline
         self.calls = 0
         self.in_air = 0
+        self.size = 0
+        self.unread = 0
         self.abandoned = False
         self._queued: list[tuple[Governor, Waiting]] = []
 
@@ -46,10 +50,11 @@ class Stake:
     def joined(self, caller: Caller) -> None:
         """Somebody else waits for it, too."""
         self.deadline = max(self.deadline, caller.deadline)
-        if caller.lane < self.lane:
-            self.lane, self.payer = caller.lane, Payer(caller.person, caller.place)
+        if caller.lane < self.caller.lane:
+            self.caller = caller
+        payer = Payer(self.caller.person, self.caller.place)
         for governor, waiting in self._queued:
-            governor.promote(waiting, lane=self.lane, payer=self.payer, deadline=self.deadline)
+            governor.promote(waiting, lane=self.caller.lane, payer=payer, deadline=self.deadline)
 
     def overdue(self) -> BotError:
         """Why there is no answer by a deadline: what stands in line says why it stands there."""
@@ -64,7 +69,7 @@ class Stake:
         """
         if self.abandoned:
             raise asyncio.CancelledError
-        waiting = Waiting(self.payer.person, self.payer.place, self.lane, self.deadline)
+        waiting = Waiting(self.caller.person, self.caller.place, self.caller.lane, self.deadline)
         self._queued.append((governor, waiting))
         try:
             return await governor.admit(waiting)
@@ -97,16 +102,13 @@ class Flights:
         """Whether somebody asks this already."""
         return key in self._flying
 
-    async def board(self, key: str, caller: Caller, fetch: Callable[[Stake], Awaitable[T]]) -> tuple[T, int]:
+    async def board(self, key: str, caller: Caller, fetch: Callable[[Stake], Awaitable[T]]) -> T:
         """The answer, asked for once however many want it.
 
         Args:
             key: What is asked.
             caller: For whom; `fresh` ones do not join a flight that has begun.
             fetch: Asks.
-
-        Returns:
-            The answer, and how many calls it cost this caller: none for one who joined.
 
         Raises:
             BotError: As `fetch`; the same for all who wait.
@@ -124,7 +126,7 @@ class Flights:
         flight.passengers += 1
         try:
             left = max(0.0, caller.deadline - self._clock.monotonic())
-            value = await within(self._clock, left, asyncio.shield(flight.work))
+            return await within(self._clock, left, asyncio.shield(flight.work))
         except TimeoutError:
             raise flight.stake.overdue() from None
         except BotError as error:
@@ -133,7 +135,6 @@ class Flights:
             flight.passengers -= 1
             if not flight.passengers and not flight.work.done():
                 self._nobody_waits(key, flight)
-        return value, flight.stake.calls if mine else 0
 
     def detach(self, key: str, caller: Caller, fetch: Callable[[Stake], Awaitable[T]]) -> None:
         """Starts a flight that nobody waits for; its failure is nobody's."""

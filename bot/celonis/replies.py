@@ -270,14 +270,6 @@ class DataModel(_Named):
     changed_at: Moment = Said(default=None, alias="changedDate")
 
 
-class TableLoad(_Reply):
-    """One table of a load."""
-
-    name: Text = Said(default="", alias="tableName")
-    rows: int | None = Said(default=None, alias="tableRowCount")
-    done: Flag = False
-
-
 class LiveDataModel(_Reply):
     """What of a data model is loaded now."""
 
@@ -286,12 +278,9 @@ class LiveDataModel(_Reply):
     done: Flag = False
     error: Flag = False
     error_message: Text = ""
-    tables_loaded: int = 0
-    tables: int = Said(default=0, alias="numTables")
     loaded_at: Moment = Said(default=None, alias="lastLoad")
     started_at: Moment = Said(default=None, alias="startTime")
     ended_at: Moment = Said(default=None, alias="endTime")
-    table_loads: tuple[TableLoad, ...] = ()
 
 
 class Load(_Reply):

@@ -7,13 +7,12 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
 
-from bot.celonis.connection import Connection
+from bot.celonis.connection import Caller, Connection, Family
 from bot.celonis.flights import late
 from bot.celonis.governor import Governor, Permit
 from bot.celonis.query import Asked
@@ -23,6 +22,8 @@ from bot.clock import Clock, within
 from bot.errors import CelonisError, UnexpectedReply, Unreachable
 
 AGENT = "celonis-chat"
+ACCEPT = "application/json, application/problem+json"
+"""Errors have a media type of their own. Source: OpenAPI of the knowledge model API, every 4xx and 5xx."""
 NOT_SENT = "No request was sent."
 """What did not happen, in every error that was raised before anything went out."""
 REMEMBERED = 200
@@ -40,6 +41,8 @@ class CallRecord:
     Attributes:
         at: When it was sent, or answered from memory (UTC).
         person: On whose account.
+        request: For which request of that person; empty for work nobody waits for.
+        family: Which API it asks.
         method: HTTP method.
         path: With the names of its parameters, without their values.
         status: None where no answer came.
@@ -49,6 +52,8 @@ class CallRecord:
 
     at: datetime
     person: str
+    request: str
+    family: Family
     method: str
     path: str
     status: int | None
@@ -98,7 +103,7 @@ class Wire:
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_WITHIN, seconds)),
             limits=limits,
             trust_env=not self._connection.sandbox,
-            headers={"User-Agent": AGENT, "Accept": "application/json"},
+            headers={"User-Agent": AGENT, "Accept": ACCEPT},
             transport=transport,
         )
 
@@ -107,10 +112,14 @@ class Wire:
         await self._reads.aclose()
         await self._writes.aclose()
 
-    def remember(self, person: str, shown: str) -> None:
+    def remember(self, caller: Caller, family: Family, shown: str) -> None:
         """Notes a question that was answered without a call."""
         method, _, path = shown.partition(" ")
-        self.records.append(CallRecord(self._clock.now(), person, method, path, None, 0.0, cached=True))
+        self.records.append(
+            CallRecord(
+                self._clock.now(), caller.person, caller.request, family, method, path, None, 0.0, cached=True
+            )
+        )
 
     async def send(
         self,
@@ -119,10 +128,9 @@ class Wire:
         asked: Asked,
         *,
         authorization: str,
-        person: str,
+        caller: Caller,
         write: bool = False,
         form: bytes | None = None,
-        began: Callable[[], None] = lambda: None,
     ) -> Reply:
         """Sends one request, now.
 
@@ -131,10 +139,9 @@ class Wire:
             permit: From it.
             asked: The request.
             authorization: The header's value.
-            person: On whose account; for `debug`.
+            caller: On whose account.
             write: It changes something: a connection of its own.
             form: A form body in place of the request's own.
-            began: Is called when there is no way back: the server may see the request.
 
         Raises:
             Unreachable: No answer. `permit` is settled in any case.
@@ -143,6 +150,8 @@ class Wire:
         started = self._clock.monotonic()
         at = self._clock.now()
         status: list[int] = []
+        family = Family.of(asked.path)
+        caller.usage.calls[family] += 1
         try:
             return await within(
                 self._clock,
@@ -153,17 +162,27 @@ class Wire:
                     self._request(asked, authorization, form, write=write),
                     status,
                     write=write,
-                    began=began,
                 ),
             )
         except TimeoutError:
             governor.failed(permit, sent=True)
             raise late() from None
+        except Unreachable as error:
+            if error.undone == NOT_SENT:
+                caller.usage.calls[family] -= 1
+            raise
         finally:
             took = self._clock.monotonic() - started
             self.records.append(
                 CallRecord(
-                    at, person, asked.method, without_values(asked), status[0] if status else None, took
+                    at,
+                    caller.person,
+                    caller.request,
+                    family,
+                    asked.method,
+                    without_values(asked),
+                    status[0] if status else None,
+                    took,
                 )
             )
 
@@ -186,12 +205,10 @@ class Wire:
         status: list[int],
         *,
         write: bool,
-        began: Callable[[], None],
     ) -> Reply:
         client = self._writes if write else self._reads
         settled = False
         try:
-            began()
             response = await client.send(request, stream=True)
             try:
                 status.append(response.status_code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -17,6 +19,7 @@ from bot.cards import (
     Moment,
     Notice,
     Number,
+    Reader,
     Run,
     Table,
     Text,
@@ -25,13 +28,17 @@ from bot.cards import (
     headline,
 )
 from bot.cards import Flag as FlagCell
+from bot.celonis import CallRecord
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseZone
 from bot.commands.lists import back, count, page_of, table
 from bot.errors import BadArgument, CelonisError, QuotaExhausted
-from bot.formats import write
+from bot.formats import api, write
 from bot.intents import CelonisIntent, Count, Flag, Intent, Phrase, clause
 from bot.policy import Right
+
+REQUESTS = 5
+"""Requests whose cost `debug` sums up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             Fact("Other teams here", Words(", ".join(set(context.connections) - {context.connection})))
         )
     facts += [
-        Fact("Calls left", Number(quota.left)),
+        Fact("Calls left", Number(quota.tightest.left)),
         Fact(
             "Default knowledge model",
             Words(context.model_default.text) if context.model_default else Missing(),
@@ -186,16 +193,25 @@ async def _permissions(_intent: Permissions, context: Context) -> Card:
 
 async def _quota(_intent: ShowQuota, context: Context) -> Card:
     quota = await context.celonis.quota(context.person.key)
+    tightest = quota.tightest
     facts = [
-        Fact("Limit", Number(quota.limit)),
-        Fact("Used", Number(quota.used)),
+        Fact("API", Words(tightest.family.value)),
+        Fact("Limit", Number(tightest.limit)),
+        Fact("Used", Number(tightest.used)),
         Fact("By you", Number(quota.mine)),
-        Fact("By others", Number(max(0, quota.used - quota.mine))),
-        Fact("Left", Number(quota.left)),
-        Fact("Kept for stopping jobs", Number(max(0, quota.limit - quota.used - quota.left))),
+        Fact("By others here", Number(max(0, tightest.spent - quota.mine))),
+        Fact("Left", Number(tightest.left)),
+        Fact("Of these kept for stopping jobs", Number(tightest.kept)),
         Fact(
             "Resets", Moment(quota.resets_at) if quota.resets_at else Words("not known; Celonis does not say")
         ),
+    ]
+    if tightest.used > tightest.spent:
+        facts.insert(5, Fact("By other programs", Number(tightest.used - tightest.spent)))
+    facts += [
+        Fact(f"Of {api(each.family.value)}", Words(f"{each.used:,} used, {each.left:,} left"))
+        for each in quota.families
+        if each is not tightest
     ]
     if quota.hit_rate is not None:
         facts.append(Fact("Answered without a call", Number(round(quota.hit_rate * 100), unit="%")))
@@ -210,7 +226,7 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
         rows = tuple((Words(who), Number(number)) for who, number in quota.people[:10])
         blocks.append(Table((Column("Who"), Column("Calls", numeric=True)), rows))
     return Card(
-        headline(f"{quota.left:,} of {quota.limit:,} calls left"),
+        headline(f"{tightest.left:,} of {tightest.limit:,} calls left"),
         title=f"Quota of {context.connection}",
         blocks=tuple(blocks),
     )
@@ -247,13 +263,14 @@ async def _allow(intent: AllowQuota, context: Context) -> Card:
 
 
 async def _debug(intent: Debug, context: Context) -> Card:
-    calls = list(reversed(context.celonis.recent_calls(context.person.key)))
+    calls = context.celonis.recent_calls(context.person.key)
     rows = [
         (
             Moment(each.at),
+            Words(each.family.value),
             Words(each.method),
             Words(each.path),
-            Words(str(each.status or "no answer")),
+            Words("none needed" if each.cached else str(each.status or "no answer")),
             Number(round(each.seconds * 1000)),
             FlagCell(each.cached),
         )
@@ -261,6 +278,7 @@ async def _debug(intent: Debug, context: Context) -> Card:
     ]
     columns = (
         Column("When"),
+        Column("API"),
         Column("Method"),
         Column("Path"),
         Column("Status"),
@@ -274,9 +292,33 @@ async def _debug(intent: Debug, context: Context) -> Card:
             else "No calls of yours yet"
         ),
         title=f"Your calls to {context.connection}",
-        blocks=(table(intent, columns, rows, page=intent.page, total=len(calls)),) if rows else (),
+        blocks=(
+            *_costs(calls, context.reader),
+            table(intent, columns, rows, page=intent.page, total=len(calls)),
+        )
+        if rows
+        else (),
         buttons=back(intent, intent.page),
     )
+
+
+def _costs(calls: Sequence[CallRecord], reader: Reader) -> tuple[Block, ...]:
+    """What the newest requests cost, by API."""
+    requests: dict[str, list[CallRecord]] = {}
+    for each in calls:
+        if each.request:
+            requests.setdefault(each.request, []).append(each)
+    facts = []
+    for made in list(requests.values())[:REQUESTS]:
+        sent = Counter(each.family.value for each in made if not each.cached)
+        said = ", ".join(f"{number} of {api(each)}" for each, number in sorted(sent.items()))
+        facts.append(
+            Fact(
+                f"Request at {write(Moment(made[-1].at), reader)}",
+                Words(f"{count(sent.total(), 'call')}: {said}" if said else "no calls"),
+            )
+        )
+    return (Facts(tuple(facts)),) if facts else ()
 
 
 STATUS = Command(

@@ -94,10 +94,8 @@ class Context:
         return ZoneInfo(self.reader.zone)
 
     def source(self, model: str = "") -> Source:
-        """Where everything that was read for this answer came from, and what it cost, looking up names included."""
-        source = self.asking.source(model)
-        names = self.catalog.asking
-        return source if names is self.asking else replace(source, calls=source.calls + names.source().calls)
+        """Where everything that was read for this answer came from."""
+        return self.asking.source(model)
 
     def live_source(self, pool: str = "") -> Source:
         """The same, for states that are read as they are and never loaded (pools, jobs, the key)."""
@@ -108,7 +106,9 @@ class Context:
         at = self.catalog.read_at(kind, *within)
         source = self.live_source(within[0].text if within else "")
         return replace(
-            source, fetched_at=min(at, source.fetched_at), cached=at < self.now and not source.calls
+            source,
+            fetched_at=min(at, source.fetched_at),
+            cached=at < self.now and not self.asking.caller.usage.calls.total(),
         )
 
     def fresh(self) -> Context:

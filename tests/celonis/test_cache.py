@@ -111,7 +111,7 @@ async def test_each_kind_of_answer_keeps_as_long_as_it_is_true() -> None:
             schema, status = desk.ask(celonis, lane=Lane.GUARDED), desk.ask(celonis, lane=Lane.GUARDED)
             await schema.kpis(KM)
             await status.job_statuses("pool")
-            return schema.source().calls, status.source().calls
+            return schema.caller.usage.calls.total(), status.caller.usage.calls.total()
 
         assert await cost() == (1, 1)
         assert await cost() == (0, 0)
@@ -286,7 +286,8 @@ async def test_the_quota_tells_who_spent_what_and_how_long_it_lasts() -> None:
             await desk.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
             await desk.clock.sleep(30)
         view = await celonis.quota("U2")
-    assert (view.limit, view.used, view.mine, view.left) == (1000, 60, 20, 890)
+    mine = view.tightest
+    assert (mine.limit, mine.used, mine.spent, view.mine, mine.left, mine.kept) == (1000, 60, 60, 20, 940, 50)
     assert view.people == (("U1", 40), ("U2", 20))
     assert view.hit_rate == 0.5
     assert view.resets_at is not None

@@ -49,7 +49,11 @@ async def test_a_knowledge_model_is_read_with_everything_in_it(bench: Bench) -> 
     assert {each.id for each in await asking.kpis(KM)}
     assert {each.id for each in await asking.triggers(KM)}
     source = asking.source("Purchase Requisition KM")
-    assert (source.calls, source.cached, source.model) == (7, False, "Purchase Requisition KM")
+    assert (asking.caller.usage.calls.total(), source.cached, source.model) == (
+        7,
+        False,
+        "Purchase Requisition KM",
+    )
 
 
 async def test_data_by_get_and_by_post_is_the_same(bench: Bench) -> None:
@@ -113,7 +117,7 @@ async def test_a_list_of_many_pages_is_read_to_its_end(bench: Bench) -> None:
     models = await asking.knowledge_models()
     assert len(models) == len({each.id for each in models}) > 4
     assert len(bench.sandbox.log) == len(models) // 2 + 1
-    assert asking.source().calls == len(bench.sandbox.log)
+    assert asking.caller.usage.calls.total() == len(bench.sandbox.log)
 
 
 async def test_pools_jobs_runs_and_loads_are_read(bench: Bench) -> None:
@@ -177,11 +181,11 @@ async def test_asked_again_it_costs_nothing_and_says_how_old_it_is(bench: Bench)
     await first.kpis(KM)
     again = bench.ask(celonis)
     await again.kpis(KM)
-    assert (again.source().cached, again.source().calls) == (True, 0)
+    assert (again.source().cached, again.caller.usage.calls.total()) == (True, 0)
     assert again.source().fetched_at == first.source().fetched_at
     live = bench.ask(celonis).fresh()
     await live.kpis(KM)
-    assert (live.source().cached, live.source().calls) == (False, 1)
+    assert (live.source().cached, live.caller.usage.calls.total()) == (False, 1)
     assert live.source().fetched_at > first.source().fetched_at
     assert [(call.cached, call.path.endswith("kpis")) for call in celonis.recent_calls("the clerk")][1] == (
         True,

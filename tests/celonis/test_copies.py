@@ -219,7 +219,7 @@ async def test_a_database_that_is_back_soon_costs_only_the_time_it_was_away() ->
         assert len(desk.team.arrivals) == 1
         Flaky.away = False
         assert await waiting is None
-        assert (await celonis.quota()).used == 2
+        assert (await celonis.quota()).tightest.spent == 2
 
 
 @in_virtual_time
@@ -241,7 +241,9 @@ async def test_without_the_database_only_people_ask_and_only_a_little_after_a_qu
         assert len(desk.team.arrivals) == 1 + 10
         Flaky.away = False
         await desk.clock.sleep(2)
-        assert (await celonis.quota()).used == 11, "what was spent alone is booked when the database is back"
+        assert (await celonis.quota()).tightest.spent == 11, (
+            "what was spent alone is booked when the database is back"
+        )
         assert await ask(desk, celonis, 50, lane=Lane.GUARDED) is None
 
 

@@ -183,7 +183,7 @@ async def test_two_hundred_equal_questions_at_once_are_one_call() -> None:
         pages = await asyncio.gather(*(each.record_data(KM, "R", QUERY) for each in asked))
     assert len(desk.team.arrivals) == 1
     assert all(page == pages[0] for page in pages)
-    assert sum(each.source().calls for each in asked) == 1
+    assert sum(each.caller.usage.calls.total() for each in asked) == 1
     assert sum(not each.source().cached for each in asked) == 200
 
 

@@ -318,4 +318,4 @@ async def test_families_that_share_a_quota_go_through_one_door() -> None:
         await asyncio.gather(ask_many(desk, celonis, range(40), within=60.0), *pools)
         quota = await celonis.quota()
     assert desk.team.violations() == 0
-    assert [each.used for each in quota.families] == [80]
+    assert [each.spent for each in quota.families] == [80]

@@ -15,6 +15,7 @@ from bot.cards import (
     Choices,
     Column,
     Confirm,
+    Cost,
     Day,
     Dismiss,
     Fact,
@@ -64,7 +65,12 @@ AT = datetime(2026, 11, 21, 22, 56, tzinfo=UTC)
 BERLIN = Reader("Europe/Berlin", "en")
 OPERATOR = Person("slack", "T1", "U1", "operator")
 SOURCE = Source(
-    "SAP team", AT, "Purchase Requisition KM", AT - timedelta(hours=2), cached=False, calls=2, remaining=5812
+    "SAP team",
+    AT,
+    "Purchase Requisition KM",
+    AT - timedelta(hours=2),
+    cached=False,
+    cost=(Cost("intelligence", 2, 5812),),
 )
 HOSTILE = "<!channel> <@U1> *bold* `code` [pay](https://evil.example) \u202egnp.exe \x1b[31mred\x1b]8;;https://evil.example\x07 :tada: & <b>"
 
@@ -143,7 +149,7 @@ DATA = Card(
         ),
     ),
     buttons=(Button("Refresh", look("refresh")), Button("Export", look("export"))),
-    source=Source("SAP team", AT, "Purchase Requisition KM", None, cached=True, calls=0, remaining=None),
+    source=Source("SAP team", AT, "Purchase Requisition KM", None, cached=True),
     audience=Only(OPERATOR),
     sentence="data Materials where payment amount > 1000",
     reader=Reader("Europe/Berlin", "de"),
@@ -265,7 +271,9 @@ SANDBOXED = Card(
         Notice(Tone.PLAIN, "Celonis has not answered yet."),
         Notice(Tone.DANGER, "Nothing was stopped yet."),
     ),
-    source=Source("demo", AT, sandbox=True, calls=1, remaining=5999),
+    source=Source(
+        "demo", AT, sandbox=True, cost=(Cost("integration", 9, 5957), Cost("other", 1, 5999)), unread=1
+    ),
     status=Status.WORKING,
     reader=BERLIN,
 )

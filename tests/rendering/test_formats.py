@@ -15,6 +15,7 @@ from bot.cards import (
     Card,
     Cell,
     Chart,
+    Cost,
     Day,
     Flag,
     Missing,
@@ -316,16 +317,25 @@ def test_an_age_is_said_as_people_say_it(seconds: int, said: str) -> None:
     ("source", "line"),
     [
         (
-            Source("SAP team", AT, "KM", AT - timedelta(hours=2), calls=2, remaining=5812),
-            "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET · fetched 23:56 CET, live · 2 calls, 5,812 left",
+            Source("SAP team", AT, "KM", AT - timedelta(hours=2), cost=(Cost("intelligence", 4, 5812),)),
+            "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET · fetched 23:56 CET, live",
         ),
         (
             Source("SAP team", AT, cached=True),
-            "SAP team · data load time unknown · fetched 21 Nov 2026, 23:56 CET, cached · no calls",
+            "SAP team · data load time unknown · fetched 21 Nov 2026, 23:56 CET, cached",
         ),
         (
-            Source("demo", AT, calls=1, remaining=0, sandbox=True),
-            "SANDBOX · demo · data load time unknown · fetched 23:56 CET, live · 1 call, 0 left",
+            Source(
+                "demo",
+                AT,
+                cost=(Cost("intelligence", 4, 1234), Cost("integration", 1, 0)),
+                unread=2,
+                sandbox=True,
+            ),
+            (
+                "SANDBOX · demo · data load time unknown · fetched 23:56 CET, live · 2 items could not be read"
+                " · 4 calls of the intelligence API (1,234 left), 1 call of the integration API (0 left)"
+            ),
         ),
     ],
 )
@@ -336,7 +346,7 @@ def test_the_source_line_says_where_how_old_and_at_what_cost(source: Source, lin
 def test_the_source_line_tells_ages_only_where_it_is_told_the_time() -> None:
     source = Source("SAP team", AT, "KM", AT - timedelta(hours=2), cached=True)
     assert source_line(source, ENGLISH, AT + timedelta(minutes=2)) == (
-        "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET (2 h 2 min ago) · fetched 23:56 CET (2 min ago), cached · no calls"
+        "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET (2 h 2 min ago) · fetched 23:56 CET (2 min ago), cached"
     )
 
 

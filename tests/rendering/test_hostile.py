@@ -24,6 +24,7 @@ from bot.cards import (
     Choices,
     Column,
     Confirm,
+    Cost,
     Day,
     Dismiss,
     Fact,
@@ -171,8 +172,8 @@ sources = st.builds(
     texts,
     st.none() | st.just(AT),
     st.booleans(),
+    st.lists(st.builds(Cost, texts, st.integers(1, 9), st.integers(0)), max_size=3).map(tuple),
     st.integers(0, 9),
-    st.none() | st.integers(0),
     st.booleans(),
 )
 
