@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, assert_never
@@ -158,6 +159,11 @@ class _Conversation:
     place: str
     thread: str = ""
     person: str = ""
+
+    @property
+    def key(self) -> str:
+        """A name for it; no two have the same."""
+        return json.dumps(astuple(self))
 
     @classmethod
     def of(cls, request: Request) -> tuple[_Conversation, ...]:
@@ -481,7 +487,7 @@ class Bot:
             TicketGone: There is none (any more).
         """
         me = visit.asker.person.key
-        last = self._lately.get(_Conversation.of(visit.request)[-1]) or _Last(me, "")
+        last = await self._last_of(_Conversation.of(visit.request)[-1]) or _Last(me, "")
         match intent:
             case Recall(id=key):
                 kept = await self._parts.store.sentence(key)
@@ -522,7 +528,18 @@ class Bot:
             return card  # the answer stands; only its load time stays unknown
         return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))
 
-    def _remember(self, intent: Intent, card: Card, visit: _Visit, *, private: bool) -> None:
+    async def _last_of(self, conversation: _Conversation) -> _Last | None:
+        """What was last answered in a conversation, by whichever replica; without a database, by this one."""
+        if self._parts.store.dialect != "sqlite":
+            try:
+                kept = await self._parts.store.last(conversation.key)
+            except StoreUnavailable:
+                log.warning("last answer not read")
+            else:
+                return _Last(**json.loads(kept)) if kept is not None else None
+        return self._lately.get(conversation)
+
+    async def _remember(self, intent: Intent, card: Card, visit: _Visit, *, private: bool) -> None:
         here = getattr(intent, "page", 1)
         pages = {
             getattr(button.action.intent, "page", here): say(button.action.intent)
@@ -539,6 +556,14 @@ class Bot:
         if private and visit.request.private_apart:
             heard += (_Conversation.personal(visit.asker.person),)
         self._lately.update(dict.fromkeys(heard, last))
+        if self._parts.store.dialect != "sqlite":  # an embedded database is shared with nobody
+            keys = [each.key for each in heard]
+            try:
+                await self._parts.store.keep_last(
+                    keys, json.dumps(asdict(last)), timedelta(seconds=REMEMBERED_FOR)
+                )
+            except StoreUnavailable:
+                log.warning("last answer not shared", request=visit.request.id)
 
     async def _open_question(self, visit: _Visit) -> str | None:
         """The sentence of this person's newest open question here: words never confirm, so it is asked anew."""
@@ -703,7 +728,7 @@ class Bot:
                         log.warning("audit row lost", request=visit.request.id)
                 card = await command.run(intent, context.fresh() if fresh else context)
                 card = await self._dated(card, intent, context)
-                self._remember(intent, card, visit, private=not public)
+                await self._remember(intent, card, visit, private=not public)
                 yield replace(
                     card,
                     sentence="" if isinstance(intent, Help) else self._shown(intent, visit),

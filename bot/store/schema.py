@@ -114,6 +114,14 @@ sentences = Table(
     _column("expires_at", Moment),
 )
 
+threads = Table(
+    "threads",
+    metadata,
+    _column("key", Words, primary_key=True),
+    _column("last", Words),
+    _column("expires_at", Moment),
+)
+
 forms = Table(
     "forms",
     metadata,

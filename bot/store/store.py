@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -385,6 +385,30 @@ class Store:
         row = await self._one(schema.sentences, id=key)
         return None if row is None or row.expires_at <= self.clock.now() else str(row.sentence)
 
+    # Threads -----------------------------------------------------------------------------------------------
+
+    async def keep_last(self, keys: Sequence[str], last: str, keep_for: timedelta) -> None:
+        """Keeps what was last asked in one or more conversations.
+
+        Args:
+            keys: Names of the conversations; any text.
+            last: What was asked; as the caller writes it.
+            keep_for: For how long.
+        """
+        table = schema.threads
+        rest = {"last": last, "expires_at": self.clock.now() + keep_for}
+        async with self.writing() as connection:
+            for digest in sorted(
+                map(_digest, keys)
+            ):  # in one order, so that two replicas never wait for each other
+                statement = upsert(self.dialect, table, {"key": digest, **rest})
+                await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=rest))
+
+    async def last(self, key: str) -> str | None:
+        """What was last asked in a conversation, None where nothing is known (any more)."""
+        row = await self._one(schema.threads, key=_digest(key))
+        return None if row is None or row.expires_at <= self.clock.now() else str(row.last)
+
     # Forms -------------------------------------------------------------------------------------------------
 
     async def keep_form(self, form: StoredForm) -> None:
@@ -420,8 +444,7 @@ class Store:
         """
         now = self.clock.now()
         table = schema.deliveries
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        statement = upsert(self.dialect, table, {"key": digest, "expires_at": now + keep_for})
+        statement = upsert(self.dialect, table, {"key": _digest(key), "expires_at": now + keep_for})
         statement = statement.on_conflict_do_update(
             index_elements=["key"], set_={"expires_at": now + keep_for}, where=table.c.expires_at <= now
         ).returning(table.c.key)
@@ -522,7 +545,7 @@ class Store:
     # Purging -----------------------------------------------------------------------------------------------
 
     async def purge(self, now: datetime) -> int:
-        """Removes what has expired: sentences, forms, deliveries, leases, old snapshots, tickets that ended 90 days
+        """Removes what has expired: sentences, threads, forms, deliveries, leases, old snapshots, tickets that ended 90 days
         ago. The audit log is never touched.
 
         Returns:
@@ -531,6 +554,7 @@ class Store:
         tables = schema
         gone = (
             (tables.sentences, tables.sentences.c.expires_at <= now),
+            (tables.threads, tables.threads.c.expires_at <= now),
             (tables.forms, tables.forms.c.expires_at <= now),
             (tables.deliveries, tables.deliveries.c.expires_at <= now),
             (tables.leases, tables.leases.c.until <= now),
@@ -542,6 +566,10 @@ class Store:
             async with self.writing() as connection:
                 removed += (await connection.execute(table.delete().where(condition))).rowcount
         return removed
+
+
+def _digest(key: str) -> str:
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _whose(whose: Person | Place) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot import config
+from bot.sandbox import Fault
 from tests.fake_slack import TEAM, encoded, signed, until
 from tests.serve.towns import CLERK, GUEST, OPERATOR, QUESTION, SECOND, Town, town
 from tests.store.databases import postgresql
@@ -126,6 +127,24 @@ async def test_each_thread_goes_on_with_its_own_question_and_is_answered_there(h
     assert "page 3" in theirs[ONE]
     assert "Order to Cash" in theirs[TWO]
     assert all(each.only_for == OPERATOR for each in here.slack.visible(OPERATOR, "C1"))
+
+
+async def test_a_slow_answer_has_a_sign_of_life_that_does_not_stay_untrue(here: Town) -> None:
+    slow = Fault("latency", path="/integration/", seconds=2.0, count=1)
+    here.sandbox.faults.add(slow)
+    await here.slack.mention(CLERK, "C1", "jobs")
+    await until(lambda: here.slack.screen(OPERATOR, "C1") == "↳ Working on it …")
+    await here.quiet()
+    assert here.slack.screen(OPERATOR, "C1") == ""
+    (answer,) = here.slack.visible(CLERK, "C1")
+    assert "main job" in answer.shown
+
+    here.sandbox.faults.add(slow)
+    assert await here.slack.command(SECOND, "C1", "refresh jobs") == 200
+    await here.quiet()
+    line, answer = here.slack.visible(SECOND, "C1")
+    assert line.history == ["Asked for: refresh jobs; the answer follows"]
+    assert "main job" in answer.shown
 
 
 async def test_a_guest_cannot_go_on_with_what_others_asked(here: Town) -> None:
@@ -352,6 +371,16 @@ async def test_the_wrong_person_on_the_other_copy_leaves_the_question_open(two: 
     await two.presses(SECOND, question, "Stop this job", copy=1)
     await two.stopped(question)
     assert len(two.cancels()) == 1
+
+
+async def test_a_thread_goes_on_at_the_other_copy(two: Town) -> None:
+    await two.slack.mention(CLERK, "C1", ROWS, thread_ts=ONE)
+    await two.quiet()
+    for page, (who, copy) in enumerate(((CLERK, 1), (OPERATOR, 0), (CLERK, 1)), 2):
+        said = two.slack.mention_payload(who, "C1", "<@UBOT> next", thread_ts=ONE)
+        await two.slack.deliver(said, target=two.target(copy))
+        await two.quiet()
+        assert f"page {page}" in two.slack.visible(who, "C1")[-1].shown
 
 
 async def test_the_same_delivery_to_both_copies_is_answered_once(two: Town) -> None:

@@ -228,6 +228,7 @@ async def test_nothing_is_written_to_a_file_that_was_replaced_or_removed(
 async def test_audit_rows_of_the_first_form_stay_beside_the_new_ones(address: str, clock: FakeClock) -> None:
     async with await Store.open(address, clock) as store, store.writing() as connection:
         for statement in (
+            "DROP TABLE threads",
             "DROP TABLE audit_rows",
             "DROP TABLE audit_head",
             "CREATE TABLE audit_rows (seq BIGINT PRIMARY KEY, entry TEXT, digest TEXT)",

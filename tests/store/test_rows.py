@@ -78,6 +78,24 @@ async def test_a_sentence_is_kept_for_thirty_days_from_its_last_use(store: Store
     assert await store.sentence(key) is None
 
 
+async def test_what_was_last_asked_is_kept_for_each_conversation_until_it_runs_out(
+    store: Store, clock: FakeClock
+) -> None:
+    day = timedelta(days=1)
+    await store.keep_last(["thread", "person", WILD], "first", day)
+    await store.keep_last(["thread"], "second", day)
+    assert [await store.last(key) for key in ("thread", "person", WILD, "another")] == [
+        "second",
+        "first",
+        "first",
+        None,
+    ]
+    clock.advance(86_400 - 1)
+    assert await store.last("thread") == "second"
+    clock.advance(1)
+    assert await store.last("thread") is None
+
+
 @pytest.mark.parametrize("key", ["", "x", "\0", "\ud800", "' OR 1=1 --", "y" * 100_000, "é"])
 async def test_an_id_may_be_any_text(store: Store, key: str) -> None:
     await store.keep_sentence("kpis")
@@ -188,12 +206,13 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
         await store.set_default(PLACE.key, DefaultOf.ZONE, Name("UTC"), CLERK)
         await audit.write(Entry(request="r", person=CLERK.key, place=PLACE.key, decision="read"))
         await store.keep_sentence(f"kpis {suffix}")
+        await store.keep_last([suffix], "kpis", timedelta(days=1))
         return ticket.id
 
     old = await fill("old")
     clock.advance(90 * 86_400)
     new = await fill("new")
-    assert await store.purge(clock.now()) == 6
+    assert await store.purge(clock.now()) == 7
     assert await store.purge(clock.now()) == 0
     assert (await tickets.load(old), await store.snapshot("team", "old")) == (None, None)
     assert await tickets.load(new)
