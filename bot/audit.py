@@ -13,8 +13,6 @@ hands such a head to `verify` sees whether the log still holds it.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,6 +23,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from bot.audit_keys import Key, Keys, same
 from bot.clock import Clock
 from bot.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.redaction import redact
@@ -34,11 +33,9 @@ from bot.store.schema import clean
 
 log = structlog.get_logger()
 
-SHORTEST_KEY = 16
 _PAGE = 500
 _BEFORE_ALL = -(2**63)
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})?\Z", re.ASCII)
-_SEAL = re.compile(r"([0-9a-f]{8}):([0-9a-f]{64})\Z", re.ASCII)
 _BROKEN = "broken"
 """The seal of a head that follows on what was tampered with: never one again."""
 
@@ -139,28 +136,6 @@ class Broken:
     why: str
 
 
-class _Key:
-    """A secret key with the id that rows name it by."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        self.id = self.mac("key id")[:8]
-
-    def mac(self, purpose: str, *parts: str | int) -> str:
-        message = "\n".join(("celonis-chat audit", purpose, *map(str, parts)))
-        return hmac.new(self._secret, message.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-    def person(self, name: str) -> str:
-        return self.mac("person", name)
-
-    def seal(self, head: Head) -> str:
-        return f"{self.id}:{self.mac('head', head.count, head.digest)}"
-
-    def chained(self, seq: int, before: str, content: str, person: str | None = None) -> Row:
-        """The row behind the one with the digest `before`."""
-        return Row(seq, self.id, content, self.mac("row", seq, self.id, before, content), person)
-
-
 class Audit:
     """The log of one bot. Its methods raise `StoreUnavailable` where the database does not answer."""
 
@@ -176,13 +151,9 @@ class Audit:
         Raises:
             ConfigError: A key is too short.
         """
-        if any(len(key) < SHORTEST_KEY for key in keys):
-            raise ConfigError([f"CELONIS_CHAT_SECRET_KEY must have at least {SHORTEST_KEY} characters"])
         self._store = store
         self._clock = clock
-        made = [_Key(key) for key in keys]
-        self._newest_key = made[0] if made else None
-        self._keys = {key.id: key for key in made}
+        self._keys = Keys(keys)
         self._seen = Head()
         self._lost: _Gap | None = None
 
@@ -245,12 +216,12 @@ class Audit:
         found = {row.seq: row for row in await audit_rows.after(self._store, seen.count - 1, 1)}
         if not _holds(seen, end, found):
             self._tell_rolled_back(seen, end)
-        elif end.count > seen.count and self._seals(end):
+        elif end.count > seen.count and self._keys.seals(end):
             self._saw(end)
         return end
 
     async def _append(self, *contents: Entry | _Gap, checkpoint: int = 0) -> None:
-        key, seen, at = self._newest_key, self._seen, self._clock.now()
+        key, seen, at = self._keys.newest, self._seen, self._clock.now()
         if key is None:
             raise StoreUnavailable(
                 "CELONIS_CHAT_SECRET_KEY is not set, so nothing can be written to the audit log.",
@@ -268,7 +239,7 @@ class Audit:
                     undone=_UNDONE,
                 )
             try:
-                sealed = self._seals(head)
+                sealed = self._keys.seals(head)
             except ConfigError as error:
                 raise StoreUnavailable(error.problems[0], undone=_UNDONE) from error
             newest = found.get(max(found, default=0))
@@ -383,10 +354,10 @@ class Audit:
             return Broken(row.seq, f"Row {row.seq} was never written by the bot.")
         if row.seq > last.count + 1:
             return Broken(last.count + 1, f"Row {last.count + 1} is missing.")
-        key = self._key(row.key, f"row {row.seq}")
-        if not _same(key.chained(row.seq, last.digest, row.entry).digest, row.digest):
+        key = self._keys.named(row.key, f"row {row.seq}")
+        if not same(key.chained(row.seq, last.digest, row.entry).digest, row.digest):
             return Broken(row.seq, f"Row {row.seq} is not what was written, or not where it was written.")
-        if row.person is not None and not _same(key.person(row.person), str(_told(row).get("person"))):
+        if row.person is not None and not same(key.person(row.person), str(_told(row).get("person"))):
             return Broken(row.seq, f"The name beside row {row.seq} is not the one that was written.")
         return None
 
@@ -407,7 +378,7 @@ class Audit:
                 f"The given head names row {at}, but the log ends with row {last.count}: rows were cut off, "
                 "or the log was put back to an earlier state.",
             )
-        if not self._seals(end):
+        if not self._keys.seals(end):
             return Broken(last.count + 1, "The log's end is not sealed: it was tampered with.")
         if (end.count, end.digest) != (last.count, last.digest):
             return Broken(
@@ -416,30 +387,6 @@ class Audit:
             )
         return None
 
-    def _key(self, name: str, what: str) -> _Key:
-        if name not in self._keys:
-            raise ConfigError(
-                [
-                    (
-                        f"CELONIS_CHAT_SECRET_KEY does not hold the key {redact(name)[:8]!r}, with which {what} of the audit "
-                        "log was written. Put it behind the first one, with a comma between them; if there never was "
-                        "such a key, the log was changed."
-                    )
-                ]
-            )
-        return self._keys[name]
-
-    def _seals(self, head: Head) -> bool:
-        """Whether a head is as the bot left it; before the first row there is none.
-
-        Raises:
-            ConfigError: It was sealed with a key that is not there.
-        """
-        if head == Head():
-            return True
-        sealed = _SEAL.match(head.seal)
-        return sealed is not None and _same(self._key(sealed[1], "the end").seal(head), head.seal)
-
 
 def _holds(seen: Head, head: Head, found: Mapping[int, Row]) -> bool:
     """Whether a log still holds what this program saw of it; a row may be gone under a checkpoint."""
@@ -447,15 +394,11 @@ def _holds(seen: Head, head: Head, found: Mapping[int, Row]) -> bool:
     return head.count >= seen.count and (not seen.count or row is None or row.digest == seen.digest)
 
 
-def _same(ours: str, found: str) -> bool:
-    return hmac.compare_digest(ours.encode(), found.encode("utf-8", "replace"))
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
-def _written(at: datetime, content: Entry | _Gap | _Checkpoint, key: _Key) -> str:
+def _written(at: datetime, content: Entry | _Gap | _Checkpoint, key: Key) -> str:
     """A row's content: one line of ASCII, the same on every engine."""
     match content:
         case Entry():
