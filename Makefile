@@ -58,6 +58,7 @@ bench: $(DEV_READY)  ## every bench at full length, over an hour; tables, and JS
 	@mkdir -p out
 	$(BIN)/python -m bench.quota --json out/quota.json
 	$(BIN)/python -m bench.adapters --json > out/adapters.json
+	$(BIN)/python -m bench.slow_sockets --json > out/slow-sockets.json
 
 bench-quick: $(DEV_READY)  ## two minutes of the limits, with copies killed and the database restarted
 	@mkdir -p out

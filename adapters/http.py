@@ -30,6 +30,9 @@ MOST_OPEN = 1000
 MOST_OF_ONE_ADDRESS = 100
 BODY_WITHIN = 5.0
 """Seconds; Slack gives up after 3, Teams after 10 to 15."""
+_BACKLOG = 512
+"""Connections that the machine holds until they are taken; who comes beyond that tries again a second later."""
+_AT_ONCE = 16
 _LINGER = 1.0
 """Seconds in which the rest of a refused body is read, so that the refusal arrives before the connection ends."""
 _OUT_OF_FILES = "socket.accept() out of system resource"
@@ -92,6 +95,7 @@ class HttpServer:
         self._from: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._listening: asyncio.Server | None = None
+        self._short_of_files = False
 
     @property
     def open(self) -> int:
@@ -109,7 +113,9 @@ class HttpServer:
         """
         await self._runner.setup()
         try:
-            self._listening = await asyncio.get_running_loop().create_server(self._connection, host, port)
+            self._listening = await asyncio.get_running_loop().create_server(
+                self._connection, host, port, backlog=_BACKLOG
+            )
         except OSError as error:
             raise ConfigError([f"Nothing can listen on {host}:{port}: {error.strerror or error}."]) from error
         bound = self._listening.sockets[0].getsockname()[1]
@@ -133,9 +139,12 @@ class HttpServer:
             self._counts.clear()
 
     def out_of_files(self) -> None:
-        """A connection could not be taken, since the process may open no more files; whoever waits makes room."""
+        """A connection could not be taken, since the process may open no more files; a few who wait make room."""
         self._counts["out of files"] += 1
-        self._make_room(lambda _: True)
+        if not self._short_of_files:
+            self._short_of_files = True
+            for _ in range(_AT_ONCE):
+                self._make_room(lambda _: True)
 
     # --- what connections say of themselves ---
 
@@ -146,6 +155,7 @@ class HttpServer:
 
     def admit(self, connection: _Connection) -> bool:
         """Whether there is room for a connection, or somebody made room."""
+        self._short_of_files = False
         address = connection.address
         crowded = self._from[address] >= self._most_of_one and not self._is_proxy(address)
         if crowded and not self._make_room(lambda other: other.address == address):
@@ -171,8 +181,12 @@ class HttpServer:
         self._counts[reason] += 1
 
     def _make_room(self, among: Callable[[_Connection], bool]) -> bool:
-        waiting = [each for each in self._open if not each.answering and among(each)]
-        longest = min(waiting, key=lambda each: each.answered, default=None)
+        # Under attack the first one is nearly always it, so this is no walk through all of them.
+        longest = next(
+            (each for each in self._open if not each.answered and each.waits and among(each)), None
+        )
+        if longest is None:
+            longest = next((each for each in self._open if each.waits and among(each)), None)
         if longest is None:
             return False
         self.leave(longest)
@@ -220,9 +234,9 @@ class _Connection(web.RequestHandler):
         self.answered = False
 
     @property
-    def answering(self) -> bool:
-        """Whether a whole request is here and its answer is not given yet."""
-        return self._request is not None and self._request.content.is_eof()
+    def waits(self) -> bool:
+        """Whether no whole request is here that wants an answer."""
+        return self._request is None or not self._request.content.is_eof()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.address = _address(transport.get_extra_info("peername"))
@@ -371,7 +385,8 @@ async def read_body(request: web.Request, *, largest: int, within: float) -> byt
                     raise NotRead(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
     except TimeoutError:
         raise NotRead(HTTPStatus.REQUEST_TIMEOUT, "late", slow=True) from None
-    except (ConnectionError, web.RequestPayloadError):
+    except (ConnectionError, RuntimeError, web.RequestPayloadError):
+        # aiohttp says with a RuntimeError that the connection was gone before anybody waited for the body.
         raise NotRead(HTTPStatus.BAD_REQUEST, "broken off", slow=True) from None
     return bytes(body)
 
