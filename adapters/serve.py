@@ -297,6 +297,11 @@ async def running(
             _reporting(public, clock),
         ):
             stack.push_async_callback(_cancelled, asyncio.create_task(upkeep))
+        if not config.is_loopback(server.admin_host):
+            log.warning(
+                "readiness and metrics can be read from other machines; keep that port from the internet",
+                admin_host=server.admin_host,
+            )
         log.info("serving", address=address, admin=admin, platforms=sorted(listeners))
         yield Running(address, admin, built, listeners, metrics)
         log.info("stopping")
@@ -348,7 +353,9 @@ def over_sandbox(
     Raises:
         ConfigError: Real chat tokens are configured and nobody insisted.
     """
-    real = settings.slack is not None and urlsplit(settings.slack.api_url).hostname == "slack.com"
+    real = settings.slack is not None and not config.is_loopback(
+        urlsplit(settings.slack.api_url).hostname or ""
+    )
     real = real or (settings.teams is not None and bool(settings.teams.app_id))
     if real and not forced:
         raise ConfigError(
@@ -417,12 +424,8 @@ def _add_teams(
     stack: AsyncExitStack,
     body_within: float,
 ) -> None:
-    if not teams.app_id and not (settings.server.development and config.is_loopback(settings.server.host)):
-        raise ConfigError(
-            [
-                "Teams without MICROSOFT_APP_ID would take messages from anybody: set it, or server.development = true with server.host = 127.0.0.1."
-            ]
-        )
+    if not teams.app_id:
+        _check_unsigned(settings)
     from adapters.teams.chat import TeamsChat
     from adapters.teams.listen import TeamsListener
     from adapters.teams.sdk import AppIdentity
@@ -440,6 +443,7 @@ def _add_teams(
             identity=identity,
             tenants=[each.teams for each in settings.bindings if each.teams],
             host=settings.server.host,
+            service_hosts=teams.service_hosts,
             development=settings.server.development,
             ids=_request_id,
             refused=lambda why: metrics.refused.labels("teams", why).inc(),
@@ -448,6 +452,27 @@ def _add_teams(
 
     found.chats["teams"] = chat
     found.listeners["teams"] = listener
+
+
+def _check_unsigned(settings: config.Settings) -> None:
+    """Messages that nobody signed are for a sandbox on this machine."""
+    if not settings.server.development or not config.is_loopback(settings.server.host):
+        raise ConfigError(
+            [
+                "Teams without MICROSOFT_APP_ID would take messages from anybody: set it, or server.development = true with server.host = 127.0.0.1."
+            ]
+        )
+    real = [each.name for each in settings.connections.values() if not each.sandbox]
+    if real:
+        raise ConfigError(
+            [
+                f"Without MICROSOFT_APP_ID nobody signs what Teams sends, so whoever reaches this machine could act in a real Celonis team ({', '.join(real)}): set it, or add --sandbox."
+            ]
+        )
+    log.warning(
+        "ANYBODY ON THIS MACHINE CAN SPEAK AS ANYBODY: Teams messages are taken without a signature "
+        "(server.development = true, no MICROSOFT_APP_ID); for trying things out only"
+    )
 
 
 def _request_id() -> str:

@@ -109,6 +109,7 @@ class TeamsChat:
         self._store = store
         self._people: LRUCache[str, Whereabouts] = LRUCache(_REMEMBERED)
         self._places: LRUCache[str, str] = LRUCache(_REMEMBERED)
+        self._users: LRUCache[str, str] = LRUCache(_REMEMBERED)
         self._clients: LRUCache[str, tuple[str | None, str | None]] = LRUCache(_REMEMBERED)
         self._profiles: TLRUCache[str, Profile] = TLRUCache(
             _REMEMBERED,
@@ -125,15 +126,22 @@ class TeamsChat:
 
     # --- what is remembered ---
 
-    async def note(self, arrival: Arrival) -> None:
-        """Remember, from an authenticated message, how to reach its person and place."""
+    async def note(self, arrival: Arrival) -> bool:
+        """Remember, from an authenticated message, how to reach its person and place.
+
+        Returns:
+            Whether the person is who the message says. Where not, nothing is remembered.
+        """
+        if arrival.person is not None and not await self._is_one(arrival, arrival.person):
+            log.warning("a message that names two people", person=arrival.person.key)
+            return False
         personal = arrival.place.visibility is Visibility.PERSONAL
         try:
             if self._places.get(arrival.place.key) != arrival.service:
                 self._places[arrival.place.key] = arrival.service
                 await self._store.keep_conversation(arrival.place, json.dumps({"service": arrival.service}))
             if arrival.person is None:
-                return
+                return True
             zone, locale = self._clients.get(arrival.person.key, (None, None))
             self._clients[arrival.person.key] = (arrival.zone or zone, arrival.locale or locale)
             known = await self._whereabouts(arrival.person)
@@ -149,6 +157,27 @@ class TeamsChat:
                 await self._keep(arrival.person, found)
         except StoreUnavailable:
             log.warning("conversation not kept", place=arrival.place.key)
+        return True
+
+    async def _is_one(self, arrival: Arrival, person: Person) -> bool:
+        """Whether the channel's id and the directory's id in a message are of the same person, by the roster.
+
+        The first one decides where answers go, the second what they may hold. A pair is asked about once; where the
+        roster cannot be read, somebody who is known by another id is not taken for the same, and a newcomer counts as
+        external like everybody without a roster.
+        """
+        known = self._users.get(person.key)
+        if known == arrival.user:
+            return True
+        try:
+            member = await self._connector.member(arrival.service, arrival.place.id, arrival.user)
+        except Undelivered:
+            return known is None
+        if object_id(member) not in (None, person.id):
+            return False
+        self._users[person.key] = arrival.user
+        self._profiles[person.key] = profile_of(member, person)
+        return True
 
     async def _keep(self, person: Person, found: Whereabouts) -> None:
         kept = {name: getattr(found, name) for name in Whereabouts.__slots__}
@@ -377,6 +406,12 @@ class TeamsChat:
 HOW_TO_ADD = "Open Apps in Teams, search for my name and choose Add, then ask again."
 
 
+def object_id(member: Mapping[str, Any]) -> str | None:
+    """The directory's id of a member of a roster, lower case; None where it tells none."""
+    found = (member.get(each) for each in ("aadObjectId", "objectId"))
+    return next((each.lower() for each in found if isinstance(each, str) and each), None)
+
+
 def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
     """A member of a roster as a profile; whoever is not clearly a full member of the tenant is none.
 
@@ -387,8 +422,7 @@ def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
         found = (member.get(each) for each in names)
         return next((each for each in found if isinstance(each, str) and each), None)
 
-    who = text("aadObjectId", "objectId")
-    if who is None or who.lower() != person.id:
+    if object_id(member) != person.id:
         return Profile()
     role, tenant = (text("userRole") or "").lower(), (text("tenantId") or "").lower()
     principal = text("userPrincipalName") or ""

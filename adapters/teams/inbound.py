@@ -19,7 +19,7 @@ from zoneinfo import available_timezones
 from babel import Locale, UnknownLocaleError
 
 from bot.chat import Person, Place, Visibility
-from bot.config import is_loopback
+from bot.config import host_matches, is_loopback
 
 PLATFORM = "teams"
 CHANNEL = "msteams"
@@ -90,12 +90,15 @@ class Arrival:
     locale: str | None = None
 
 
-def read(body: Mapping[str, Any], *, tenants: Collection[str], loopback: bool) -> Arrival:
+def read(
+    body: Mapping[str, Any], *, tenants: Collection[str], hosts: Collection[str], loopback: bool
+) -> Arrival:
     """An arrival.
 
     Args:
         body: The JSON object that came.
         tenants: Whose messages are looked at; lower case.
+        hosts: Of Microsoft's, to which answers may go; patterns as in the settings.
         loopback: Whether a service URL on this machine is good (development and tests).
 
     Raises:
@@ -104,7 +107,7 @@ def read(body: Mapping[str, Any], *, tenants: Collection[str], loopback: bool) -
     if _text(body, "channelId") != CHANNEL:
         raise Unacceptable(403, "another channel than Teams")
     service = _text(body, "serviceUrl")
-    if not _good_service(service, loopback=loopback):
+    if not _good_service(service, hosts, loopback=loopback):
         raise Unacceptable(400, "no usable service URL")
     tenant = _text(_part(_part(body, "channelData"), "tenant"), "id").lower()
     conversation = _part(body, "conversation")
@@ -197,17 +200,20 @@ def _person(account: Mapping[str, Any], tenant: str) -> Person | None:
     return Person(PLATFORM, tenant, found, " ".join(_text(account, "name").split())[:_LONGEST_NAME])
 
 
-def _good_service(service: str, *, loopback: bool) -> bool:
+def _good_service(service: str, hosts: Collection[str], *, loopback: bool) -> bool:
     if not 0 < len(service) <= _LONGEST_ID or not service.isascii() or not service.isprintable():
         return False
     try:
         parts = urlsplit(service)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
     if not host or "@" in parts.netloc or parts.query or parts.fragment:
         return False
-    return parts.scheme == "https" or (loopback and parts.scheme == "http" and is_loopback(host))
+    if loopback and parts.scheme == "http" and is_loopback(host):
+        return True
+    # A token of the channel's vouches for the URL, but anybody's bot can be led to sign for a host of their own.
+    return parts.scheme == "https" and any(host_matches(host, port, each) for each in hosts)
 
 
 def _zone(body: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -41,6 +42,7 @@ REMEMBERED = timedelta(hours=6)
 """How long a repeated delivery is told from a new one."""
 UNDER_WAY = 1000
 """Answers at once; more are refused, and the channel comes back later."""
+UNKNOWN = "I cannot tell who you are, so nothing was done."
 _WARMING = 15.0
 _AGAIN = 300.0
 _PATIENCE_AT_END = 10.0
@@ -58,6 +60,7 @@ class TeamsListener:
         identity: The bot's registration.
         tenants: Tenants that are looked at: the bot's own and those with a connection.
         host: The address that is listened on.
+        service_hosts: Hosts that answers may go to; patterns as in the settings.
         development: Take service URLs on this machine, and messages without a signature where there is no app id.
         ids: Makes request ids.
         refused: Told the HTTP status of each delivery that went no further, as text.
@@ -77,6 +80,7 @@ class TeamsListener:
         identity: AppIdentity,
         tenants: Collection[str],
         host: str,
+        service_hosts: Collection[str],
         development: bool = False,
         ids: Callable[[], str] = lambda: secrets.token_hex(4),
         refused: Callable[[str], None] = lambda _reason: None,
@@ -95,6 +99,7 @@ class TeamsListener:
         self._store = store
         self._clock = clock
         self._tenants = frozenset(each.lower() for each in (*tenants, identity.tenant_id) if each)
+        self._service_hosts = tuple(service_hosts)
         self._signed = bool(identity.app_id)
         self._loopback = development
         self._ids = ids
@@ -187,8 +192,8 @@ class TeamsListener:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
         if request.content_type != "application/json":
             raise Unacceptable(415, "not JSON by its own account")
-        if not self._signed and not (is_loopback(request.remote or "") and is_loopback(_host(request))):
-            raise Unacceptable(403, "unsigned, and from another machine")
+        if not self._signed and not _of_this_machine(request):
+            raise Unacceptable(403, "unsigned, and perhaps from another machine")
         body = _parse(await read_body(request, largest=LARGEST_BODY, within=self._body_within))
         activity = outline(body)
         try:
@@ -197,7 +202,7 @@ class TeamsListener:
             )
         except Exception as error:  # noqa: BLE001 - the SDK has no common base for what is wrong with a token
             raise Unacceptable(401, f"not authenticated: {type(error).__name__}") from None
-        arrival = read(body, tenants=self._tenants, loopback=self._loopback)
+        arrival = read(body, tenants=self._tenants, hosts=self._service_hosts, loopback=self._loopback)
         if not arrival.id and arrival.kind is not Kind.OTHER:
             raise Unacceptable(400, "no id")
 
@@ -221,7 +226,7 @@ class TeamsListener:
                 self._later(self._attend(arrival))
             case Kind.OTHER:
                 if not arrival.expects_answer:
-                    self._later(self._chat.note(arrival))
+                    self._later(self._noted(arrival))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -254,7 +259,8 @@ class TeamsListener:
     async def _attend(self, arrival: Arrival) -> None:
         if arrival.person is None or not await self._first_time(arrival):
             return
-        await self._chat.note(arrival)
+        if not await self._chat.note(arrival):
+            return
         if arrival.kind is Kind.INSTALLED:
             await self._welcome(arrival)
             return
@@ -272,20 +278,27 @@ class TeamsListener:
             # A client may press by itself whenever a card comes into view. That must never change anything.
             return invoke_message("Press the button yourself.")
         if arrival.person is None:
-            return invoke_message("I cannot tell who you are, so nothing was done.")
+            return invoke_message(UNKNOWN)
         try:
             said = read_action(arrival.value)
         except BadArgument as error:
             return invoke_message(f"{error.sentence} {error.hint}")
         if not await self._first_time(arrival):
             return invoke_message("This click has already arrived.")
-        await self._chat.note(arrival)
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._later(self._answering(arrival, said, reply).run())
+        self._later(self._pressed(arrival, said, reply))
         done, _ = await asyncio.wait({reply}, timeout=INVOKE_PATIENCE)
         if not done:
             reply.set_result(invoke_message("Working on it …"))
         return reply.result()
+
+    async def _pressed(
+        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json]
+    ) -> None:
+        if await self._chat.note(arrival):
+            await self._answering(arrival, said, reply).run()
+        elif not reply.done():
+            reply.set_result(invoke_message(UNKNOWN))
 
     def _answering(
         self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json] | None = None
@@ -305,11 +318,16 @@ class TeamsListener:
         return Answering(self._bot, self._chat, self._clock, request, reply)
 
     async def _file(self, arrival: Arrival) -> None:
-        await self._chat.note(arrival)
+        if not await self._chat.note(arrival):
+            return
         try:
             await self._chat.consented(arrival)
         except BotError as error:
             log.warning("file not sent", reason=error.sentence)
+
+    async def _noted(self, arrival: Arrival) -> None:
+        """What wants no answer says where the bot is, and costs no question about who."""
+        await self._chat.note(replace(arrival, person=None))
 
     async def _welcome(self, arrival: Arrival) -> None:
         """What a person sees who adds the bot. It asks Celonis nothing: an admin may add it for thousands at once."""
@@ -340,6 +358,15 @@ def _parse(read: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Unacceptable(400, "not a JSON object")
     return body
+
+
+def _of_this_machine(request: web.Request) -> bool:
+    """Whether a request comes from this machine, under its own name, and from nobody who says that he passes it on."""
+    passed_on = any(
+        name.casefold() == "forwarded" or name.casefold().startswith("x-forwarded-")
+        for name in request.headers
+    )
+    return not passed_on and is_loopback(request.remote or "") and is_loopback(_host(request))
 
 
 def _host(request: web.Request) -> str:

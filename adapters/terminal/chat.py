@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+import os
 import platform
 import sys
 from collections.abc import AsyncIterable, Callable
@@ -35,8 +35,20 @@ PLATFORM = "local"
 
 def local_person() -> Person:
     """Whoever runs the program."""
-    name = getpass.getuser()
+    name = _user()
     return Person(PLATFORM, platform.node() or "localhost", name, name)
+
+
+def _user() -> str:
+    """The user whose program this is, by the system's own account: variables such as LOGNAME say what one likes."""
+    try:
+        import pwd
+    except ImportError:  # pragma: no cover - Windows
+        return os.getlogin()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def local_place() -> Place:

@@ -7,7 +7,7 @@ environment or from files, never from the toml, and never show in a `repr`, a pr
 rest of the program sees: parsed, checked, frozen.
 """
 
-from bot.config.address import is_loopback, team_root
+from bot.config.address import host_matches, is_loopback, team_root
 from bot.config.loading import ENVIRONMENT, Need, Variable, load
 from bot.config.secret import Secret
 from bot.config.settings import (
@@ -66,6 +66,7 @@ __all__ = [
     "Teams",
     "Variable",
     "Who",
+    "host_matches",
     "is_loopback",
     "load",
     "team_root",

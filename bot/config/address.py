@@ -84,7 +84,7 @@ def team_root(text: str, *, allowed_hosts: Sequence[str] = (), allow_loopback: b
         _refuse(
             "The Celonis address is an internationalised one (xn--), and no team has such; type it by hand."
         )
-    if any(_host_matches(host, port, each) for each in allowed_hosts):
+    if any(host_matches(host, port, each) for each in allowed_hosts):
         return f"https://{host}" + (f":{port}" if port not in (None, _HTTPS_PORT) else "")
     if loopback:
         _refuse(
@@ -128,7 +128,8 @@ def _authority(text: str) -> str:
     return re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 
-def _host_matches(host: str, port: int | None, allowed: str) -> bool:
+def host_matches(host: str, port: int | None, allowed: str) -> bool:
+    """Whether a host (lower case) and port are what a pattern such as `*.example.com` or `example.com:8443` means."""
     name, _, number = allowed.casefold().partition(":")
     if (port or _HTTPS_PORT) != int(number or _HTTPS_PORT):
         return False

@@ -654,7 +654,8 @@ class _Draft:
         names = ("MICROSOFT_APP_ID", "MICROSOFT_APP_PASSWORD", "MICROSOFT_APP_TENANT_ID")
         app_id, password, tenant_id = map(self.secret, names)
         if not any(map(self.is_given, names)):
-            return Teams(app_id="", tenant_id="") if self.file.server.development else None
+            hosts = self.file.teams.service_hosts
+            return Teams("", "", service_hosts=hosts) if self.file.server.development else None
         for name in names:
             if not self.is_given(name):
                 self.say(f"{name} is missing; a Teams bot needs its id, its password and its tenant's id.")
@@ -665,6 +666,7 @@ class _Draft:
             app_id=app_id.reveal().lower() if app_id else "",
             tenant_id=tenant_id.reveal().lower() if tenant_id else "",
             password=password,
+            service_hosts=self.file.teams.service_hosts,
         )
 
     def _known(self, connections: Iterable[str]) -> tuple[str, ...]:
@@ -758,6 +760,12 @@ class _Draft:
                 self.say(
                     f"allowed_hosts[{place + 1}] must be a host such as gateway.example.com or *.example.com, "
                     "without https:// and path."
+                )
+        for place, host in enumerate(file.teams.service_hosts):
+            if not is_host_pattern(host):
+                self.say(
+                    f"teams.service_hosts[{place + 1}] must be a host such as smba.trafficmanager.net or "
+                    "*.teams.microsoft.com, without https:// and path."
                 )
         if file.heartbeat_url and not https_or_loopback(file.heartbeat_url):
             self.say(f"{self._named(('heartbeat_url',))} must be an https address.")

@@ -32,7 +32,7 @@ class Secret:
 
         Returns:
             A new secret; this one where it came from the environment, or where the file cannot be read or is
-            empty for the moment.
+            holds nothing that can be a secret for the moment.
         """
         if self._file is None:
             return self
@@ -40,7 +40,7 @@ class Secret:
             value = self._file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return self
-        return Secret(value, name=self.name, file=self._file) if value else self
+        return self if secret_fault(value, blanks=True) else Secret(value, name=self.name, file=self._file)
 
     @property
     def tail(self) -> str:
@@ -67,6 +67,8 @@ def secret_fault(value: str, *, blanks: bool = False) -> str:
     """What is wrong with a secret's text, without any of it; empty where it can be used."""
     if not value:
         return "is empty"
+    if len(set(value.casefold())) == 1:
+        return "is one character, once or repeated, which is no secret; give the one that was issued"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         return "stands in quotation marks; remove them, they would be sent as part of it"
     if any(not " " <= each <= "~" for each in value):

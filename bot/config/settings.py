@@ -24,6 +24,7 @@ from bot.config.tables import (
     Rule,
     Server,
     Synonyms,
+    TeamsSection,
     Who,
 )
 from bot.errors import ConfigError
@@ -92,6 +93,7 @@ class Teams:
     app_id: str
     tenant_id: str
     password: Secret | None = None
+    service_hosts: tuple[str, ...] = TeamsSection().service_hosts
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,6 +297,15 @@ class Server(Section):
     )
 
 
+class TeamsSection(Section):
+    """Microsoft Teams."""
+
+    service_hosts: Texts = Field(
+        ("smba.trafficmanager.net", "*.botframework.com", "*.teams.microsoft.com"),
+        description="Hosts of Microsoft's that answers go to, such as `smba.trafficmanager.net` or `*.teams.microsoft.com`; a message that names another one is refused.",
+    )
+
+
 class ChatLimits(Section):
     """Bounds on what people may ask of the bot itself."""
 
@@ -378,6 +387,7 @@ class SettingsFile(BaseSettings):
     duty: Duty = Field(default_factory=Duty, description="Who is on duty.")
     admin: Admin = Field(default_factory=Admin, description="Who runs the bot.")
     server: Server = Field(default_factory=Server, description="Where `serve` listens.")
+    teams: TeamsSection = Field(default_factory=TeamsSection, description="Microsoft Teams.")
     chat: ChatLimits = Field(default_factory=ChatLimits, description="Bounds on what people may ask.")
 
     @classmethod

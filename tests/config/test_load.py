@@ -21,7 +21,7 @@ APP = "66666666-7777-4888-8999-000000000000"
 LEAST = {"CELONIS_URL": "https://dev.us-2.celonis.cloud", "CELONIS_API_TOKEN": KEY}
 SERVING = LEAST | {
     "CELONIS_CHAT_ZONE": "Europe/Berlin",
-    "CELONIS_CHAT_SECRET_KEY": "k" * 32,
+    "CELONIS_CHAT_SECRET_KEY": "made-up-key-of-enough-characters",
     "SLACK_BOT_TOKEN": "xoxb-made-up-token",
     "SLACK_SIGNING_SECRET": "made-up-signing-secret",
     "CELONIS_CHAT_BINDINGS": '[{"slack": "T1", "connections": ["default"]}]',
@@ -268,6 +268,38 @@ def test_slack_and_teams_are_there_when_their_secrets_are(tmp_path: Path) -> Non
     assert settings.teams.password.reveal() == "teams-password"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CELONIS_API_TOKEN", "CELONIS_CHAT_SECRET_KEY", "SLACK_SIGNING_SECRET"),
+        *("SLACK_BOT_TOKEN", "MICROSOFT_APP_PASSWORD", "CELONIS_OAUTH_CLIENT_SECRET"),
+    ],
+)
+def test_one_letter_is_no_secret_however_often_it_stands_there(
+    problems: Any, name: str, tmp_path: Path
+) -> None:
+    for value in ("x", "x" * 40):
+        (tmp_path / "secret").write_text(value)
+        for told in ({name: value}, {f"{name}_FILE": str(tmp_path / "secret")}):
+            said = problems("", {key: each for key, each in SERVING.items() if key != name} | told)
+            assert any("is one character, once or repeated" in each for each in said), said
+
+
+TEAMS_GIVEN = SERVING | {
+    "MICROSOFT_APP_ID": APP,
+    "MICROSOFT_APP_PASSWORD": "teams-password",
+    "MICROSOFT_APP_TENANT_ID": TENANT,
+}
+
+
+def test_answers_to_teams_go_to_hosts_and_nothing_else(read: Any, problems: Any) -> None:
+    assert "smba.trafficmanager.net" in read("", TEAMS_GIVEN).teams.service_hosts
+    settings = read('[teams]\nservice_hosts = "smba.example.com"', TEAMS_GIVEN)
+    assert settings.teams.service_hosts == ("smba.example.com",)
+    (problem,) = problems('[teams]\nservice_hosts = ["https://smba.example.com/"]', TEAMS_GIVEN)
+    assert problem.startswith("teams.service_hosts[1] must be a host such as smba.trafficmanager.net")
+
+
 def test_teams_without_an_app_id_is_for_development_on_this_machine_only(read: Any, problems: Any) -> None:
     assert read("[server]\ndevelopment = true").teams.app_id == ""
     assert read("").teams is None
@@ -459,7 +491,7 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
         (LEAST | {"CELONIS_CHAT_SECRET_KEY": f"{'k' * 32},short"}, "in each of the keys between its commas"),
         (LEAST | {"CELONIS_CHAT_SECRET_KEY": f"{'k' * 32},"}, "in each of the keys between its commas"),
         (
-            LEAST | {"SLACK_BOT_TOKEN": "xoxp-user", "SLACK_SIGNING_SECRET": "x"},
+            LEAST | {"SLACK_BOT_TOKEN": "xoxp-user", "SLACK_SIGNING_SECRET": "made-up"},
             "SLACK_BOT_TOKEN is no bot token",
         ),
         (
@@ -467,7 +499,7 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
             "SLACK_APP_TOKEN is no app-level",
         ),
         (LEAST | {"SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_SIGNING_SECRET is missing"),
-        (LEAST | {"SLACK_SIGNING_SECRET": "x"}, "SLACK_BOT_TOKEN is missing"),
+        (LEAST | {"SLACK_SIGNING_SECRET": "made-up"}, "SLACK_BOT_TOKEN is missing"),
         (
             LEAST
             | {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_API_URL": "http://x.example"},

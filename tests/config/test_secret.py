@@ -54,7 +54,7 @@ def test_a_secret_from_a_file_can_be_read_again(tmp_path: Path) -> None:
     assert new.read_again().reveal() == "rotated-again"
 
 
-@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe", b"xxxxxxxx\n"])
 def test_a_file_that_cannot_be_used_for_the_moment_leaves_the_secret_as_it_is(
     tmp_path: Path, content: bytes | None
 ) -> None:
@@ -74,6 +74,9 @@ def test_a_secret_from_the_environment_stays_what_it_is() -> None:
     ("value", "said"),
     [
         ("", "is empty"),
+        ("x", "one character, once or repeated"),
+        ("0" * 40, "one character, once or repeated"),
+        ("aA" * 20, "one character, once or repeated"),
         ('"quoted"', "quotation marks"),
         ("'quoted'", "quotation marks"),
         ("AppKey abc", "holds a blank"),
@@ -81,7 +84,7 @@ def test_a_secret_from_the_environment_stays_what_it_is() -> None:
         ("with\u200bnothing", "invisible"),
         ("schlüssel", "outside ASCII"),
         ("fine-key==", ""),
-        ('"', ""),
+        ('"', "one character"),
     ],
 )
 def test_what_is_wrong_with_a_secret_is_said_without_it(value: str, said: str) -> None:

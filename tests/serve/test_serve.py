@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 import pytest
@@ -201,12 +202,55 @@ async def test_teams_without_an_app_id_is_refused_unless_in_development_on_this_
                     pass
 
 
+async def test_unsigned_messages_are_for_a_sandbox_alone_and_said_out_loud() -> None:
+    async with town() as here:
+        (name, connection) = next(iter(here.settings.connections.items()))
+        real = replace(connection, name="real", sandbox=False)
+        unsigned = replace(
+            here.settings,
+            slack=None,
+            teams=config.Teams(app_id="", tenant_id=""),
+            server=config.Server(port=0, admin_port=0, development=True),
+        )
+        mixed = replace(unsigned, connections=MappingProxyType({name: connection, "real": real}))
+        clock = QuickClock()
+        async with await Store.temporary(clock) as store:
+            with pytest.raises(ConfigError, match=r"act in a real Celonis team \(real\)"):
+                async with running(mixed, store=store, clock=clock):
+                    pass
+            with structlog.testing.capture_logs() as logs:
+                async with running(unsigned, store=store, clock=clock):
+                    pass
+    warnings = [each for each in logs if each["log_level"] == "warning"]
+    assert any("CAN SPEAK AS ANYBODY" in each["event"] for each in warnings)
+    assert not any("admin_host" in each for each in warnings)
+
+
+async def test_a_public_admin_port_is_warned_of() -> None:
+    def public(settings: config.Settings) -> config.Settings:
+        everywhere = settings.server.model_copy(update={"admin_host": "0.0.0.0"})  # noqa: S104 - what is warned of
+        return replace(settings, server=everywhere)
+
+    with structlog.testing.capture_logs() as logs:
+        async with town(changed=public):
+            pass
+    assert [each["log_level"] for each in logs if "admin_host" in each] == ["warning"]
+
+
 async def test_real_people_get_made_up_answers_only_when_somebody_insists() -> None:
     async with town() as here:
         real = replace(here.settings, slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET)))
         url, key = here.sandbox.url, here.sandbox.keys.operator.secret
         with pytest.raises(ConfigError, match="made up; add --force"):
             over_sandbox(real, url, key)
+        government = replace(
+            real,
+            slack=config.Slack(
+                config.Secret(TOKEN), config.Secret(SECRET), None, "https://slack-gov.com/api/"
+            ),
+        )
+        with pytest.raises(ConfigError, match="made up; add --force"):
+            over_sandbox(government, url, key)
         assert over_sandbox(real, url, key, forced=True).sandbox
         assert over_sandbox(here.settings, url, key).sandbox
 

@@ -6,9 +6,11 @@ import json
 import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import quote
 
 import aiohttp
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +29,23 @@ async def test_slacks_question_for_the_address_is_answered(slack_world: World) -
     body = json.dumps({"type": "url_verification", "challenge": "abc"}).encode()
     status, text = await slack_world.slack.post(body, JSON)
     assert (status, json.loads(text)["challenge"]) == (200, "abc")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (JSON, b'{"type":"event_callback","event":{"text":"\\ud800"}}'),
+        (JSON, b'{"type":"event_callback","event":{"text":"\xed\xa0\x80"}}'),
+        (FORM, b"payload=" + quote('{"type":"block_actions","a":"\\udc00"}').encode()),
+    ],
+)
+async def test_half_a_surrogate_pair_is_refused_without_a_traceback(
+    slack_world: World, kind: str, body: bytes
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        headers = signed(body, slack_world.clock)
+        assert (await slack_world.slack.post(body, kind, headers=headers))[0] == 400
+    assert [(each["event"], each.get("reason")) for each in logs] == [("slack request refused", "unreadable")]
 
 
 async def test_a_repeated_delivery_is_answered_once(slack_world: World) -> None:

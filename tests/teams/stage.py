@@ -192,6 +192,7 @@ async def _replica(
             identity=identity,
             tenants=[each.home for each in settings.bindings if each.platform == "teams"],
             host="127.0.0.1",
+            service_hosts=(),
             development=True,
             ids=lambda: f"r{number}-{next(numbers)}",
         )

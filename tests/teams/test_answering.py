@@ -122,6 +122,7 @@ async def opened() -> AsyncIterator[World]:
             identity=identity,
             tenants=[TENANT],
             host="127.0.0.1",
+            service_hosts=(),
             development=True,
             ids=lambda: "r1",
             refused=refused.append,

@@ -69,7 +69,7 @@ async def open_chat(store: Store) -> AsyncIterator[Callable[[], TeamsChat]]:
 
 
 def arrival(teams: FakeTeams, who: Account, scope: Scope = PERSONAL, **changes: Any) -> Arrival:
-    return read(teams.said(who, "hi", scope, **changes), tenants=[TENANT], loopback=True)
+    return read(teams.said(who, "hi", scope, **changes), tenants=[TENANT], hosts=(), loopback=True)
 
 
 # --- references ------------------------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ async def test_who_cannot_be_read_is_unknown_and_tried_again_soon(teams: FakeTea
     chat = TeamsChat(AppIdentity("", ""), store, clock)
     try:
         assert (await chat.profile(person(CLERK))).standing is Standing.UNKNOWN
+        teams.faults = [(500, {}), (500, {})]
         await chat.note(arrival(teams, CLERK))
-        teams.faults = [(500, {})]
         clock.passed += chat_module.UNREADABLE_KEPT
         assert (await chat.profile(person(CLERK))).standing is Standing.UNKNOWN
         clock.passed += chat_module.UNREADABLE_KEPT
@@ -235,7 +235,7 @@ def consent(teams: FakeTeams, who: Account, asked: Json, action: str, upload: st
         "uploadInfo": {"uploadUrl": upload, "contentUrl": "https://x.sharepoint.com/f", "uniqueId": "u"},
     }
     body = teams.envelope(who) | {"type": "invoke", "name": "fileConsent/invoke", "value": value}
-    return read(body, tenants=[TENANT], loopback=True)
+    return read(body, tenants=[TENANT], hosts=(), loopback=True)
 
 
 async def test_a_file_is_offered_and_sent_once_the_person_agrees(

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,18 @@ from bot.chat import Request
 from bot.config import Secret
 from bot.errors import ConfigError
 from bot.store import Store
-from tests.fake_teams import APP_ID, FOREIGN, TENANT, FakeTeams, Json, Signer, StillClock, copy
+from tests.fake_teams import (
+    APP_ID,
+    CHANNEL,
+    FOREIGN,
+    PERSONAL,
+    TENANT,
+    FakeTeams,
+    Json,
+    Signer,
+    StillClock,
+    copy,
+)
 from tests.teams.stage import CLERK, OPERATOR, Stage, stage
 
 
@@ -166,6 +178,56 @@ async def test_a_service_url_that_differs_from_the_tokens_is_refused(scene: Stag
     assert status == 401
 
 
+async def test_a_service_url_that_is_not_microsofts_is_refused_even_where_the_token_agrees(
+    scene: Stage,
+) -> None:
+    evil = "https://evil.example/"
+    body = scene.teams.said(OPERATOR, "jobs") | {"serviceUrl": evil}
+    assert (await scene.post(body, token=scene.teams.token(serviceurl=evil)))[0] == 400
+    await scene.settle()
+    assert scene.asked() == 0
+    assert scene.teams.sent == []
+
+
+def _as_another(body: Json) -> Json:
+    """The clerk's channel id with the operator's account."""
+    return body | {"from": {"id": CLERK.user, "name": "operator", "aadObjectId": OPERATOR.object_id}}
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_ids_of_two_people_in_one_message_are_nobody(scene: Stage, *, cached: bool) -> None:
+    if cached:
+        assert (await scene.says(OPERATOR, "help")).card
+    before, asked = len(scene.teams.seen(OPERATOR.personal)), scene.asked()
+    for scope in (PERSONAL, CHANNEL):
+        assert (await scene.post(_as_another(scene.teams.said(OPERATOR, "jobs", scope))))[0] == 202
+        await scene.settle()
+    assert scene.asked() == asked
+    assert len(scene.teams.seen(OPERATOR.personal)) == before
+    assert scene.teams.seen(CLERK.personal) == []
+    assert scene.teams.seen(CHANNEL.id) == []
+    assert (await scene.says(OPERATOR, "help")).card, "and the true one is answered where he is"
+
+
+async def test_ids_of_two_people_in_one_click_stop_nothing(scene: Stage) -> None:
+    question = await scene.says(OPERATOR, "stop main job pls")
+    pressed = scene.teams.pressed(OPERATOR, question, "Stop this job")
+    status, answer = await scene.post(_as_another(pressed))
+    await scene.settle()
+    assert status == 200
+    assert "cannot tell who you are" in json.dumps(answer)
+    assert scene.cancels() == []
+
+
+async def test_with_an_unreadable_roster_nobody_takes_the_place_of_somebody_known(scene: Stage) -> None:
+    assert (await scene.says(OPERATOR, "help")).card
+    sent = len(scene.teams.sent)
+    scene.teams.accounts = {}
+    assert (await scene.post(_as_another(scene.teams.said(OPERATOR, "jobs"))))[0] == 202
+    await scene.settle()
+    assert [each.path for each in scene.teams.sent[sent:] if each.method == "POST"] == []
+
+
 async def test_an_unbound_tenant_gets_one_sentence_and_asks_celonis_nothing() -> None:
     async with stage(bound=False) as scene:
         shown = await scene.says(OPERATOR, "jobs")
@@ -185,6 +247,10 @@ RAW = {
     "not UTF-8": b"\xff\xfe{}",
     "a long number": b'{"a":' + b"9" * 6000 + b"}",
     "nothing in it": b"{}",
+    "half a surrogate pair": b'{"type":"message","text":"\\ud800"}',
+    "half a surrogate pair as a key": b'{"\\uDFFF":"message"}',
+    "half a surrogate pair in raw bytes": b'{"text":"\xed\xa0\x80"}',
+    "UTF-16": '{"type":"message"}'.encode("utf-16"),
     "wrong types": b'{"type":1,"channelId":[],"serviceUrl":{},"conversation":7,"from":"x","channelData":"y"}',
 }
 
@@ -317,6 +383,7 @@ async def test_unsigned_messages_are_for_this_machine_only(app_id: str, host: st
                     identity=AppIdentity(app_id, TENANT),
                     tenants=[TENANT],
                     host=host,
+                    service_hosts=(),
                     development=development,
                 )
         finally:
@@ -333,6 +400,44 @@ async def test_without_a_registration_only_this_machine_under_its_own_name_is_he
             headers={"Host": "bot.example.com"},
         ) as reply:
             assert reply.status == 403, "a page of somebody else's could have been led here"
+        for name in (
+            "Forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-host",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Any",
+        ):
+            async with scene.session.post(
+                f"{scene.replica.url}{PATH}",
+                json=scene.teams.said(OPERATOR, "help"),
+                headers={name: "for=127.0.0.1"},
+            ) as reply:
+                assert reply.status == 403, "it came through a proxy, from who knows where"
+        await scene.settle()
+        assert len(scene.teams.seen(OPERATOR.personal)) == 1
+
+
+async def test_half_a_surrogate_pair_leaves_no_traceback_and_a_whole_one_is_a_character(scene: Stage) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for raw in (b'{"a":"\\ud800"}', b'{"a":"\xed\xa0\x80"}'):
+            async with scene.session.post(
+                f"{scene.replica.url}{PATH}",
+                data=raw,
+                headers={
+                    "Content-Type": "application/json",
+                    "Authorization": f"Bearer {scene.teams.token()}",
+                },
+            ) as reply:
+                assert reply.status == 400
+    assert [each["event"] for each in logs] == ["refused", "refused"]
+    said = json.dumps(scene.teams.said(OPERATOR, "help \U0001f600")).encode()
+    assert b"\\ud83d" in said
+    async with scene.session.post(
+        f"{scene.replica.url}{PATH}",
+        data=said,
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {scene.teams.token()}"},
+    ) as reply:
+        assert reply.status == 202
 
 
 async def test_closing_lets_answers_finish_and_takes_no_more() -> None:
@@ -352,7 +457,14 @@ async def test_it_is_not_ready_before_it_has_keys_and_a_token() -> None:
         identity = AppIdentity(APP_ID, TENANT, Secret("made-up-password"))
         chat = TeamsChat(identity, store, clock, fetch_token=lambda: "token")
         listener = TeamsListener(
-            _Silent(), chat, store, clock, identity=identity, tenants=[TENANT], host="127.0.0.1"
+            _Silent(),
+            chat,
+            store,
+            clock,
+            identity=identity,
+            tenants=[TENANT],
+            host="127.0.0.1",
+            service_hosts=(),
         )
         assert not listener.ready()
         await listener.close()

@@ -22,7 +22,7 @@ def said(text: str = "hi", scope: Scope = PERSONAL, **changes: Any) -> Json:
 
 
 def accept(body: Any, *, loopback: bool = False) -> Any:
-    return read(body, tenants={TENANT}, loopback=loopback)
+    return read(body, tenants={TENANT}, hosts={"smba.example", "*.teams.example"}, loopback=loopback)
 
 
 def test_a_message_gives_person_place_text_zone_and_locale() -> None:
@@ -76,6 +76,13 @@ def test_who_has_no_account_is_nobody(account: object) -> None:
         ({"serviceUrl": "http://127.0.0.1:1/"}, 400),
         ({"serviceUrl": "https://"}, 400),
         ({"serviceUrl": "https://a@smba.example/"}, 400),
+        ({"serviceUrl": "https://evil.example/"}, 400),
+        ({"serviceUrl": "https://smba.example.evil.example/"}, 400),
+        ({"serviceUrl": "https://evil.example/smba.example/"}, 400),
+        ({"serviceUrl": "https://evilsmba.example/"}, 400),
+        ({"serviceUrl": "https://teams.example/"}, 400),
+        ({"serviceUrl": "https://smba.example:8443/"}, 400),
+        ({"serviceUrl": "https://smba.example:x/"}, 400),
         ({"serviceUrl": "https://smba.example/?x=1"}, 400),
         ({"serviceUrl": "https://[::1/"}, 400),
         ({"serviceUrl": ["https://smba.example/"]}, 400),
@@ -98,6 +105,13 @@ def test_what_comes_from_elsewhere_or_cannot_be_answered_is_refused(change: Json
     with pytest.raises(Unacceptable) as caught:
         accept(said() | change)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "service", ["https://smba.example/emea/", "https://SMBA.example:443/", "https://infra.teams.example/"]
+)
+def test_answers_go_to_the_hosts_of_the_settings(service: str) -> None:
+    assert accept(said(serviceUrl=service)).service == service
 
 
 def test_a_service_on_this_machine_is_good_in_development_only() -> None:

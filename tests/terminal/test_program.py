@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import shutil
 import sqlite3
@@ -14,6 +16,7 @@ from types import MappingProxyType
 
 import pytest
 
+from adapters.terminal.chat import local_person
 from bot.sandbox import Fault, Sandbox, Switches
 
 ROOT = Path(__file__).parents[2]
@@ -275,3 +278,13 @@ async def test_a_dead_server_is_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert Switches().cancel_delay == 3.0
+
+
+def test_the_person_is_whoever_the_system_says_and_not_what_a_variable_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "the-admin")
+    assert local_person().id == pwd.getpwuid(os.getuid()).pw_name != "the-admin"
+    monkeypatch.setattr(os, "getuid", lambda: 4_123_456)
+    assert local_person().id == "4123456", "a user without a name, as in a container"
