@@ -1,8 +1,11 @@
 # Two stages: the first one builds wheels, the second one holds only what runs.
-# BASE may be any Debian-like image with Python 3.11 or later.
+# BASE may be any Debian-like image with Python 3.11 or later. Give it by digest, so that the same sources always stand on the
+# same image: --build-arg BASE=python:3.11-slim-bookworm@sha256:<the digest that your registry tells>
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
+ARG BASE
+RUN case "${BASE}" in *@sha256:*) ;; *) echo "WARNING: the base image ${BASE} is not named by its digest, so nobody can tell later what this image was built on; give --build-arg BASE=<image>@sha256:<digest>" >&2 ;; esac
 WORKDIR /build
 COPY requirements/run.txt requirements/run.txt
 RUN python3 -m venv /opt/celonis-chat \
@@ -11,8 +14,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY adapters adapters
 # hatchling makes the wheel from the sources alone; it does not stay.
+COPY requirements/build.txt requirements/build.txt
 RUN python3 -m venv /opt/wheel \
- && /opt/wheel/bin/pip install --no-cache-dir --disable-pip-version-check hatchling \
+ && /opt/wheel/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
  && /opt/wheel/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir /build/dist . \
  && /opt/celonis-chat/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps /build/dist/*.whl
 

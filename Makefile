@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+SUPPLY := .venv-supply
+SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick lock clean
+.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -69,6 +71,20 @@ lock:  ## resolve the dependencies anew into the hashed lock files
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+	$(BIN)/uv pip compile --group build -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/build.txt
+	$(BIN)/uv pip compile --group supply -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/supply.txt
+
+$(SUPPLY_READY): requirements/supply.txt
+	@test -x $(SUPPLY)/bin/python || $(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/supply.txt
+	@touch $@
+
+sbom: $(SUPPLY_READY)  ## what the bot is made of, as CycloneDX: out/sbom.json
+	@mkdir -p out
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom.json
+
+audit: $(SUPPLY_READY)  ## known vulnerabilities of what the bot is made of; fails too where something could not be looked up
+	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt -r requirements/build.txt
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SUPPLY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
