@@ -210,7 +210,7 @@ class Asking:
         async def fetch(stake: Stake) -> LogPage:
             content = await self._page(stake, asked)
             messages = self._items(stake, _MESSAGE, content.get("logMessages", []))
-            return LogPage(self._readable(stake, messages), _whole(content.get("numOfPages")))
+            return LogPage(messages, _whole(content.get("numOfPages")))
 
         return await self._answer(Keeps.RUNS, asked, fetch)
 
@@ -346,7 +346,7 @@ class Asking:
         """A list that comes in one piece."""
 
         async def fetch(stake: Stake) -> tuple[T, ...]:
-            return self._readable(stake, self._items(stake, kind, await self._engine.read(stake, asked)))
+            return self._items(stake, kind, await self._engine.read(stake, asked))
 
         return await self._answer(keeps, asked, fetch)
 
@@ -383,7 +383,7 @@ class Asking:
                 said = content.get("pageSize")
                 if len(raw) < (min(said, length) if isinstance(said, int) and said > 0 else length):
                     break
-            return self._readable(stake, _unique(found))
+            return _unique(found)
 
         return await self._answer(keeps, Asked("GET", path), fetch)
 
@@ -392,7 +392,7 @@ class Asking:
             content = await self._engine.read(stake, asked)
             raw = content.get("executionItems", []) if isinstance(content, dict) else content
             pages = _whole(content.get("numOfPages")) if isinstance(content, dict) else 0
-            return ExecutionPage(self._readable(stake, self._items(stake, _EXECUTION, raw)), pages)
+            return ExecutionPage(self._items(stake, _EXECUTION, raw), pages)
 
         return await self._answer(Keeps.RUNS, asked, fetch)
 
@@ -405,7 +405,7 @@ class Asking:
             if not isinstance(content, dict):
                 raise self._unexpected()
             raw: Any = content.get("data")
-            rows = self._readable(stake, self._items(stake, _ROW, raw))
+            rows = self._items(stake, _ROW, raw)
             said = answer.get("pageSize")
             size = query.size(limits)
             if isinstance(said, int) and 0 < said < size:
@@ -440,12 +440,6 @@ class Asking:
             except ValidationError:
                 stake.unread += 1
         return tuple(found)
-
-    def _readable(self, stake: Stake, found: tuple[T, ...]) -> tuple[T, ...]:
-        """The same list, unless it has items and none of them could be read."""
-        if stake.unread and not found:
-            raise self._unexpected()
-        return found
 
     def _unexpected(self) -> UnexpectedReply:
         return UnexpectedReply(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 TOLERATED = 5
-"""Failures in a row after which nothing is sent for a while: a whole round of retries of one question may fail."""
+"""Failures in a row after which nothing is sent for a while."""
 FIRST_REST = 10.0
 """Seconds."""
 LONGEST_REST = 120.0
@@ -20,9 +20,14 @@ class Passage(StrEnum):
 
 
 class Breaker:
-    """Of one API family. Pure: moments are monotonic seconds. 4xx and 429 are answers, 5xx and silence failures."""
+    """Of one API family. Pure: moments are monotonic seconds. 4xx and 429 are answers, 5xx and silence failures.
 
-    def __init__(self) -> None:
+    Args:
+        tolerated: Failures in a row after which nothing is sent for a while.
+    """
+
+    def __init__(self, tolerated: int = TOLERATED) -> None:
+        self._tolerated = tolerated
         self._failures = 0
         self._rest = FIRST_REST
         self._closed_until: float | None = None
@@ -57,7 +62,7 @@ class Breaker:
         if probe:
             self._probing = False
             self._rest = min(2 * self._rest, LONGEST_REST)
-        if probe or (self._failures >= TOLERATED and self._closed_until is None):
+        if probe or (self._failures >= self._tolerated and self._closed_until is None):
             self._closed_until = now + self._rest
 
     def unsent(self, *, probe: bool) -> None:

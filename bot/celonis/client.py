@@ -238,20 +238,23 @@ class Celonis:
         until = self._desk.at() + hours * 3600
         await self._desk.ledger.allow(self._desk.scope, person, calls, until=until)
 
-    async def connect(self) -> KeyInfo:
+    async def connect(self, caller: Caller | None = None) -> KeyInfo:
         """Tries the key, as PyCelonis' "initial connect" does, and finds out its kind.
 
         `GET /api/cloud` answers a user key with its user and an application key with an empty 200; where that path
         is refused, `GET /api/cloud/team` decides. Of a key of the wrong kind the admin is told which it is.
 
+        Args:
+            caller: For whom; None for the bot itself.
+
         Raises:
             Unauthorized: Celonis does not accept the key, sent as either kind.
             CelonisError: Celonis cannot be asked.
         """
-        caller = Caller(
-            "bot:start", "", Lane.GUARDED, self._clock.monotonic() + self.connection.timeout, fresh=True
+        caller = caller or Caller(
+            "bot:start", "", Lane.GUARDED, self._clock.monotonic() + self.connection.timeout
         )
-        asking = self.on_behalf(caller)
+        asking = self.on_behalf(caller).fresh()
         try:
             await asking.me()
         except (Forbidden, NotFound):
@@ -283,7 +286,9 @@ def governors_of(connection: Connection, desk: Desk, random: Callable[[], float]
     """The doors of a team's API families: one each, or one for all where they share a quota."""
 
     def door(family: Family) -> Governor:
-        return Governor(family, desk, timeout=connection.timeout, random=random)
+        return Governor(
+            family, desk, timeout=connection.timeout, random=random, total_retry=connection.total_retry
+        )
 
     if connection.limits.shared:
         one = door(Family.INTELLIGENCE)

@@ -22,6 +22,7 @@ from bot.celonis.keyring import Keyring
 from bot.celonis.pace import Pace, supply
 from bot.celonis.query import Asked
 from bot.celonis.refusals import Reply, payload, refusal
+from bot.celonis.retries import Retries
 from bot.celonis.wire import NOT_SENT, Wire, without_values
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
 from bot.confirm import Approval
@@ -42,7 +43,7 @@ from bot.errors import (
 )
 from bot.store.ledger import Payer
 
-_PASSING = frozenset({502, 503, 504})
+_PASSING = frozenset({500, 502, 503, 504})
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
 _NEGATIVE = (NotFound, BadQuery, Forbidden)
 CUSHION = 0.05
@@ -50,7 +51,7 @@ CUSHION = 0.05
 morning have come back."""
 _SWR = 1.5
 """An answer older than fresh, by up to this factor, is given at once while a new one is fetched."""
-_UNAUTHORIZED, _TIMED_OUT, _TOO_MANY = 401, 408, 429
+_UNAUTHORIZED, _TIMED_OUT = 401, 408
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Engine:
         self.flights = Flights(desk.clock)
         self.keyring = Keyring(connection, desk.clock)
         self.paces = {family: Pace(desk.clock.monotonic()) for family in Family}
+        self.retries = Retries(connection.total_retry)
         self._random = random
         self._me: replies.Me | None = None
 
@@ -233,43 +235,43 @@ class Engine:
             CelonisError: The answer is an error, or there is none.
             QuotaExhausted: It cannot be sent in time.
         """
-        reply = await self._with_retries(stake, asked)
-        if not reply.ok:
-            raise refusal(reply, connection=self.connection, family=Family.of(asked.path))
-        if empty and not reply.body.strip():
-            return None
-        stake.size += len(reply.body)
-        return payload(reply, connection=self.connection)
-
-    async def _with_retries(self, stake: Stake, asked: Asked) -> Reply:
-        tries = 0
-        governor = self.governors[Family.of(asked.path)]
+        family = Family.of(asked.path)
+        governor = self.governors[family]
+        tries = before = supported = 0
 
         def again(error: Exception) -> bool | float:
-            nonlocal tries
-            sent_for_nothing = isinstance(error, Unreachable) or (
-                isinstance(error, ServerFault) and error.status in _PASSING
-            )
+            nonlocal tries, supported
+            match error:
+                case ServerFault(status=status) if status in _PASSING:
+                    supported += bool(error.support_id)
+                case RateLimited() | Unreachable():
+                    pass
+                case _:
+                    return False
             wait: float = self._random() * self.connection.backoff_factor * 2**tries
-            in_time = self.clock.monotonic() + wait < stake.deadline
-            if not sent_for_nothing or stake.calls == before or not in_time or not governor.may_retry():
+            now = self.clock.monotonic()
+            # What was not sent failed for reasons that hold; a pause is waited for by the governor.
+            in_time = now + max(wait, governor.paused_for()) < stake.deadline
+            if supported > 1 or stake.calls == before or not in_time or not governor.may_retry():
+                return False
+            if not self.retries.take(now):
                 return False
             tries += 1
             return wait
 
-        before = stake.calls
         async for attempt in stamina.retry_context(
             on=again, attempts=self.connection.total_retry + 1, timeout=None
         ):
             with attempt:
                 before = stake.calls
                 reply = await self._authorized(stake, asked)
-                if reply.status == _TOO_MANY and stake.deadline > self.clock.monotonic():
-                    # The governor knows how long to wait, and refuses at once if that is too long.
-                    reply = await self._authorized(stake, asked)
-                if reply.status in _PASSING:
-                    raise refusal(reply, connection=self.connection, family=Family.of(asked.path))
-                return reply
+                if not reply.ok:
+                    raise refusal(reply, connection=self.connection, family=family)
+                if empty and not reply.body.strip():
+                    return None
+                found = payload(reply, connection=self.connection)
+                stake.size += len(reply.body)
+                return found
         raise AssertionError("stamina either returns or raises")
 
     async def _authorized(self, stake: Stake, asked: Asked) -> Reply:
@@ -279,7 +281,7 @@ class Engine:
         for last in (False, True):
             authorization = await self.keyring.authorization(token)
             reply = await self.exchange(stake, asked, authorization)
-            if reply.status != _UNAUTHORIZED:
+            if reply.status != _UNAUTHORIZED or reply.web_page:
                 if reply.ok:
                     self.keyring.accepted(authorization)
                 return reply
@@ -298,6 +300,7 @@ class Engine:
         permit: Permit = await stake.admit(governor)
         stake.calls += 1
         stake.in_air += 1
+        self.retries.called(self.clock.monotonic())
         try:
             return await self.wire.send(
                 governor, permit, asked, authorization=authorization, caller=stake.caller, form=form
@@ -365,8 +368,11 @@ class Engine:
             ) from error
         if reply.ok:
             return
-        refused = refusal(reply, connection=self.connection, family=Family.of(request.path))
-        if 400 <= reply.status < 500 and reply.status != _TIMED_OUT:  # noqa: PLR2004 - HTTP's own numbers
+        refused = refusal(
+            reply, connection=self.connection, family=Family.of(request.path), write=(approval.target, run)
+        )
+        from_celonis = not reply.web_page and reply.status != _TIMED_OUT
+        if 400 <= reply.status < 500 and from_celonis:  # noqa: PLR2004 - HTTP's own numbers
             raise refused
         raise OutcomeUnknown(
             f"Celonis was told, and answered with an error (HTTP {reply.status}). It may have worked all the same.",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
-from bot.celonis.breaker import Breaker, Passage
+from bot.celonis.breaker import TOLERATED, Breaker, Passage
 from bot.celonis.connection import Family, Lane, Limits
 from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk
 from bot.celonis.queueing import Line, Waiting
@@ -57,10 +57,6 @@ RAISED_SEEN = 20
 RAISED_MOST = 10
 """A higher limit in the headers is believed when seen so often, for so long, and no more than so many times ours."""
 MOST_HALVINGS = 5
-RETRIES_AT_FIRST = 3.0
-RETRIES_MOST = 10.0
-RETRY_EARNED = 0.1
-"""Every answer earns a part of a retry, so that retries are no more than a tenth of the calls."""
 SHORTEST_NAP = 0.0005
 
 _log = logging.getLogger(__name__)
@@ -144,9 +140,12 @@ class Governor:
         desk: Seat, ledger and time line, shared by the families of a team.
         timeout: Seconds after which a call is given up; until then the server may still see it.
         random: From 0 to 1.
+        total_retry: How often a failed read is tried again; a whole round of one read may fail.
     """
 
-    def __init__(self, family: Family, desk: Desk, *, timeout: float, random: Callable[[], float]) -> None:
+    def __init__(
+        self, family: Family, desk: Desk, *, timeout: float, random: Callable[[], float], total_retry: int = 0
+    ) -> None:
         self.family = family
         self._desk = desk
         self._clock = desk.clock
@@ -172,13 +171,12 @@ class Governor:
         self._halved_until = -inf
         self._halvings = 1
         self._blind_429 = 0
-        self._retries = RETRIES_AT_FIRST
         self._alone = 0
         self._known: Standing | None = None
         self._buckets: list[Bucket] = []
         self._publishing: set[asyncio.Task[None]] = set()
         self.server = _ServerView(self._limits)
-        self.breaker = Breaker()
+        self.breaker = Breaker(max(TOLERATED, total_retry + 1))
         desk.on_change(self._changed, self._repay)
 
     # Asking to be let through ------------------------------------------------------------------------------
@@ -273,7 +271,6 @@ class Governor:
             self.breaker.failed(now, probe=permit.probe)
         else:
             self._blind_429 = 0
-            self._retries = min(self._retries + RETRY_EARNED, RETRIES_MOST)
             self.breaker.answered()
         self._news.set()
 
@@ -311,11 +308,8 @@ class Governor:
         self._news.set()
 
     def may_retry(self) -> bool:
-        """Whether a failed read may be tried again; each yes takes one of the retries that answers have earned."""
-        if self._retries < 1 or self.breaker.passage(self._clock.monotonic()) is not Passage.OPEN_ROAD:
-            return False
-        self._retries -= 1
-        return True
+        """Whether a failed read may be tried again: not while the server is left in peace."""
+        return self.breaker.passage(self._clock.monotonic()) is Passage.OPEN_ROAD
 
     # What is known -----------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.celonis.connection import Connection, Family
+from bot.celonis.connection import Connection, Family, OAuthClient
 from bot.celonis.ratelimit import told
+from bot.celonis.writes import CancelRuns, JobRun, StartJob
 from bot.errors import (
     ApiDisabled,
     BadQuery,
@@ -27,12 +28,20 @@ from bot.errors import (
     ServerFault,
     Unauthorized,
     UnexpectedReply,
+    Unreachable,
 )
 from bot.redaction import redact
 
 _LONGEST = 300
 _SUPPORT_ID = re.compile(r"Support ID:\s*([0-9A-Za-z-]{8,64})", re.ASCII)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_SCOPES = {
+    Family.INTELLIGENCE: ("intelligence.knowledge-models:read", "studio"),
+    Family.INTEGRATION: ("integration.data-pools", "integration.data-pools:read"),
+}
+"""By API: the OAuth scope to ask for, and another one that does for reads.
+Source: https://docs.celonis.com/en/oauth-scopes.html."""
 _SCHEME_MISSING = 'Should start either with "Bearer " or "AppKey "'
 
 
@@ -51,6 +60,12 @@ class Reply:
         return self.body.decode("utf-8", "replace")
 
     @property
+    def web_page(self) -> bool:
+        """Whether it is for a browser: what a proxy or a login page sends in Celonis' place."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        return kind in _PAGES or (self.body.lstrip()[:1] == b"<" and not kind.endswith("json"))
+
+    @property
     def ok(self) -> bool:
         """Whether it is a 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own numbers
@@ -67,7 +82,8 @@ def payload(reply: Reply, *, connection: Connection) -> Any:
     """The JSON of a good reply.
 
     Raises:
-        UnexpectedReply: It is not JSON, half of it, or empty.
+        Unreachable: It breaks off in the middle.
+        UnexpectedReply: It is not JSON, or empty.
     """
     if not reply.body.strip():
         raise UnexpectedReply(
@@ -79,16 +95,28 @@ def payload(reply: Reply, *, connection: Connection) -> Any:
         return json.loads(reply.body)
     except (ValueError, RecursionError):
         pass
-    if reply.body.lstrip()[:1] == b"<":
-        raise UnexpectedReply(
-            f"{connection.name} answered with a web page instead of data.",
-            hint="A proxy or a login page stands between the bot and Celonis, or the team's address is wrong; "
-            "the bot's admin can check it with “celonis-chat check”.",
+    if reply.web_page:
+        raise _web_page(reply, connection)
+    if reply.body.lstrip()[:1] in {b"{", b"["}:
+        raise Unreachable(
+            f"{connection.name} broke off its answer.",
+            hint="Try again in a minute.",
+            undone="There is no answer.",
             status=reply.status,
         )
     raise UnexpectedReply(
-        f"{connection.name} sent an answer that cannot be read (broken or incomplete JSON).",
+        f"{connection.name} sent an answer that cannot be read (it is no JSON).",
         hint="Ask again; if it stays so, the bot's admin can look at “debug”.",
+        status=reply.status,
+    )
+
+
+def _web_page(reply: Reply, connection: Connection) -> UnexpectedReply:
+    said = "" if reply.ok else f" (HTTP {reply.status})"
+    return UnexpectedReply(
+        f"A web page{said} came in place of an answer from {connection.name}.",
+        hint="A proxy or a login page stands between the bot and Celonis, or the team's address is wrong; the bot's "
+        "admin should check the network. It says nothing about the rights of the bot's key.",
         status=reply.status,
     )
 
@@ -130,28 +158,46 @@ def _envelope(reply: Reply) -> _Envelope:
     )
 
 
-def refusal(reply: Reply, *, connection: Connection, family: Family) -> CelonisError:
+def refusal(
+    reply: Reply,
+    *,
+    connection: Connection,
+    family: Family,
+    write: tuple[CancelRuns | StartJob, JobRun] | None = None,
+) -> CelonisError:
     """The error for a reply that is no success.
 
     Args:
         reply: Any reply outside 2xx.
         connection: For its name and the kind of its credential.
         family: Which API was asked.
+        write: What was to be changed, and of which run; None for a read.
     """
     said = _envelope(reply)
     name = connection.name
+    missing = _missing_scope(connection, family, write=write is not None)
     match reply.status:
+        case status if reply.web_page and 400 <= status < 500 and status != 429:  # noqa: PLR2004 - HTTP's own
+            return _web_page(reply, connection)
         case 401:
             return _unauthorized(reply, said, name)
-        case 403 if not reply.body.strip():
-            return _forbidden_without_words(name, family)
-        case 403:
+        case 403 if missing:
             return Forbidden(
-                f"{name} does not let the bot see this.",
-                hint=_grant(family),
-                undone="Nothing was changed.",
+                f"{_refused(name, write)}: the scope {missing} is missing.",
+                hint=f"The bot's admin should add {missing} to the scope of the OAuth client in the settings, and a "
+                f"Celonis admin has to grant it to the client. {_grant(family, write)}",
                 status=403,
                 code=said.code,
+            )
+        case 403 if family is Family.INTELLIGENCE and not reply.body.strip():
+            return ApiDisabled(
+                f"The Intelligence API is not switched on for {name}.",
+                hint="The Celonis account team has to enable it for the team; the bot's key is not the reason.",
+                status=403,
+            )
+        case 403:
+            return Forbidden(
+                f"{_refused(name, write)}.", hint=_grant(family, write), status=403, code=said.code
             )
         case 404 if said.code.startswith("LIMIT_"):
             return CelonisError(
@@ -163,7 +209,7 @@ def refusal(reply: Reply, *, connection: Connection, family: Family) -> CelonisE
         case 404:
             return NotFound(
                 said.said or f"{name} does not have that (any more).",
-                hint="It may have been renamed or deleted; say “models” or “pools” for what there is.",
+                hint=_elsewhere(family),
                 status=404,
                 code=said.code,
             )
@@ -208,22 +254,38 @@ def _unauthorized(reply: Reply, said: _Envelope, name: str) -> CelonisError:
     )
 
 
-def _forbidden_without_words(name: str, family: Family) -> CelonisError:
-    if family is Family.INTELLIGENCE:
-        return ApiDisabled(
-            f"The Intelligence API is not switched on for {name}.",
-            hint="The Celonis account team has to enable it for the team; the bot's key is not the reason.",
-            status=403,
-        )
-    return Forbidden(f"{name} does not let the bot see this.", hint=_grant(family), status=403)
+def _refused(name: str, write: tuple[CancelRuns | StartJob, JobRun] | None) -> str:
+    """What was refused, in the words of what was tried."""
+    match write:
+        case None:
+            return f"{name} does not let the bot see this"
+        case CancelRuns(), run:
+            return f"{name} does not let the bot stop {foreign(run.job_name)}"
+        case StartJob(), run:
+            return f"{name} does not let the bot start {foreign(run.job_name)}"
 
 
-def _grant(family: Family) -> str:
+def _missing_scope(connection: Connection, family: Family, *, write: bool) -> str:
+    """The OAuth scope that the API needs and the settings do not ask for; empty where it is not that."""
+    credential = connection.credential
+    if not isinstance(credential, OAuthClient) or family not in _SCOPES:
+        return ""
+    wanted, enough = _SCOPES[family]
+    asked = set(credential.scope.split())
+    return "" if wanted in asked or (enough in asked and not write) else wanted
+
+
+def _grant(family: Family, write: tuple[CancelRuns | StartJob, JobRun] | None) -> str:
     match family:
         case Family.INTELLIGENCE:
             return (
                 "A Celonis admin has to grant the bot's key USE PACKAGE on the Studio package that holds the "
                 "knowledge model."
+            )
+        case Family.INTEGRATION if write is not None:
+            return (
+                "A Celonis admin has to grant the bot's key *manage* on the data pool "
+                f"{foreign(write[1].pool_name)} (Data Integration); to view it is not enough."
             )
         case Family.INTEGRATION:
             return (
@@ -231,7 +293,18 @@ def _grant(family: Family) -> str:
                 "“Use all data models” is not enough."
             )
         case Family.OTHER:
-            return "A Celonis admin has to grant the bot's key the permission."
+            return "A Celonis admin has to grant the bot's key (or the scope of its OAuth client) the permission."
+
+
+def _elsewhere(family: Family) -> str:
+    """What to do about something that Celonis does not have."""
+    match family:
+        case Family.INTELLIGENCE:
+            return "It may have been renamed or deleted; say “models” for what there is."
+        case Family.INTEGRATION:
+            return "It may have been renamed or deleted; say “pools” for what there is."
+        case Family.OTHER:
+            return "This Celonis team may not offer it; a Celonis admin can look it up in Admin & Settings."
 
 
 def _mend(code: str) -> str:

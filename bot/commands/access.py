@@ -21,6 +21,7 @@ from bot.cards import (
     Number,
     Reader,
     Run,
+    Status,
     Table,
     Text,
     Tone,
@@ -32,7 +33,7 @@ from bot.celonis import CallRecord
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseZone
 from bot.commands.lists import back, count, page_of, table
-from bot.errors import BadArgument, CelonisError, QuotaExhausted
+from bot.errors import BadArgument, CelonisError, QuotaExhausted, StoreUnavailable
 from bot.formats import api, write
 from bot.intents import CelonisIntent, Count, Flag, Intent, Phrase, clause
 from bot.policy import Right
@@ -88,16 +89,16 @@ class Debug(Intent):
 
 
 async def _status(_intent: ShowStatus, context: Context) -> Card:
-    quota = await context.celonis.quota()
     team = context.celonis.connection
     where = "a sandbox on this machine" if team.sandbox else team.team_root
     facts = [Fact("Celonis team", Words(f"{context.connection} ({where})"))]
     trouble = ""
     try:
-        key = await context.asking.kind()
+        key = await context.celonis.connect(context.asking.caller)
         facts.append(Fact("Key", Words(key.sentence)))
-    except (CelonisError, QuotaExhausted) as error:
+    except (CelonisError, QuotaExhausted, StoreUnavailable) as error:
         trouble = f"{error.sentence} {error.hint}".strip()
+    quota = await context.celonis.quota()
     if len(context.connections) > 1:
         facts.append(
             Fact("Other teams here", Words(", ".join(set(context.connections) - {context.connection})))
@@ -121,6 +122,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             else f"Connected to {context.connection}"
         ),
         title="Status",
+        status=Status.FAILED if trouble else Status.ANSWERED,
         blocks=tuple(blocks),
         buttons=(
             Button("Quota", Run(ShowQuota())),

@@ -24,6 +24,7 @@ FaultKind: TypeAlias = Literal[
     "slow_body",
     "huge_body",
     "string_flags",
+    "odd_item",
 ]
 
 
@@ -39,6 +40,7 @@ class Fault:
             `cut`: the connection closes in the middle of the body. `empty`: 200 without a body.
             `wrong_type`: the right body as `text/plain`. `slow_body`: the body trickles over `seconds`.
             `huge_body`: `size` bytes of spaces before the JSON. `string_flags`: header flags as "true" and "false".
+            `odd_item`: a list begins with an item that is a list itself.
         path: Regular expression searched for in the path; empty: every path.
         method: Only this HTTP method; empty: every one.
         key: Only calls with the key of this name; empty: every one.

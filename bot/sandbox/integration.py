@@ -85,7 +85,8 @@ class Integration:
                     "dataSources": [],
                 }
             )
-        return ok({"content": content, "pageSize": limit, "pageNumber": page, "totalCount": len(pools)})
+        total = len(pools) if self._switches.pool_total == "pools" else -(-len(pools) // limit)
+        return ok({"content": content, "pageSize": limit, "pageNumber": page, "totalCount": total})
 
     def one_pool(self, call: Call) -> Reply:
         """One pool."""
@@ -432,7 +433,7 @@ def _live(data_model: DataModel, load: Load | None, *, failed: bool) -> dict[str
         "done": True,
         "error": failed,
         "errorMessage": data_model.loads[-1].message or None if failed else None,
-        "tablesLoaded": len(tables),
+        "tablesLoaded": bool(tables),
         "numTables": len(data_model.tables),
         "lastLoad": _ms(load.ends_at) if load else None,
         "startTime": _ms(load.started_at) if load else None,

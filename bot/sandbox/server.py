@@ -323,6 +323,8 @@ class Sandbox:
                 return replace(reply, body=b" " * fault.size + reply.body)
             case "string_flags":
                 return replace(reply, body=_flags_as_strings(reply.body))
+            case "odd_item":
+                return replace(reply, body=_with_odd_item(reply.body))
             case _:
                 return reply
 
@@ -398,6 +400,18 @@ def _in_scope(method: str, path: str, scopes: frozenset[str]) -> bool:
     else:
         return True
     return bool(wanted & scopes)
+
+
+def _with_odd_item(body: bytes) -> bytes:
+    value = json.loads(body)
+    inside = value
+    for name in ("content", "data"):
+        if isinstance(inside, dict):
+            inside = inside.get(name)
+    if not isinstance(inside, list):
+        return body
+    inside.insert(0, ["odd"])
+    return json.dumps(value).encode()
 
 
 def _flags_as_strings(body: bytes) -> bytes:

@@ -34,6 +34,7 @@ class Switches:
         rate_headers: Send the rate headers with every reply, with 429 only, or never.
         reset: Dialect of the moment to wait for in a 429: header as seconds, as epoch seconds, as an ISO date-time;
             only in the body's text; nowhere; or nonsense.
+        pool_total: What `totalCount` of the paged list of pools counts: pools, or pages.
         cancel_delay: From the cancel call until the run's status is CANCEL.
         cancel_effect: `cancels`; `ignored`: empty 2xx and no effect; `finished first`: the run ends by itself just
             before the call takes hold; `restarted first`: so it does, and the call hits the run that began then.
@@ -67,6 +68,7 @@ class Switches:
     rejected_count: bool = True
     rate_headers: Literal["always", "429", "never"] = "always"
     reset: Literal["seconds", "epoch", "iso", "body", "missing", "absurd"] = "seconds"
+    pool_total: Literal["pools", "pages"] = "pools"
     cancel_delay: float = 3.0
     cancel_effect: Literal["cancels", "ignored", "finished first", "restarted first"] = "cancels"
     cancel_blocks: float = 0.0

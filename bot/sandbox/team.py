@@ -48,7 +48,7 @@ class Team:
                 "teamDomain": TEAM_NAME,
                 "active": True,
                 "language": "en",
-                "role": "ANALYST",
+                "role": 2,
                 "admin": False,
                 "analyst": True,
                 "member": False,
