@@ -91,13 +91,16 @@ def payload(reply: Reply, *, connection: Connection) -> Any:
             hint="If it stays so, ask the bot's admin to look at “debug”.",
             status=reply.status,
         )
+    broken = False
     try:
         return json.loads(reply.body)
-    except (ValueError, RecursionError):
+    except RecursionError:
         pass
+    except ValueError:
+        broken = reply.body.lstrip()[:1] in {b"{", b"["}
     if reply.web_page:
         raise _web_page(reply, connection)
-    if reply.body.lstrip()[:1] in {b"{", b"["}:
+    if broken:
         raise Unreachable(
             f"{connection.name} broke off its answer.",
             hint="Try again in a minute.",

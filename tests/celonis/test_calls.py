@@ -6,9 +6,10 @@ import json
 import logging
 from typing import Any
 
+import httpx
 import pytest
 
-from bot.celonis import ApiKey, Celonis, Connection, DataQuery, KeyKind, Lane, Limits
+from bot.celonis import ApiKey, Celonis, Connection, DataQuery, KeyKind, Lane, Limits, OAuthClient
 from bot.celonis.connection import Family
 from bot.celonis.refusals import Reply, foreign, payload, refusal
 from bot.clock import SystemClock
@@ -516,3 +517,44 @@ async def test_the_http_library_keeps_quiet_about_addresses(
     await asking.record_data(KM, "MATERIALS", DataQuery(fields=("material_name",), search="ACME"))
     assert "ACME" not in caplog.text
     assert logging.getLogger("httpx").getEffectiveLevel() >= logging.WARNING
+
+
+@pytest.mark.parametrize(
+    ("scope", "call", "missing"),
+    [
+        ("integration.data-pools", "kpis", "intelligence.knowledge-models:read"),
+        ("intelligence.knowledge-models:read", "pools", "integration.data-pools"),
+    ],
+)
+async def test_a_refusal_under_oauth_names_the_scope_that_is_missing(
+    bench: Bench, scope: str, call: str, missing: str
+) -> None:
+    key = bench.sandbox.keys.oauth
+    asking = await bench.asking(key, credential=OAuthClient(key.client_id, key.secret, scope))
+    with pytest.raises(Forbidden) as error:
+        await (asking.kpis(KM) if call == "kpis" else asking.pools())
+    assert f"the scope {missing} is missing" in error.value.sentence
+    assert missing in error.value.hint
+    assert [entry.status for entry in bench.sandbox.log] == [200, 403], "a token, and the refusal"
+    assert asking.caller.usage.calls == {Family.OTHER: 1, Family.of(bench.sandbox.log[-1].path): 1}
+
+
+async def test_errors_may_come_as_problems(bench: Bench) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["accept"])
+        return httpx.Response(200, json={"content": [], "pageSize": 50})
+
+    celonis = Celonis(
+        bench.connection(bench.sandbox.keys.reader), clock=bench.clock, transport=httpx.MockTransport(answer)
+    )
+    async with celonis:
+        await bench.ask(celonis).kpis(KM)
+    assert seen == ["application/json, application/problem+json"]
+
+
+async def test_the_role_of_a_user_may_be_a_number(bench: Bench) -> None:
+    me = await (await bench.asking(bench.sandbox.keys.user)).me()
+    assert me is not None
+    assert me.email == "bob.ross@celonis.com"
