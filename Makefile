@@ -84,7 +84,7 @@ sbom: $(SUPPLY_READY)  ## what the bot is made of, as CycloneDX: out/sbom.json
 	$(SUPPLY)/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom.json
 
 audit: $(SUPPLY_READY)  ## known vulnerabilities of what the bot is made of; fails too where something could not be looked up
-	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt -r requirements/build.txt
+	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt -r requirements/build.txt || { echo "Not clean: a package above is vulnerable, or PyPI's vulnerability service could not be asked about it, and then nothing is known."; exit 1; }
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) $(SUPPLY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
