@@ -358,6 +358,7 @@ class Card:
         reader: Zone and locale for the values.
         reference: A short id that also stands in the log; only on errors.
         sandbox: A sandbox stands in for Celonis; said even where nothing on the card comes from there.
+        ticket: The question that stands on this card; its message is changed when the question ends.
     """
 
     headline: str
@@ -374,6 +375,7 @@ class Card:
     reader: Reader = field(default_factory=Reader)
     reference: str = ""
     sandbox: bool = False
+    ticket: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.headline) <= HEADLINE_LENGTH:

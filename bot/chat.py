@@ -171,6 +171,10 @@ class Chat(Protocol):
         """
         ...
 
+    async def outsiders(self, place: Place) -> bool:
+        """Whether guests or people of other organisations read along. Never raises: what cannot be read counts as yes."""
+        ...
+
     async def direct(self, person: Person) -> Place | None:
         """The person's direct message with the bot, None where the bot cannot reach them."""
         ...

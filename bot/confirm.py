@@ -234,7 +234,7 @@ class Tickets:
         return await tickets.load(self._store, key)
 
     async def attach(self, key: str, message: MessageRef) -> None:
-        """Notes which message holds the question."""
+        """Notes one more message that shows the question."""
         await tickets.attach(self._store, key, message)
 
     async def claim(self, key: str, by: Person) -> Claim:

@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar, assert_never
+from typing import Any, ClassVar, TypeAlias, assert_never
+from zoneinfo import ZoneInfo
 
 import structlog
 from cachetools import TTLCache
@@ -18,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.audit import Audit, Decision, Entry
 from bot.cards import (
+    Audience,
     Block,
     Button,
     Card,
@@ -143,6 +146,20 @@ class Back(Intent):
 
 
 @dataclass(frozen=True, slots=True)
+class ShowQuestion(Intent):
+    """An open question, for somebody who may answer it, where the place may not see what it is about."""
+
+    words: ClassVar[str] = "question"
+    id: str = field(default="", metadata=clause("", Phrase()))
+
+
+Says: TypeAlias = Card | Shown
+"""A card with what is shown on it; without that, it is for the person alone who asked."""
+NOTHING: tuple[Touch, ...] = ()
+"""What a card shows that everybody may see: no data at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Last:
     """The last answer of a conversation: whose question it was, what it was about, and the pages beside it."""
 
@@ -238,6 +255,7 @@ class Bot:
         patterns = [Pattern(each.intent, each.aliases) for each in self._commands]
         own = (
             Pattern(Recall, ()),
+            Pattern(ShowQuestion, ()),
             Pattern(Refresh, ("reload", "update")),
             Pattern(Next, ("more", "next page")),
             Pattern(Back, ("previous", "previous page")),
@@ -337,7 +355,7 @@ class Bot:
         visit = _Visit(request, asker, seen or bound, await self._defaults(request.place.key))
         match request.said:
             case Said(text):
-                cards = self._sentence(text, visit)
+                cards: AsyncGenerator[Says, None] = self._sentence(text, visit)
             case Clicked(sentence, "", "") if sentence:
                 cards = self._sentence(sentence, visit)
             case Clicked("", confirm, "") if confirm:
@@ -349,8 +367,28 @@ class Bot:
             case _:
                 raise TicketGone("This button says nothing I know.", hint="Ask again in words.")
         async with aclosing(cards):
-            async for card in cards:
-                yield await self._finished(card, visit)
+            async for said in cards:
+                yield await self._finished(said, visit)
+
+    # --- who may see it ---
+
+    async def _audience(self, touched: Sequence[Touch], place: Place, person: Person) -> Audience:
+        """Who sees a card with this on it: the one place where that is decided, for answers, questions and outcomes."""
+        if place.visibility is Visibility.PERSONAL or not touched:
+            return Everyone()
+        public = self._parts.policy.public(place, touched, outsiders=await self._outsiders(place))
+        return Everyone() if public else Only(person)
+
+    async def _outsiders(self, place: Place) -> bool:
+        """Whether guests or people of other organisations read along; asked only where a rule depends on it."""
+        chat = self._parts.chats.get(place.platform)
+        if chat is None or not self._parts.policy.opens(place):
+            return True
+        try:
+            return await within(self._parts.clock, PROFILE_WITHIN, chat.outsiders(place))
+        except TimeoutError:
+            log.warning("members of a place not read in time", place=place.key)
+            return True
 
     async def _asker(self, person: Person, place: Place, *, anew: bool = False) -> Asker:
         """Somebody with what the platform knows of them; whoever cannot be looked up is unknown, and may nothing.
@@ -442,7 +480,7 @@ class Bot:
 
     # --- sentences ---
 
-    async def _sentence(self, text: str, visit: _Visit) -> AsyncGenerator[Card, None]:
+    async def _sentence(self, text: str, visit: _Visit) -> AsyncGenerator[Says, None]:
         if looks_secret(text):
             raise UsageError(
                 "That looks like a key or a token, so I did not read it, and I do not keep it.",
@@ -456,6 +494,9 @@ class Bot:
             if again is not None:
                 text = again
         readings = self._grammar.parse(text) if spoken else (Help(),)
+        if readings and isinstance(readings[0], ShowQuestion):
+            yield await self._show_question(readings[0].id, visit)
+            return
         fresh = bool(readings) and isinstance(readings[0], Refresh)
         anothers = False
         if readings and isinstance(readings[0], Recall | Refresh | Next | Back):
@@ -578,11 +619,8 @@ class Bot:
         if await self._parts.tickets.dismiss(newest.id, visit.asker.person):
             (intent,) = self._grammar.parse(newest.sentence)
             await self._note(visit, newest, intent, decision="dismissed")
-            if newest.message is not None:
-                card = Card(
-                    "Nothing was done; asked again below", title=self._shown(intent, visit), lasting=True
-                )
-                await self._tell(newest, await self._finished(card, visit))
+            card = Card("Nothing was done; asked again below", title=self._shown(intent, visit), lasting=True)
+            await self._ended(newest, Shown(card, self._hits(newest)), visit)
         return newest.sentence
 
     async def _unread(self, text: str, visit: _Visit) -> Alternative | Card:
@@ -703,7 +741,7 @@ class Bot:
 
     async def _act(
         self, alternative: Alternative, visit: _Visit, *, fresh: bool = False
-    ) -> AsyncGenerator[Card, None]:
+    ) -> AsyncGenerator[Says, None]:
         intent = alternative.intent
         command = self._by_intent[type(intent)]
         connection = visit.connection(intent.via) if isinstance(intent, CelonisIntent) else visit.connection()
@@ -712,8 +750,10 @@ class Bot:
             case Command():
                 touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
                 decision = self._allowed(visit.asker, right, touched)
-                public = visit.personal or self._parts.policy.public(visit.asker, touched)
-                context = self._context(visit, connection, private=not public)
+                place = visit.asker.place
+                private = isinstance(await self._audience(touched, place, visit.asker.person), Only)
+                public = partial(self._parts.policy.public, place, outsiders=await self._outsiders(place))
+                context = replace(self._context(visit, connection, private=private), public=public)
                 if self._parts.audit_reads:
                     try:
                         await self._audit(
@@ -726,17 +766,22 @@ class Bot:
                         )
                     except StoreUnavailable:
                         log.warning("audit row lost", request=visit.request.id)
-                card = await command.run(intent, context.fresh() if fresh else context)
-                card = await self._dated(card, intent, context)
-                await self._remember(intent, card, visit, private=not public)
-                yield replace(
+                said = await command.run(intent, context.fresh() if fresh else context)
+                if not isinstance(said, Shown):
+                    said = Shown(said, touched)
+                card = await self._dated(said.card, intent, context)
+                alone = isinstance(await self._audience(said.touches, place, visit.asker.person), Only)
+                await self._remember(intent, card, visit, private=alone)
+                card = replace(
                     card,
                     sentence="" if isinstance(intent, Help) else self._shown(intent, visit),
-                    audience=Everyone() if public else Only(visit.asker.person),
                     blocks=(*_taken(alternative), *card.blocks),
                 )
+                yield replace(said, card=card)
             case GuardedCommand():
-                yield await self._ask(command, intent, visit, connection)
+                async with aclosing(self._ask(command, intent, visit, connection)) as asked:
+                    async for said in asked:
+                        yield said
 
     def _shown(self, intent: Intent, visit: _Visit) -> str:
         """The sentence as a person would say it: without ids, and without the connection where there is one."""
@@ -758,7 +803,7 @@ class Bot:
 
     async def _ask(
         self, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit, connection: str
-    ) -> Card:
+    ) -> AsyncGenerator[Shown, None]:
         """The question of a write. Its rights are those of this moment, and judged on the names that Celonis gives now."""
         right = right_of(command, intent)
         visit = replace(visit, asker=await self._asker(visit.asker.person, visit.asker.place, anew=True))
@@ -775,13 +820,14 @@ class Bot:
         decision = self._allowed(visit.asker, right, touched)
         intent = _called(intent, touched)
         if isinstance(target, Shown):
-            return replace(target.card, sentence=self._shown(intent, visit))
+            yield replace(target, card=replace(target.card, sentence=self._shown(intent, visit)))
+            return
         ticket = await self._parts.tickets.open(
             command=command.intent.words,
             sentence=say(intent),
             target=target,
             connection=connection,
-            asker=visit.asker.person,
+            asker=_signed(visit.asker),
             place=visit.request.place,
             expires_in=self._parts.open_for,
         )
@@ -794,17 +840,73 @@ class Bot:
             ticket=ticket.id,
             connection=connection,
         )
-        return self._question(command.question(target, context), ticket, visit)
+        question = Shown(self._question(command.question(target, context), ticket, visit), touched)
+        if isinstance(await self._audience(touched, ticket.place, ticket.asker), Only):
+            # Where others must not see what it is about, the place sees that there is a question; who asked sees all.
+            yield Shown(self._bare_question(command, ticket, visit), NOTHING)
+            await self._ask_elsewhere(decision.questions, ticket, question)
+        yield question
+
+    async def _ask_elsewhere(self, key: str, ticket: Ticket, question: Shown) -> None:
+        """Put a question where the rule that allows it wants such questions, if that place may see it."""
+        platform, _, rest = key.partition(":")
+        home, _, name = rest.partition(":")
+        place = Place(platform, home, name, Visibility.CHANNEL)
+        chat = self._parts.chats.get(platform)
+        if chat is None or isinstance(await self._audience(question.touches, place, ticket.asker), Only):
+            return
+        card = await self._sealed(self._marked(question.card, self._parts.reader))
+        try:
+            await self.attach(ticket.id, await chat.post(place, replace(card, audience=Everyone())))
+        except BotError as error:
+            log.warning("question not posted", ticket=ticket.id, place=key, error=error.sentence)
+
+    async def _show_question(self, ticket_id: str, visit: _Visit) -> Shown:
+        """A question in full, for somebody who may answer it.
+
+        Raises:
+            NotAllowed, TicketGone: They may not, or there is none.
+        """
+        visit = replace(visit, asker=await self._asker(visit.asker.person, visit.asker.place, anew=True))
+        ticket, command, intent = await self._ticket(ticket_id, visit)
+        await self._judge(command, intent, ticket, visit)
+        target = _target(command, ticket)
+        if ticket.state is State.OPEN and ticket.expires_at <= self._parts.clock.now():
+            ticket = replace(ticket, state=State.EXPIRED)
+        if ticket.state is not State.OPEN:
+            return Shown(replace(self._past(ticket, intent, visit), aside=True), command.hits(target))
+        context = self._context(visit, ticket.connection, Lane.GUARDED)
+        card = self._question(command.question(target, context), ticket, visit)
+        assert card.source is not None
+        # It is shown as it was read when it was asked.
+        source = replace(card.source, fetched_at=ticket.created_at)
+        return Shown(replace(card, source=source, aside=True), command.hits(target))
+
+    def _bare_question(self, command: GuardedCommand[Any, Any], ticket: Ticket, visit: _Visit) -> Card:
+        reader, _ = self._reader(visit, private=False)
+        until = write(Moment(ticket.expires_at), reader)
+        return Card(
+            headline(f"{_called_person(ticket.asker)} asks to {command.plainly}"),
+            blocks=(
+                Text(f"Open until {until}. What it is about is shown to those who may do it.", quiet=True),
+            ),
+            buttons=(Button("Show me the question", Run(ShowQuestion(ticket.id))),),
+            status=Status.QUESTION,
+            lasting=True,
+            ticket=ticket.id,
+        )
 
     def _question(self, question: Question, ticket: Ticket, visit: _Visit) -> Card:
         reader, _ = self._reader(visit, private=False)
-        until = write(Moment(ticket.expires_at), reader)
+        until, asker = write(Moment(ticket.expires_at), reader), _called_person(ticket.asker)
         return replace(
             question.card,
+            headline=headline(f"{question.card.headline} · asked by {asker}"),
             blocks=(
                 *question.card.blocks,
                 Text(
-                    f"Open until {until}. Only a button answers this; nothing has been done yet.", quiet=True
+                    f"Asked by {asker}. Open until {until}. Only a button answers this; nothing has been done yet.",
+                    quiet=True,
                 ),
             ),
             buttons=(
@@ -812,8 +914,8 @@ class Bot:
                 Button(question.no, Dismiss(ticket.id)),
             ),
             status=Status.QUESTION,
-            audience=Everyone(),
             lasting=True,
+            ticket=ticket.id,
         )
 
     # --- clicks on questions ---
@@ -839,10 +941,10 @@ class Bot:
             raise TicketGone("This question is from an older version of the bot.", hint="Ask again.")
         return ticket, command, readings[0]
 
-    async def _confirm(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Card, None]:
+    async def _confirm(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Shown, None]:
         ticket, command, intent = await self._ticket(ticket_id, visit)
         await self._judge(command, intent, ticket, visit)
-        claim = await self._parts.tickets.claim(ticket_id, visit.asker.person)
+        claim = await self._parts.tickets.claim(ticket_id, _signed(visit.asker))
         if not isinstance(claim, Claimed):
             async with aclosing(self._late(claim.ticket or ticket, command, intent, visit)) as cards:
                 async for card in cards:
@@ -851,11 +953,12 @@ class Bot:
         ticket = claim.ticket
         await self._note(visit, ticket, intent, decision="confirmed")
         async with self._keeping(ticket) as lost:
-            yield Card(
+            looking = Card(
                 headline(f"Looking once more before: {self._shown(intent, visit)}"),
                 status=Status.WORKING,
                 lasting=True,
             )
+            yield Shown(looking, self._hits(ticket))
             async with aclosing(self._carry_out(claim, command, intent, visit, lost)) as cards:
                 async for card in cards:
                     yield card
@@ -885,7 +988,7 @@ class Bot:
         intent: Intent,
         visit: _Visit,
         lost: asyncio.Event,
-    ) -> AsyncGenerator[Card, None]:
+    ) -> AsyncGenerator[Shown, None]:
         """The steps behind the gate, in the only order there is: look, note, send once, look until it is known."""
         tickets, ticket = self._parts.tickets, claim.ticket
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
@@ -901,8 +1004,9 @@ class Bot:
             return
         if over is not None:
             assert over.outcome is not None
-            await self._finish(ticket, intent, visit, over.outcome, over.card.headline)
-            yield self._last(over.card, ticket, visit)
+            last = Shown(self._last(over.card, ticket, visit), command.hits(checked.target))
+            await self._finish(ticket, intent, visit, over.outcome, last)
+            yield last
             return
         taken = False
         try:
@@ -958,12 +1062,11 @@ class Bot:
 
     async def _undone(
         self, error: Exception, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome
-    ) -> Card:
+    ) -> Shown:
         """The last card of a write that never took effect."""
         if not isinstance(error, BotError):
             log.error("unexpected", request=visit.request.id, exc_info=error)
             error = _Unexpected(visit.request.id, undone="Nothing was sent.")
-        await self._finish(ticket, intent, visit, outcome, error.sentence)
         card = explain(error, visit.request.id)
         blocks = card.blocks if card.headline != error.sentence else (Text(error.sentence), *card.blocks)
         card = replace(
@@ -973,7 +1076,9 @@ class Bot:
             blocks=blocks,
             buttons=(Button("Ask again", Run(intent)),),
         )
-        return self._last(card, ticket, visit)
+        last = Shown(self._last(card, ticket, visit), self._hits(ticket))
+        await self._finish(ticket, intent, visit, outcome, last, note=error.sentence)
+        return last
 
     async def _watch(
         self,
@@ -985,28 +1090,32 @@ class Bot:
         *,
         target: object = None,
         taken: bool = False,
-    ) -> AsyncGenerator[Card, None]:
+    ) -> AsyncGenerator[Shown, None]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
         context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         target = target or _target(command, ticket)
-        async with aclosing(command.follow(target, context, taken=taken)) as steps:
+        hit, by = command.hits(target), _called_person(ticket.claimed_by or visit.asker.person)
+        async with aclosing(command.follow(target, context, taken=taken, by=by)) as steps:
             async for step in steps:
                 if lost.is_set():
                     break
                 if step.outcome is None:
-                    yield self._progress_card(step.card)
-                elif await self._finish(ticket, intent, visit, step.outcome, step.card.headline):
-                    yield self._last(step.card, ticket, visit)
+                    yield Shown(replace(step.card, lasting=True), hit)
+                    continue
+                last = Shown(self._last(step.card, ticket, visit), hit)
+                if await self._finish(ticket, intent, visit, step.outcome, last):
+                    yield last
                     return
         # Another copy of the program has it, and tells the end in the message; here it is only said beside.
-        yield self._past(await self._parts.tickets.load(ticket.id) or ticket, intent, visit)
+        yield Shown(self._past(await self._parts.tickets.load(ticket.id) or ticket, intent, visit), hit)
 
     async def _late(
         self, ticket: Ticket, command: GuardedCommand[Any, Any], intent: Intent, visit: _Visit
-    ) -> AsyncGenerator[Card, None]:
+    ) -> AsyncGenerator[Shown, None]:
         """A click on a question that is no longer open: what became of it, looked up where a crash cut it off."""
         if ticket.state is State.EXPIRED:
             await self._note(visit, ticket, intent, decision="expired")
+            await self._ended(ticket, Shown(self._past(ticket, intent, visit), self._hits(ticket)), visit)
         left: tuple[Ticket, ...] = ()
         if ticket.state in {State.CLAIMED, State.SENDING}:
             left = await self._parts.tickets.abandoned(ticket.id)
@@ -1021,7 +1130,8 @@ class Bot:
                 return
             await self._note_abandoned(each, intent, visit)
             ticket = each
-        yield self._past(ticket, intent, visit)
+            await self._ended(ticket, Shown(self._past(ticket, intent, visit), self._hits(ticket)), visit)
+        yield Shown(self._past(ticket, intent, visit), self._hits(ticket))
 
     def _past(self, ticket: Ticket, intent: Intent, visit: _Visit) -> Card:
         """What became of a question that is no longer open."""
@@ -1040,7 +1150,7 @@ class Bot:
             case State.DISMISSED:
                 return replace(beside, headline="Already answered with no; nothing was done")
             case State.CLAIMED | State.SENDING:
-                who = ticket.claimed_by.name or ticket.claimed_by.id if ticket.claimed_by else "Somebody"
+                who = _called_person(ticket.claimed_by) if ticket.claimed_by else "Somebody"
                 return replace(
                     beside, headline=headline(f"{who} has answered this; it is being done"), buttons=()
                 )
@@ -1076,15 +1186,16 @@ class Bot:
     async def _recover(self, ticket: Ticket) -> None:
         """Bring one question to its end; whatever goes wrong with it does not hold up the others."""
         try:
-            async with aclosing(self._recovery(ticket)) as cards:
-                async for card in cards:
-                    await self._tell(ticket, card)
+            async with aclosing(self._recovery(ticket)) as told:
+                async for _ in told:
+                    pass
         except BotError as error:
             log.warning("question not recovered", ticket=ticket.id, error=error.sentence)
         except Exception:
             log.exception("question not recovered", ticket=ticket.id)
 
-    async def _recovery(self, ticket: Ticket) -> AsyncGenerator[Card, None]:
+    async def _recovery(self, ticket: Ticket) -> AsyncGenerator[Shown, None]:
+        """What is told of a question that somebody else left: the messages that show it are changed on the way."""
         command = self._by_words.get(ticket.command)
         readings = self._grammar.parse(ticket.sentence)
         person = ticket.claimed_by or ticket.asker
@@ -1098,9 +1209,10 @@ class Bot:
             log.error("a question that this version and these settings do not know", ticket=ticket.id)
             if ticket.state is State.SENDING:
                 await self._parts.tickets.finish(ticket.id, Outcome.UNKNOWN, "not known to this version")
-                yield Card(
+                card = Card(
                     "UNKNOWN: what became of this. Look in Celonis", status=Status.FAILED, lasting=True
                 )
+                await self._tell(ticket, Shown(card, NOTHING))
             return
         request = Request(
             id=self._parts.ids(),
@@ -1108,7 +1220,6 @@ class Bot:
             person=person,
             place=ticket.place,
             at=self._parts.clock.now(),
-            message=ticket.message,
         )
         asker = await self._asker(person, ticket.place)
         defaults = await self._parts.store.defaults(ticket.place.key)
@@ -1119,9 +1230,10 @@ class Bot:
                     self._keeping(ticket) as lost,
                     aclosing(self._watch(ticket, command, readings[0], visit, lost)) as cards,
                 ):
-                    async for card in cards:
-                        if not card.aside:
-                            yield await self._finished(card, visit)
+                    async for said in cards:
+                        if said.card.status is Status.WORKING:
+                            await self._tell(ticket, said)
+                        yield said
                 return
             case State.ABANDONED:
                 await self._note_abandoned(ticket, readings[0], visit)
@@ -1129,41 +1241,121 @@ class Bot:
                 await self._note(visit, ticket, readings[0], decision="expired")
             case _:
                 return
-        yield await self._finished(self._past(ticket, readings[0], visit), visit)
+        past = Shown(self._past(ticket, readings[0], visit), command.hits(_target(command, ticket)))
+        await self._ended(ticket, past, visit)
+        yield past
 
     async def _note_abandoned(self, ticket: Ticket, intent: Intent, visit: _Visit) -> None:
         await self._note(visit, ticket, intent, decision="abandoned", outcome=Outcome.NOTHING_SENT.value)
 
-    async def _tell(self, ticket: Ticket, card: Card) -> None:
-        chat = self._parts.chats.get(ticket.place.platform)
-        if chat is None:
-            return
-        try:
-            if ticket.message is not None:
-                await chat.update(ticket.message, card)
-            elif card.status is not Status.WORKING and ticket.state is not State.EXPIRED:
-                await chat.post(ticket.place, card)
-        except BotError as error:
-            log.warning("outcome not delivered", ticket=ticket.id, error=error.sentence)
+    def _hits(self, ticket: Ticket) -> tuple[Touch, ...]:
+        """What a question is about, as the policy names it."""
+        command = self._by_words[ticket.command]
+        assert isinstance(command, GuardedCommand)
+        return command.hits(_target(command, ticket))
 
-    async def _dismiss(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Card, None]:
+    async def _ended(self, ticket: Ticket, last: Shown, visit: _Visit, *, shown: bool = False) -> None:
+        """What is due when a question has come to its end: every message that shows it gets the end it may show.
+
+        Args:
+            ticket: The question.
+            last: Its end in full.
+            visit: Whose request ended it.
+            shown: Whether that request's own answer changes the message that was clicked.
+        """
+        place, person = visit.request.place, visit.asker.person
+        clicked = visit.request.message
+        if not shown or isinstance(await self._audience(last.touches, place, person), Only):
+            clicked = None
+        try:
+            ticket = await self._parts.tickets.load(ticket.id) or ticket
+        except StoreUnavailable:
+            log.warning("messages of a question not read", ticket=ticket.id)
+        await self._tell(ticket, last, but=clicked)
+
+    async def _tell(self, ticket: Ticket, said: Shown, *, but: MessageRef | None = None) -> None:
+        """Change the messages of a question, each into what its readers may see; all but one that shows it already."""
+        rest = [each for each in ticket.messages if but is None or each.handle != but.handle]
+        private = await self._private_places(ticket) if rest else {}
+        for ref in rest:
+            reader = private.get(ref.place.key)
+            personal = ref.place.visibility is Visibility.PERSONAL
+            whole = reader is not None or (
+                not personal
+                and isinstance(await self._audience(said.touches, ref.place, ticket.asker), Everyone)
+            )
+            if whole:
+                nudge = said.card.nudge
+                card = replace(said.card, nudge=Nudge(reader, nudge.text) if nudge and reader else nudge)
+            elif said.card.status is Status.WORKING:
+                continue
+            else:
+                card = self._bare_end(ticket)
+            card = await self._sealed(
+                self._marked(replace(card, audience=Everyone(), aside=False), self._parts.reader)
+            )
+            try:
+                await self._parts.chats[ref.place.platform].update(ref, card)
+            except BotError as error:
+                log.warning("outcome not delivered", ticket=ticket.id, error=error.sentence)
+
+    async def _private_places(self, ticket: Ticket) -> dict[str, Person]:
+        """Where who asked and who answered are alone with the bot."""
+        found: dict[str, Person] = {}
+        for person in (ticket.claimed_by, ticket.asker):
+            chat = self._parts.chats.get(person.platform) if person else None
+            if person is None or chat is None:
+                continue
+            try:
+                direct = await chat.direct(person)
+            except BotError:
+                continue
+            if direct is not None:
+                found[direct.key] = person
+        if ticket.place.visibility is Visibility.PERSONAL:
+            found[ticket.place.key] = ticket.asker
+        return found
+
+    def _bare_end(self, ticket: Ticket) -> Card:
+        """How a question ended, for a place that must not know what it was about."""
+        command = self._by_words.get(ticket.command)
+        what = command.plainly if isinstance(command, GuardedCommand) else "do something"
+        match ticket.outcome:
+            case Outcome.STOPPED | Outcome.STARTED:
+                verdict = "Carried out"
+            case Outcome.UNKNOWN | Outcome.STILL_RUNNING | Outcome.ANOTHER_RUN | Outcome.FAILED:
+                verdict = "Not known to be carried out"
+            case _:
+                verdict = "Came to nothing"
+        at = (ticket.finished_at or self._parts.clock.now()).astimezone(ZoneInfo(self._parts.reader.zone))
+        by = f", by {_called_person(ticket.claimed_by)}" if ticket.claimed_by else ""
+        return Card(
+            headline(f"{verdict}, {at:%H:%M}{by}"),
+            blocks=(Text(f"{_called_person(ticket.asker)} asked to {what}.", quiet=True),),
+            lasting=True,
+        )
+
+    async def _dismiss(self, ticket_id: str, visit: _Visit) -> AsyncGenerator[Shown, None]:
         ticket, command, intent = await self._ticket(ticket_id, visit)
         if ticket.asker.key != visit.asker.person.key:
             await self._judge(command, intent, ticket, visit)
-        if await self._parts.tickets.dismiss(ticket_id, visit.asker.person):
+        if await self._parts.tickets.dismiss(ticket_id, _signed(visit.asker)):
             await self._note(visit, ticket, intent, decision="dismissed")
-            yield Card(
+            card = Card(
                 headline("Nothing was done"),
                 title=self._shown(intent, visit),
-                blocks=(Text(f"{visit.asker.person.name or visit.asker.person.id} said no."),),
+                blocks=(Text(f"{_called_person(_signed(visit.asker))} said no."),),
                 buttons=(Button("Ask again", Run(intent)),),
                 lasting=True,
             )
+            last = Shown(card, self._hits(ticket))
+            await self._ended(ticket, last, visit, shown=True)
+            yield last
             return
         current = await self._parts.tickets.load(ticket_id)
-        async with aclosing(self._late(current or ticket, command, intent, visit)) as cards:
-            async for card in cards:
-                yield card
+        async with aclosing(self._late(current or ticket, command, intent, visit)) as late:
+            async for said in late:
+                yield said
 
     @asynccontextmanager
     async def _keeping(self, ticket: Ticket) -> AsyncGenerator[asyncio.Event, None]:
@@ -1186,32 +1378,34 @@ class Bot:
             keeper.cancel()
 
     async def _finish(
-        self, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome, note: str
+        self, ticket: Ticket, intent: Intent, visit: _Visit, outcome: Outcome, last: Shown, *, note: str = ""
     ) -> bool:
-        """Write down how a write ended. A database that fails now hides nothing: the end is shown and logged.
+        """Write down how a write ended, and show it in every message of its question but the one that is answered.
+
+        A database that fails now hides nothing: the end is shown and logged.
 
         Returns:
             False: somebody else has said before how it ended.
         """
         try:
-            if not await self._parts.tickets.finish(ticket.id, outcome, note):
+            if not await self._parts.tickets.finish(ticket.id, outcome, note or last.card.headline):
                 return False
             await self._note(visit, ticket, intent, decision="done", outcome=outcome.value)
         except StoreUnavailable:
             log.exception(
                 "outcome not kept", request=visit.request.id, ticket=ticket.id, outcome=outcome.value
             )
+        await self._ended(ticket, last, visit, shown=True)
         return True
 
-    def _progress_card(self, card: Card) -> Card:
-        return replace(card, lasting=True, audience=Everyone())
-
     def _last(self, card: Card, ticket: Ticket, visit: _Visit) -> Card:
+        by = ticket.claimed_by or visit.asker.person
+        who = f"Asked by {_called_person(ticket.asker)}, answered by {_called_person(by)}."
         return replace(
             card,
+            blocks=(*card.blocks, Text(who, quiet=True)),
             lasting=True,
-            audience=Everyone(),
-            nudge=Nudge(ticket.claimed_by or visit.asker.person, card.headline),
+            nudge=Nudge(by, card.headline),
             aside=False,
         )
 
@@ -1271,10 +1465,16 @@ class Bot:
 
     # --- finishing touches ---
 
-    async def _finished(self, card: Card, visit: _Visit) -> Card:
-        """Zone and locale of the reader, and what the request cost so far; sentences too long for a button are kept
-        under a short id.
+    async def _finished(self, said: Says, visit: _Visit) -> Card:
+        """Who sees it, zone and locale of the reader, and what the request cost so far; sentences too long for a
+        button are kept under a short id.
         """
+        person = visit.asker.person
+        match said:
+            case Shown(card, touched):
+                card = replace(card, audience=await self._audience(touched, visit.request.place, person))
+            case Card() as card:
+                card = replace(card, audience=Only(person))
         reader, _ = self._reader(visit, private=isinstance(card.audience, Only))
         return await self._sealed(self._costed(self._marked(card, reader), visit))
 
@@ -1471,9 +1671,19 @@ def _where(place: Place) -> str:
     return f"{place.platform}:{place.home}:personal" if personal else place.key
 
 
+def _signed(asker: Asker) -> Person:
+    """The person under the name that they have on the platform."""
+    return replace(asker.person, name=asker.profile.name or asker.person.name)
+
+
+def _called_person(person: Person) -> str:
+    """What people call somebody."""
+    return person.name or person.id
+
+
 def _places(ticket: Ticket) -> set[str]:
-    """Where a question can be answered: where it was asked, and where it stands if it could not be posted there."""
-    return {ticket.place.key} | ({ticket.message.place.key} if ticket.message is not None else set())
+    """Where a question can be answered: where it was asked, and wherever it stands."""
+    return {ticket.place.key} | {each.place.key for each in ticket.messages}
 
 
 def _clauses(intent: Intent) -> int:

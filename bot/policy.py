@@ -66,12 +66,14 @@ class Decision:
         rule: What decided: "rule 3: operators", "default: members read", "default: deny", "guests are refused".
         sentence: On a refusal, what is refused; never tells more than the asker may know.
         hint: On a refusal, who can change it.
+        questions: Key of the place where the rule wants the question to stand, empty where it does not say.
     """
 
     allowed: bool
     rule: str
     sentence: str = ""
     hint: str = ""
+    questions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,12 +323,14 @@ _NOT_BOUND = "not bound"
 class _Compiled:
     """A rule made ready for asking."""
 
-    __slots__ = ("label", "on", "people", "rights", "scopes")
+    __slots__ = ("external", "label", "on", "people", "questions", "rights", "scopes")
 
     def __init__(self, number: int, rule: Rule) -> None:
         self.label = f"rule {number}: {rule.name}" if rule.name else f"rule {number}"
         self.people = _People(rule.who)
         self.rights = tuple(dict.fromkeys(rule.may))
+        self.external = rule.external
+        self.questions = rule.questions
         self.scopes = _scopes(rule.on)
         self.on = ", ".join(
             f"{each} {' or '.join(getattr(rule.on, each))}" for each in _DIMENSIONS if getattr(rule.on, each)
@@ -429,10 +433,10 @@ class Policy:
             return self._refused(right)
         if self._is_hidden(given):
             return self._refused(right, rule=_HIDDEN)
-        rule = self._granting(asker, right, given)
-        if rule:
-            return Decision(allowed=True, rule=rule)
-        seen = bool(self._granting(asker, Right.READ, given))
+        granted = self._granting(asker, right, given)
+        if granted is not None:
+            return granted
+        seen = self._granting(asker, Right.READ, given) is not None
         return self._refused(right, given.get("job") if seen else None)
 
     def may_all(self, asker: Asker, right: Right, touches: Iterable[Touch]) -> Decision:
@@ -448,11 +452,17 @@ class Policy:
         """Whether a thing exists for somebody here: they may read it, or something inside it."""
         return self.may(asker, Right.READ, touch).allowed
 
-    def public(self, where: Asker | Place, touches: Iterable[Touch]) -> bool:
+    def public(self, where: Asker | Place, touches: Iterable[Touch], *, outsiders: bool = True) -> bool:
         """Whether everybody in a place may see all of this: rules that grant `public` to the place say so.
 
         A container among the touches stands for all that is in it. Nothing touched is not public: what shows
         nothing of Celonis need not ask.
+
+        Args:
+            where: The place.
+            touches: What is to be seen.
+            outsiders: Whether guests or people of other organisations read along; then only rules count that say
+                that they mean them, too.
         """
         place = where.place if isinstance(where, Asker) else where
         asked = [_given(touch) for touch in touches]
@@ -461,12 +471,23 @@ class Policy:
             and not self._is_hidden(given)
             and any(
                 Right.PUBLIC in rule.rights
+                and (rule.external or not outsiders)
                 and rule.people.of_places
                 and rule.people.here(place)
                 and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
                 for rule in self._rules
             )
             for given in asked
+        )
+
+    def opens(self, place: Place) -> bool:
+        """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""
+        return any(
+            Right.PUBLIC in rule.rights
+            and not rule.external
+            and rule.people.of_places
+            and rule.people.here(place)
+            for rule in self._rules
         )
 
     def rights(self, asker: Asker) -> frozenset[Right]:
@@ -522,13 +543,15 @@ class Policy:
             return Decision(allowed=True, rule=_MEMBERS_READ)
         return self._refused(right)
 
-    def _granting(self, asker: Asker, right: Right, given: Mapping[str, Name]) -> str:
+    def _granting(self, asker: Asker, right: Right, given: Mapping[str, Name]) -> Decision | None:
         leaves = _leaves(tuple(given))
         enough = _Reach.CONTAINS if right is Right.READ else _Reach.COVERS
         for rule in self._rules:
             if right in rule.rights and rule.people.match(asker) and rule.reach(given, leaves) >= enough:
-                return rule.label
-        return _MEMBERS_READ if right is Right.READ and self._reads_as_member(asker) else ""
+                return Decision(allowed=True, rule=rule.label, questions=rule.questions)
+        if right is Right.READ and self._reads_as_member(asker):
+            return Decision(allowed=True, rule=_MEMBERS_READ)
+        return None
 
     def _reads_as_member(self, asker: Asker) -> bool:
         return self._members_read and _at_home(asker.person, asker.place)

@@ -35,7 +35,13 @@ SECRET = "signing-secret-of-the-tests"
 TEAM = "T1"
 BOT_USER = "UBOT"
 BOT = "BBOT"
-FORM_ONLY = {"users.info", "usergroups.list", "files.getUploadURLExternal", "conversations.info"}
+FORM_ONLY = {
+    "users.info",
+    "usergroups.list",
+    "files.getUploadURLExternal",
+    "conversations.info",
+    "conversations.members",
+}
 
 
 @dataclass
@@ -64,6 +70,7 @@ class Channel:
     name: str = ""
     direct_with: str = ""
     refuses: str = ""
+    shared: bool = False
 
 
 @dataclass
@@ -382,7 +389,13 @@ class FakeSlack:
         found = self.channels.get(arguments["channel"])
         if found is None:
             return {"ok": False, "error": "channel_not_found"}
-        return {"ok": True, "channel": {"id": found.id, "name": found.name, "is_ext_shared": False}}
+        return {"ok": True, "channel": {"id": found.id, "name": found.name, "is_ext_shared": found.shared}}
+
+    def _conversations_members(self, arguments: Json) -> Json:
+        found = self.channels.get(arguments["channel"])
+        if found is None:
+            return {"ok": False, "error": "channel_not_found"}
+        return {"ok": True, "members": sorted(found.members)[: int(arguments["limit"])]}
 
     def _views_open(self, arguments: Json) -> Json:
         opened_at = self._triggers.pop(arguments["trigger_id"], None)

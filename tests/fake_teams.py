@@ -201,17 +201,21 @@ class FakeTeams:
         messages: What people see, by conversation and message id.
         typing: Conversations in which a typing indicator was shown.
         faults: Statuses (with headers) that the next calls get in place of an answer.
+        faulty: HTTP methods that they are for; all of them where it is empty.
         keys: What the key server gives.
         key_fetches: How often it was asked.
         accounts: Who exists.
+        listed: Who is a member of every group chat and channel.
     """
 
     def __init__(self, accounts: tuple[Account, ...]) -> None:
         self.accounts = {each.user: each for each in accounts}
+        self.listed = [each for each in accounts if each.role == "user" and each.tenant == TENANT]
         self.sent: list[Sent] = []
         self.messages: dict[str, dict[str, Message]] = {}
         self.typing: list[str] = []
         self.faults: list[tuple[int, dict[str, str]]] = []
+        self.faulty: set[str] = set()
         self.signer = Signer("first", _usual_key())
         self.keys: list[Signer] = [self.signer]
         self.key_fetches = 0
@@ -261,7 +265,7 @@ class FakeTeams:
         body = await request.json() if request.can_read_body else {}
         path = request.raw_path.removeprefix("/amer/v3/")
         self.sent.append(Sent(request.method, path, body, dict(request.headers)))
-        if self.faults:
+        if self.faults and (not self.faulty or request.method in self.faulty):
             status, headers = self.faults.pop(0)
             if status:
                 return web.json_response(
@@ -274,6 +278,8 @@ class FakeTeams:
                 return self._post(conversation, body)
             case "PUT", ["conversations", conversation, "activities", message]:
                 return self._put(conversation, message, body)
+            case "GET", ["conversations", _, "pagedmembers?pageSize=500"]:
+                return web.json_response({"members": [each.roster() for each in self.listed]})
             case "GET", ["conversations", _, "members", user]:
                 found = self.accounts.get(user)
                 if found is None:

@@ -76,6 +76,8 @@ class StoryChat:
         self.profiles: dict[str, Profile] = {}
         self.known: dict[str, Profile] = {}
         """What is still believed of people until they are looked up anew."""
+        self.with_outsiders = False
+        self.asked_outsiders = 0
         self.profile_takes = 0.0
         """Seconds of the event loop's time, for looking somebody up anew."""
 
@@ -98,6 +100,10 @@ class StoryChat:
         if anew:
             await asyncio.sleep(self.profile_takes)
         return self.profiles.get(person.id, Profile(name=person.id, standing=Standing.MEMBER))
+
+    async def outsiders(self, place: Place) -> bool:
+        self.asked_outsiders += 1
+        return self.with_outsiders
 
     async def direct(self, person: Person) -> Place | None:
         return Place(person.platform, person.home, f"D-{person.id}", Visibility.PERSONAL)
@@ -183,6 +189,12 @@ def rules() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{person.home}:{person.id}" for person in (OPERATOR, SECOND)))
     return (
         config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(
+            name="what everybody in the channel may see",
+            who=config.Who(places=(CHANNEL.key,)),
+            may=(config.Right.PUBLIC,),
+            on=config.On(pool=("SAP ECC",)),
+        ),
         config.Rule(
             name="admins",
             who=config.Who(slack=(f"{HOME}:UADMIN",)),

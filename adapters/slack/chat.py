@@ -30,6 +30,9 @@ BETWEEN_UPDATES = 1.0
 PROFILES_KEPT = 600.0
 """Seconds that a profile is used for reads before it is asked for again; for a write it is always asked for."""
 GROUPS_KEPT = 600.0
+OUTSIDERS_KEPT = 60.0
+MEMBERS_READ = 50
+"""Members of a place that are looked up one by one, to see whether guests are among them."""
 LARGEST_FILE = 20 * 1024 * 1024
 _PEOPLE = 5000
 _MESSAGES = 2000
@@ -75,6 +78,7 @@ class SlackChat:
         self._groups: TTLCache[str, Mapping[str, frozenset[str]] | None] = TTLCache(
             1, GROUPS_KEPT, timer=clock.monotonic
         )
+        self._outsiders: TTLCache[str, bool] = TTLCache(_PEOPLE, OUTSIDERS_KEPT, timer=clock.monotonic)
         self._flights: dict[str, asyncio.Task[Any]] = {}
 
     async def close(self) -> None:
@@ -360,6 +364,39 @@ class SlackChat:
                     f"slack:{group.get('team_id') or team}:{group.get('id')}"
                 )
         self._groups["all"] = {user: frozenset(groups) for user, groups in found.items()}
+
+    async def outsiders(self, place: Place) -> bool:
+        """Whether guests or people of other organisations read along; looked up once a minute. Never raises.
+
+        A channel shared with another workspace says so itself; guests are found among its members, and more than 50
+        of those are not looked up one by one, so that a larger channel counts as one with guests
+        (https://docs.slack.dev/reference/objects/conversation-object).
+        """
+        known = self._outsiders.get(place.id)
+        if known is not None:
+            return known
+        try:
+            found = await self._look_for_outsiders(place)
+        except Undelivered as error:
+            log.warning("members of a place not readable", place=place.key, error=error.sentence)
+            return True
+        self._outsiders[place.id] = found
+        return found
+
+    async def _look_for_outsiders(self, place: Place) -> bool:
+        said = await self.api.form("conversations.info", channel=place.id)
+        channel = said.get("channel")
+        marks = ("is_ext_shared", "is_pending_ext_shared", "is_shared")
+        if not isinstance(channel, dict) or any(channel.get(mark) for mark in marks):
+            return True
+        listed = await self.api.form("conversations.members", channel=place.id, limit=str(MEMBERS_READ + 1))
+        members = listed.get("members")
+        if not isinstance(members, list) or len(members) > MEMBERS_READ:
+            return True
+        bot = (await self.identity()).user
+        people = [Person("slack", place.home, str(each)) for each in members if each != bot]
+        profiles = await asyncio.gather(*(self.profile(each) for each in people))
+        return any(each.standing not in (Standing.MEMBER, Standing.BOT) for each in profiles)
 
     async def direct(self, person: Person) -> Place | None:
         """The person's direct conversation with the bot, None where Slack gives none."""

@@ -15,7 +15,7 @@ import structlog
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.incoming import Incoming, Kind
 from adapters.slack.web_api import Refused
-from bot.cards import Card, Confirm, Everyone, Only, Status, Text, buttons
+from bot.cards import Card, Everyone, Only, Status, Text
 from bot.chat import MessageRef, Person, Said, Visibility
 from bot.clock import Clock
 from bot.errors import BotError, Undelivered
@@ -314,12 +314,8 @@ class Delivery:
             log.warning("place not told", error=error.sentence)
 
     async def _note_question(self, card: Card, ref: MessageRef) -> None:
-        if card.status is not Status.QUESTION:
-            return
-        for button in buttons(card):
-            if isinstance(button.action, Confirm):
-                await self._attach(button.action.ticket, ref)
-                return
+        if card.ticket:
+            await self._attach(card.ticket, ref)
 
 
 def _superseded(card: Card) -> bool:

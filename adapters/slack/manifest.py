@@ -23,11 +23,14 @@ HINT = 100
 """Characters of the usage hint that Slack's clients show on one line."""
 SCOPES = (
     "app_mentions:read",
+    "channels:read",
     "chat:write",
     "commands",
+    "groups:read",
     "files:write",
     "im:history",
     "im:write",
+    "mpim:read",
     "users:read",
     "users:read.email",
 )

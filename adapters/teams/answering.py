@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, assert_never
 import structlog
 
 from adapters.teams.chat import CARD, HOW_TO_ADD, TeamsChat
-from bot.cards import Card, Confirm, Everyone, Only, Status, buttons
+from bot.cards import Card, Everyone, Only, Status
 from bot.chat import Clicked, Filled, MessageRef, Person, Request, Said, Visibility
 from bot.clock import Clock
 from bot.errors import BotError, Undelivered
@@ -124,11 +124,8 @@ class Answering:
         await self._note_question(card, self._here)
 
     async def _note_question(self, card: Card, ref: MessageRef) -> None:
-        if card.status is not Status.QUESTION:
-            return
-        for button in buttons(card):
-            if isinstance(button.action, Confirm):
-                await self.bot.attach(button.action.ticket, ref)
+        if card.ticket:
+            await self.bot.attach(card.ticket, ref)
 
     async def _put(self, ref: MessageRef | None, card: Card) -> MessageRef:
         """Replaces that message, or posts a new one where there is none (any more)."""

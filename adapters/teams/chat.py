@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
-from cachetools import LRUCache, TLRUCache
+from cachetools import LRUCache, TLRUCache, TTLCache
 
 from adapters.teams.adaptive import full_width, long_sentences, render, render_nudge
 from adapters.teams.connector import Connector, Json, Refused
@@ -36,6 +36,7 @@ CONSENT = "application/vnd.microsoft.teams.card.file.consent"
 FILE_INFO = "application/vnd.microsoft.teams.card.file.info"
 PROFILE_KEPT = 600.0
 UNREADABLE_KEPT = 30.0
+OUTSIDERS_KEPT = 60.0
 FILE_KEPT = 900.0
 LARGEST_FILE = 10 * 1024 * 1024
 _REMEMBERED = 10_000
@@ -116,6 +117,7 @@ class TeamsChat:
             ttu=lambda _, profile, now: now + (UNREADABLE_KEPT if profile.name is None else PROFILE_KEPT),
             timer=clock.monotonic,
         )
+        self._outsiders: TTLCache[str, bool] = TTLCache(_REMEMBERED, OUTSIDERS_KEPT, timer=clock.monotonic)
         self._files: TLRUCache[str, _WaitingFile] = TLRUCache(
             _FILES, ttu=lambda _, __, now: now + FILE_KEPT, timer=clock.monotonic
         )
@@ -300,6 +302,26 @@ class TeamsChat:
             return Profile()
         return profile_of(member, person)
 
+    async def outsiders(self, place: Place) -> bool:
+        """See `Chat`. From one page of the roster, looked up once a minute; a longer one counts as one with guests.
+
+        Source: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/get-teams-context.
+        """
+        known = self._outsiders.get(place.key)
+        if known is not None:
+            return known
+        try:
+            said = await self._connector.members(await self._service(place), place.id)
+        except (Undelivered, StoreUnavailable) as error:
+            log.info("roster not read", place=place.key, reason=type(error).__name__)
+            return True
+        members = said.get("members")
+        if not isinstance(members, list) or not members or said.get("continuationToken"):
+            return True
+        found = any(not _is_member(each, place.home) for each in members)
+        self._outsiders[place.key] = found
+        return found
+
     async def direct(self, person: Person) -> Place | None:
         """See `Chat`. None where the person has not added the bot."""
         where = await self._whereabouts(person)
@@ -437,6 +459,15 @@ def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
     else:
         standing = Standing.EXTERNAL
     return Profile(name=text("name"), email=text("email", "userPrincipalName"), standing=standing)
+
+
+def _is_member(listed: object, home: str) -> bool:
+    """Whether a line of a roster is one of a full member of the tenant."""
+    if not isinstance(listed, Mapping):
+        return False
+    who = listed.get("aadObjectId") or listed.get("objectId")
+    person = Person(PLATFORM, home, who.lower() if isinstance(who, str) else "")
+    return profile_of(listed, person).standing is Standing.MEMBER
 
 
 def _message(card: Card, drawn: Json) -> Json:

@@ -91,11 +91,17 @@ class Connector:
         """What the channel knows of a member of a conversation. Raises `Refused`."""
         return await self._call("GET", service, ("conversations", conversation, "members", user), None)
 
+    async def members(self, service: str, conversation: str) -> Mapping[str, Any]:
+        """The first page of a conversation's members, at most 500. Raises `Refused`."""
+        path = ("conversations", conversation, "pagedmembers")
+        return await self._call("GET", service, path, None, query="?pageSize=500")
+
     async def _call(
-        self, method: str, service: str, path: tuple[str, ...], body: Json | None
+        self, method: str, service: str, path: tuple[str, ...], body: Json | None, *, query: str = ""
     ) -> Mapping[str, Any]:
         address = URL(
-            service.rstrip("/") + "/v3/" + "/".join(quote(each, safe="") for each in path), encoded=True
+            service.rstrip("/") + "/v3/" + "/".join(quote(each, safe="") for each in path) + query,
+            encoded=True,
         )
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         renewed = False

@@ -102,6 +102,10 @@ class TerminalChat:
         """Whoever sits at the machine is a full member of it."""
         return Profile(name=person.name or person.id, standing=Standing.MEMBER)
 
+    async def outsiders(self, place: Place) -> bool:
+        """Nobody reads along in a terminal."""
+        return False
+
     async def direct(self, person: Person) -> Place | None:
         """The terminal itself."""
         return local_place()

@@ -56,6 +56,7 @@ class Context:
         clock: For waiting; `now` does not move.
         table: Every command, for `help`.
         version: The bot's version.
+        public: Whether everybody who reads along here may see these resources; false in a personal chat.
         model_default: This place's knowledge model, None where none was chosen.
         zone_of: Whose zone the reader's is.
     """
@@ -74,6 +75,7 @@ class Context:
     clock: Clock
     table: tuple[AnyCommand, ...]
     version: str
+    public: Callable[[tuple[Touch, ...]], bool] = lambda _touches: False
     model_default: Name | None = None
     zone_of: ZoneOf = ZoneOf.BOT
 
@@ -156,6 +158,19 @@ def touches(intent: Intent) -> tuple[Touch, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A card with what stands on it, where that is not simply what the sentence names.
+
+    Attributes:
+        card: The answer.
+        touches: Every resource of which it shows something, named as Celonis names it now.
+    """
+
+    card: Card
+    touches: tuple[Touch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Command(Generic[I]):
     """One entry of the table: something that only reads (or only changes the bot's own defaults).
 
@@ -171,26 +186,13 @@ class Command(Generic[I]):
     example: I
     summary: str
     right: Right
-    run: Callable[[I, Context], Awaitable[Card]]
+    run: Callable[[I, Context], Awaitable[Card | Shown]]
     aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
 
     @property
     def intent(self) -> type[I]:
         return type(self.example)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A card with what stands on it, where that is not simply what the sentence names.
-
-    Attributes:
-        card: The answer.
-        touches: Every resource of which it shows something, named as Celonis names it now.
-    """
-
-    card: Card
-    touches: tuple[Touch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,9 @@ class Checked(Generic[T]):
 class Follow(Protocol[T_contra]):
     """How the outcome of a write is watched for."""
 
-    def __call__(self, target: T_contra, context: Context, *, taken: bool) -> AsyncGenerator[Step, None]:
+    def __call__(
+        self, target: T_contra, context: Context, *, taken: bool, by: str
+    ) -> AsyncGenerator[Step, None]:
         """See `GuardedCommand.follow`."""
         ...
 
@@ -250,9 +254,10 @@ class GuardedCommand(Generic[I, T]):
         question: How a target is asked about; reads nothing.
         hits: The resources that a target changes, by the names with which it was read.
         check: Reads live after the click.
+        plainly: What it does, without saying to what: all that a place without the right `public` gets to know.
         send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
         follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
-            whether Celonis has taken the call, or nobody knows whether it arrived.
+            whether Celonis has taken the call, or nobody knows whether it arrived; `by` names who confirmed.
         aliases: As for `Command`.
         touches: What the sentence names, for the log; the policy is asked about what `hits` tells.
     """
@@ -267,6 +272,7 @@ class GuardedCommand(Generic[I, T]):
     check: Callable[[T, Context], Awaitable[Checked[T]]]
     send: Callable[[Approval[T], Context], Awaitable[None]]
     follow: Follow[T]
+    plainly: str
     aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
 

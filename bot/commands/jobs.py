@@ -25,7 +25,7 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.celonis import CancelRuns, JobRun
+from bot.celonis import CancelRuns, Execution, JobRun
 from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
 from bot.commands.lists import back, count, page_of, table
 from bot.confirm import Approval, Outcome
@@ -170,8 +170,26 @@ async def _runs(context: Context, pool: Name) -> list[JobRun]:
     return runs
 
 
-async def _jobs(intent: Jobs, context: Context) -> Card:
-    pools = [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.pools()]
+async def _jobs(intent: Jobs, context: Context) -> Card | Shown:
+    if intent.pool is not None:
+        return await _jobs_of(intent, [intent.pool], context)
+    every = [each.as_name for each in await context.catalog.pools()]
+    open_here = [pool for pool in every if context.public((_of_pool(pool, context),))]
+    if not open_here or context.public((_of_pool(None, context),)):
+        return await _jobs_of(intent, every, context)
+    card = await _jobs_of(intent, open_here, context)
+    rest = len(every) - len(open_here)
+    if rest:
+        more = f"Of {count(rest, 'more data pool')} nothing is shown here; ask me in our direct message."
+        card = replace(card, blocks=(*card.blocks, Text(more, quiet=True)))
+    return Shown(card, tuple(_of_pool(pool, context) for pool in open_here))
+
+
+def _of_pool(pool: Name | None, context: Context) -> Touch:
+    return Touch(connection=_here(context), pool=pool)
+
+
+async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Card:
     runs = [run for pool in pools for run in await _runs(context, pool)]
     wanted = {state for word in intent.states for state in STATES[word]}
     found = [run for run in runs if not wanted or run.status in wanted]
@@ -384,7 +402,7 @@ async def _offer(intent: CancelJob, context: Context) -> Shown:
                 buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
                 source=context.live_source(),
             ),
-            (),
+            (_of_pool(None, context),),
         )
     return Shown(
         Card(
@@ -464,13 +482,16 @@ async def _send(approval: Approval[CancelRuns], context: Context) -> None:
         await context.asking.cancel_job(approval, run)
 
 
-async def _follow(target: CancelRuns, context: Context, *, taken: bool) -> AsyncGenerator[Step, None]:
+async def _follow(
+    target: CancelRuns, context: Context, *, taken: bool, by: str
+) -> AsyncGenerator[Step, None]:
     """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything.
 
     Args:
         target: The run that was shown.
         context: Past the cache.
         taken: Whether Celonis has taken the call; else nobody knows whether it arrived.
+        by: Who confirmed, for people.
     """
     (run,) = target.runs
     began = context.clock.monotonic()
@@ -487,7 +508,7 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool) -> Async
         trouble: BotError | None = None
         step: Step | None = None
         try:
-            step = await _seen(run, context, waited)
+            step = await _seen(run, context, waited, by)
         except (CelonisError, QuotaExhausted, StoreUnavailable) as error:
             trouble = error
         if step is None and (waited >= PATIENCE or (waited >= SOON and isinstance(trouble, NotFound))):
@@ -507,7 +528,7 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool) -> Async
         await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
 
 
-async def _seen(run: JobRun, context: Context, waited: float) -> Step | None:
+async def _seen(run: JobRun, context: Context, waited: float, by: str) -> Step | None:
     """What Celonis says of the run now; None while it goes on, or while the run after it may still be hit.
 
     Raises:
@@ -518,47 +539,71 @@ async def _seen(run: JobRun, context: Context, waited: float) -> Step | None:
     if active and same is not False:
         return None
     status = now.status if same else ""
-    if not same or now.execution_id is None:
-        status = await _ended_as(run, context) or status
+    sure = bool(same and now.execution_id)
+    listed = await _listed(run, context, needed=not sure)
+    if listed is not None and not sure:
+        status = listed.status or status
     if not status and not _identified(run):
         status = now.status
+    end = _End(status, listed.end if listed else None, by)
     match status:
         case "CANCEL":
-            return _outcome(run, now, status, Outcome.STOPPED, context)
+            return _outcome(run, now, end, Outcome.STOPPED, context)
         case "SUCCESS" | "FAIL" | "SKIPPED" if same is False and now.status == "CANCEL":
-            return _outcome(run, now, status, Outcome.ANOTHER_RUN, context)
+            return _outcome(run, now, end, Outcome.ANOTHER_RUN, context)
         case "SUCCESS" | "FAIL" | "SKIPPED" if same is False and active and waited < NEXT_RUN:
             return None
         case "SUCCESS" | "FAIL" | "SKIPPED":
-            return _outcome(run, now, status, Outcome.ENDED_BY_ITSELF, context)
+            return _outcome(run, now, end, Outcome.ENDED_BY_ITSELF, context)
         case _ if status in ACTIVE or waited < SOON:
             return None
         case _:
             return _unknown(run, context, "The stop was not sent a second time")
 
 
-async def _ended_as(run: JobRun, context: Context) -> str:
-    """The status of exactly the run that was shown, from the job's history; empty where it is not listed."""
+async def _listed(run: JobRun, context: Context, *, needed: bool) -> Execution | None:
+    """Exactly the run that was shown, from the job's history; None where it is not listed.
+
+    Raises:
+        CelonisError, QuotaExhausted, StoreUnavailable: It cannot be read, and the outcome depends on it.
+    """
     if not _identified(run):
-        return ""
-    for each in await context.asking.executions(run.pool_id, run.job_id):
+        return None
+    try:
+        listed = await context.asking.executions(run.pool_id, run.job_id)
+    except (CelonisError, QuotaExhausted, StoreUnavailable):
+        if needed:
+            raise
+        return None
+    for each in listed:
         if each.execution_id == run.execution_id if run.execution_id else each.start == run.started_at:
-            return each.status
-    return ""
+            return each
+    return None
 
 
-def _outcome(run: JobRun, now: JobRun, ended: str, outcome: Outcome, context: Context) -> Step:
-    """The card for a run whose end is known: `ended` is its own final status, `now` the job's latest run."""
-    at = _clock(context.clock.now(), context)
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the run that was shown ended, when (UTC; None where Celonis does not tell), and who wanted it."""
+
+    status: str
+    at: datetime | None
+    by: str
+
+
+def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Context) -> Step:
+    """The card for a run whose end is known; `now` is the job's latest run."""
+    checked = _clock(context.clock.now(), context)
+    at = _clock(end.at, context) if end.at else checked
+    ended = end.status
     what = f"{run.job_name} ({run.pool_name})"
     sign, text, status = {
         Outcome.STOPPED: (
-            f"STOPPED {at}: {what}",
+            f"STOPPED {at} by {end.by}: {what}",
             "Celonis reports the run as stopped.",
             Status.ANSWERED,
         ),
         Outcome.ENDED_BY_ITSELF: (
-            f"ENDED BY ITSELF, {_said(ended)}: {what}",
+            f"ENDED BY ITSELF, {_said(ended)} {at}: {what}",
             "The run ended before the stop took effect.",
             Status.ANSWERED,
         ),
@@ -570,8 +615,14 @@ def _outcome(run: JobRun, now: JobRun, ended: str, outcome: Outcome, context: Co
     }[outcome]
     (pool, job), here = _names(run), _here(context)
     blocks: list[Block] = [
-        Text(f"{text} Checked {at}."),
-        Facts((Fact("This run", Words(_said(ended))), Fact("Started", _moment(run.started_at)))),
+        Text(f"{text} Checked {checked}."),
+        Facts(
+            (
+                Fact("This run", Words(_said(ended))),
+                Fact("Started", _moment(run.started_at)),
+                Fact("Ended", _moment(end.at)),
+            )
+        ),
     ]
     buttons = [Button("Jobs of the pool", Run(Jobs(pool=pool, via=here)))]
     if _same(run, now) is False and now.status in ACTIVE:
@@ -687,6 +738,7 @@ CANCEL = GuardedCommand(
     check=_check,
     send=_send,
     follow=_follow,
+    plainly="stop a data job",
     aliases=(
         "stop",
         "kill",

@@ -225,6 +225,15 @@ class Rule(Section):
         min_length=1, description="The rights that it grants; none implies another."
     )
     on: On = Field(default_factory=On, description="On what; nothing said means on everything.")
+    external: bool = Field(
+        False,
+        description="Whether `public` holds where guests or people of other organisations read along, too.",
+    )
+    questions: str = Field(
+        "",
+        description="Place that gets the questions of writes which this rule grants, where they were asked in one "
+        "that may not see them: `slack:T1:C1`. It has to be `public` itself.",
+    )
 
 
 class HiddenField(Section):

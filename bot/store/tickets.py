@@ -16,7 +16,7 @@ from bot.chat import MessageRef, Person, Place
 from bot.store import schema
 from bot.store.store import Store, as_json, person_from, place_from, plausible_id
 
-_MESSAGE = TypeAdapter(MessageRef)
+_MESSAGES: TypeAdapter[tuple[MessageRef, ...]] = TypeAdapter(tuple[MessageRef, ...])
 
 
 class State(StrEnum):
@@ -61,7 +61,7 @@ class Ticket:
         created_at: When it was asked.
         expires_at: From then on nobody can answer it.
         state: Where it stands.
-        message: The message with the question, once it is posted.
+        messages: The messages that show the question, in the order in which they were posted.
         claimed_by: Who answered it, yes or no.
         claimed_at: When.
         lease_until: Until when whoever works on it is taken to be alive.
@@ -80,7 +80,7 @@ class Ticket:
     created_at: datetime
     expires_at: datetime
     state: State = State.OPEN
-    message: MessageRef | None = None
+    messages: tuple[MessageRef, ...] = ()
     claimed_by: Person | None = None
     claimed_at: datetime | None = None
     lease_until: datetime | None = None
@@ -101,7 +101,7 @@ def _ticket(row: Any) -> Ticket:
         created_at=row.created_at,
         expires_at=row.expires_at,
         state=State(row.state),
-        message=None if row.message is None else _MESSAGE.validate_json(row.message),
+        messages=_messages(row.message),
         claimed_by=None if row.claimed_by is None else person_from(row.claimed_by),
         claimed_at=row.claimed_at,
         lease_until=row.lease_until,
@@ -109,6 +109,13 @@ def _ticket(row: Any) -> Ticket:
         outcome_note=row.outcome_note,
         finished_at=row.finished_at,
     )
+
+
+def _messages(written: str | None) -> tuple[MessageRef, ...]:
+    """Earlier versions knew one message only, and wrote it without the list around it."""
+    if written is None:
+        return ()
+    return _MESSAGES.validate_json(written if written.startswith("[") else f"[{written}]")
 
 
 _T = schema.tickets
@@ -165,8 +172,13 @@ async def load(store: Store, key: str) -> Ticket | None:
 
 
 async def attach(store: Store, key: str, message: MessageRef) -> None:
-    """Notes which message holds the question, in whatever state it is."""
-    await _move(store, [_T.c.id == key], message=json.dumps(asdict(message), ensure_ascii=False))
+    """Notes one more message that shows the question, in whatever state it is."""
+    async with store.writing() as connection:
+        held = sa.select(_T.c.message).where(_T.c.id == key).with_for_update()
+        messages = _messages((await connection.execute(held)).scalar_one_or_none())
+        if message not in messages:
+            written = json.dumps([asdict(each) for each in (*messages, message)], ensure_ascii=False)
+            await connection.execute(_T.update().where(_T.c.id == key).values(message=written))
 
 
 async def answer(

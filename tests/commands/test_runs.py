@@ -140,7 +140,7 @@ async def asked(intent: CancelJob, told: Told) -> Question:
 
 
 async def follow(target: CancelRuns, told: Told, *, taken: bool = True) -> list[Step]:
-    return [step async for step in CANCEL.follow(target, context(told), taken=taken)]
+    return [step async for step in CANCEL.follow(target, context(told), taken=taken, by="the operator")]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ async def test_a_call_of_which_nobody_knows_whether_it_arrived_is_not_said_to_ha
 async def test_a_run_with_an_id_costs_one_call_a_look() -> None:
     told = Told([Seen("RUNNING", "x1"), Seen("RUNNING", "x1"), Seen("CANCEL", "x1")])
     await follow(shown(), told)
-    assert told.calls == ["job"] * 3
+    assert told.calls == ["job"] * 3 + ["executions"], "one look-up of the run, for its end"
 
 
 async def test_buttons_of_a_write_name_the_connection_it_was_for() -> None:

@@ -97,7 +97,7 @@ async def test_the_message_with_the_question_is_noted_even_after_a_claim(tickets
     await tickets.attach(ticket.id, ref)
     found = await tickets.load(ticket.id)
     assert found is not None
-    assert found.message == ref
+    assert found.messages == (ref,)
 
 
 @pytest.mark.parametrize(

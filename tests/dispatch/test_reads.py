@@ -133,8 +133,8 @@ async def test_a_zone_decides_what_a_period_is_and_is_printed() -> None:
 
 async def test_what_is_read_in_a_channel_is_for_the_asker_alone() -> None:
     async with stage() as scene:
-        assert (await scene.says("jobs", CLERK, CHANNEL)).audience == Only(CLERK)
-        assert (await scene.says("jobs", CLERK, DIRECT)).audience == Everyone()
+        assert (await scene.says("pools", CLERK, CHANNEL)).audience == Only(CLERK)
+        assert (await scene.says("pools", CLERK, DIRECT)).audience == Everyone()
 
 
 async def test_guests_are_refused_without_a_call() -> None:

@@ -375,22 +375,35 @@ def test_public_is_granted_to_places_and_not_to_people() -> None:
     open_kpis = rule(Right.PUBLIC, who=Who(places=("slack:T1:C1",)), on=On(kpi=("on-time*",)))
     found = policy(open_kpis, members_read=True)
     elsewhere = replace(CHANNEL, id="C2")
-    assert found.public(CHANNEL, (KPI_ITSELF,))
-    assert found.public(ASKER, (KPI_ITSELF,))
-    assert not found.public(CHANNEL, (KPI_ITSELF, DATA))
-    assert not found.public(CHANNEL, (MODEL_ITSELF, KPI_ITSELF))
-    assert not found.public(CHANNEL, ())
-    assert not found.public(CHANNEL, (Touch(),))
-    assert not found.public(elsewhere, (KPI_ITSELF,))
-    assert not found.public(replace(CHANNEL, home="T2"), (KPI_ITSELF,))
+    assert found.public(CHANNEL, (KPI_ITSELF,), outsiders=False)
+    assert found.public(ASKER, (KPI_ITSELF,), outsiders=False)
+    assert not found.public(CHANNEL, (KPI_ITSELF, DATA), outsiders=False)
+    assert not found.public(CHANNEL, (MODEL_ITSELF, KPI_ITSELF), outsiders=False)
+    assert not found.public(CHANNEL, (), outsiders=False)
+    assert not found.public(CHANNEL, (Touch(),), outsiders=False)
+    assert not found.public(elsewhere, (KPI_ITSELF,), outsiders=False)
+    assert not found.public(replace(CHANNEL, home="T2"), (KPI_ITSELF,), outsiders=False)
     personal = rule(Right.PUBLIC, who=Who(slack=("T1:U1",), places=("slack:T1:C1",)))
-    assert not policy(personal).public(CHANNEL, (KPI_ITSELF,))
+    assert not policy(personal).public(CHANNEL, (KPI_ITSELF,), outsiders=False)
+
+
+def test_a_place_with_outsiders_is_public_only_where_its_rule_says_so() -> None:
+    inside = rule(Right.PUBLIC, who=Who(places=("slack:T1:C1",)))
+    found = policy(inside)
+    assert found.opens(CHANNEL)
+    assert not found.public(CHANNEL, (KPI_ITSELF,), outsiders=True)
+    assert found.public(CHANNEL, (KPI_ITSELF,), outsiders=False)
+    outside = policy(inside.model_copy(update={"external": True}))
+    assert not outside.opens(CHANNEL), "nobody need look who reads along"
+    assert outside.public(CHANNEL, (KPI_ITSELF,), outsiders=True)
 
 
 def test_public_never_shows_a_hidden_field() -> None:
     everything = rule(Right.PUBLIC, who=Who(places=("slack:T1:*",)))
-    assert policy(everything).public(CHANNEL, (DATA,))
-    assert not policy(everything, hide_fields=(HiddenField(field=("amount",)),)).public(CHANNEL, (DATA,))
+    assert policy(everything).public(CHANNEL, (DATA,), outsiders=False)
+    assert not policy(everything, hide_fields=(HiddenField(field=("amount",)),)).public(
+        CHANNEL, (DATA,), outsiders=False
+    )
 
 
 def test_a_refusal_says_what_and_who_can_change_it() -> None:

@@ -38,9 +38,9 @@ async def test_a_direct_message_is_answered_directly(here: Town) -> None:
 
 
 async def test_a_mention_is_answered_for_the_asker_where_the_place_may_not_see_it(here: Town) -> None:
-    await here.slack.mention(CLERK, "C1", "jobs")
+    await here.slack.mention(CLERK, "C1", "pools")
     await here.quiet()
-    assert "main job" in here.slack.screen(CLERK, "C1")
+    assert "SAP ECC" in here.slack.screen(CLERK, "C1")
     assert here.slack.screen(OPERATOR, "C1") == ""
 
 
@@ -49,6 +49,7 @@ async def test_a_place_that_may_see_it_sees_it() -> None:
         name="public",
         who=config.Who(places=(f"slack:{TEAM}:C1",)),
         may=(config.Right.PUBLIC, config.Right.READ),
+        external=True,
     )
     async with town(rules=[public]) as here:
         await here.slack.mention(CLERK, "C1", "jobs")
@@ -132,19 +133,19 @@ async def test_each_thread_goes_on_with_its_own_question_and_is_answered_there(h
 async def test_a_slow_answer_has_a_sign_of_life_that_does_not_stay_untrue(here: Town) -> None:
     slow = Fault("latency", path="/integration/", seconds=2.0, count=1)
     here.sandbox.faults.add(slow)
-    await here.slack.mention(CLERK, "C1", "jobs")
+    await here.slack.mention(CLERK, "C1", "pools")
     await until(lambda: here.slack.screen(OPERATOR, "C1") == "↳ Working on it …")
     await here.quiet()
     assert here.slack.screen(OPERATOR, "C1") == ""
     (answer,) = here.slack.visible(CLERK, "C1")
-    assert "main job" in answer.shown
+    assert "SAP ECC" in answer.shown
 
     here.sandbox.faults.add(slow)
-    assert await here.slack.command(SECOND, "C1", "refresh jobs") == 200
+    assert await here.slack.command(SECOND, "C1", "refresh pools") == 200
     await here.quiet()
     line, answer = here.slack.visible(SECOND, "C1")
-    assert line.history == ["Asked for: refresh jobs; the answer follows"]
-    assert "main job" in answer.shown
+    assert line.history == ["Asked for: refresh pools; the answer follows"]
+    assert "SAP ECC" in answer.shown
 
 
 async def test_a_guest_cannot_go_on_with_what_others_asked(here: Town) -> None:
@@ -244,7 +245,7 @@ async def test_a_job_is_stopped_from_the_question_to_the_reply_that_wakes(here: 
     assert question.only_for == ""
     assert question.thread_ts
     assert question.shown.splitlines() == [
-        "SANDBOX · Question: Stop main job? SAP ECC, running since 22:21 (1 h 35 min)",
+        "SANDBOX · Question: Stop main job? SAP ECC, running since 22:21 (1 h 35 min) · asked by the operator",
         "Stop main job?",
         "Data pool: SAP ECC",
         "Status: running",
@@ -310,9 +311,10 @@ async def test_where_the_bot_was_not_invited_the_job_is_stopped_from_the_direct_
     seen = await here.says(OPERATOR, "C2", QUESTION)
     assert "our direct message" in seen
     assert "main job" not in here.slack.screen(SECOND, "C2")
-    (question,) = here.slack.visible(OPERATOR, "D" + OPERATOR)
+    bare, question = here.slack.visible(OPERATOR, "D" + OPERATOR)
     await here.presses(OPERATOR, question, "Stop this job")
     await here.stopped(question)
+    assert "[Show me the question]" not in bare.shown
     assert len(here.cancels()) == 1
 
 

@@ -84,7 +84,16 @@ class Town:
 
 def policy() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{TEAM}:{user}" for user in (OPERATOR, SECOND)))
-    return (config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),)
+    return (
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(
+            name="what everybody in the channel may see",
+            who=config.Who(places=(f"slack:{TEAM}:C1",)),
+            may=(config.Right.PUBLIC,),
+            on=config.On(pool=("SAP ECC",)),
+            external=True,
+        ),
+    )
 
 
 @asynccontextmanager

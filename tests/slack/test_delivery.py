@@ -42,6 +42,7 @@ PUBLIC = but(PRIVATE, audience=Everyone())
 QUESTION = Card(
     "Stop main job?",
     status=Status.QUESTION,
+    ticket="ticket-1",
     lasting=True,
     buttons=(
         Button("Stop this job", Confirm("ticket-1"), Tone.DANGER),

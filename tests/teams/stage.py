@@ -21,7 +21,9 @@ from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 from tests.fake_teams import (
     APP_ID,
+    CHANNEL,
     FOREIGN,
+    GROUP,
     PERSONAL,
     TENANT,
     Account,
@@ -115,7 +117,16 @@ class Stage:
 
 def rules() -> tuple[config.Rule, ...]:
     who = config.Who(teams=tuple(f"{TENANT}:{each.object_id}" for each in (OPERATOR, SECOND, LONER)))
-    return (config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),)
+    places = tuple(f"teams:{TENANT}:{each.id.partition(';')[0]}" for each in (GROUP, CHANNEL))
+    return (
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(
+            name="what everybody in the channel may see",
+            who=config.Who(places=places),
+            may=(config.Right.PUBLIC,),
+            on=config.On(pool=("SAP ECC",)),
+        ),
+    )
 
 
 @asynccontextmanager

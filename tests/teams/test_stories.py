@@ -46,17 +46,17 @@ async def test_a_personal_message_is_answered_with_a_card(scene: Stage) -> None:
 async def test_what_is_for_one_person_goes_to_the_personal_chat_and_the_place_gets_one_line_without_data(
     scene: Stage, scope: Scope
 ) -> None:
-    line = await scene.says(CLERK, "jobs", scope)
+    line = await scene.says(CLERK, "pools", scope)
     assert line.text == "clerk: I have answered in our personal chat."
     assert [each.text for each in scene.teams.seen(scope.id)] == [line.text]
-    assert "main job" in scene.teams.last(CLERK.personal).text
+    assert "SAP ECC" in scene.teams.last(CLERK.personal).text
 
 
 async def test_who_has_not_added_the_bot_is_told_how_and_no_data_is_shown(scene: Stage) -> None:
-    line = await scene.says(LONER, "jobs", CHANNEL)
+    line = await scene.says(LONER, "pools", CHANNEL)
     assert "not among your apps" in line.text
     assert "choose Add" in line.text
-    assert "main job" not in scene.teams.everything()
+    assert "SAP ECC" not in scene.teams.everything()
 
 
 async def test_a_place_that_may_see_it_sees_it() -> None:
@@ -363,6 +363,7 @@ async def test_stopping_over_an_old_client_works_too(scene: Stage) -> None:
 
 async def test_a_platform_that_is_busy_still_gets_the_outcome(scene: Stage) -> None:
     question = await scene.says(OPERATOR, "stop main job", GROUP)
+    scene.teams.faulty = {"PUT", "POST"}
     scene.teams.faults = [(429, {"Retry-After": "1"}), (502, {}), (412, {})]
     await scene.presses(OPERATOR, question, STOP, GROUP)
     assert "STOPPED" in question.text
@@ -374,9 +375,9 @@ async def test_a_question_is_known_by_its_message(scene: Stage) -> None:
     ticket = question.buttons[STOP]["data"]["confirm"]
     kept = await scene.replica.built.tickets.load(ticket)
     assert kept is not None
-    assert kept.message is not None
-    assert question.id in kept.message.handle
-    await scene.replica.chat.update(kept.message, Shown("Changed later"))
+    (message,) = kept.messages
+    assert question.id in message.handle
+    await scene.replica.chat.update(message, Shown("Changed later"))
     assert "Changed later" in question.text
 
 
