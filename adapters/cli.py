@@ -8,8 +8,8 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -20,6 +20,8 @@ import click
 
 from bot import config
 from bot.cards import Card, Confirm, Status
+from bot.clock import Clock
+from bot.confirm import State
 from bot.errors import BotError, ConfigError
 
 T = TypeVar("T")
@@ -34,6 +36,12 @@ EXIT = {
 }
 EXIT_BROKEN = 3
 """Of `audit verify`: the log is not what was written."""
+NOT_YET = 4
+"""Exit code: a confirmed write was sent, and how it ended is not known yet."""
+CONFIRMED_WITHIN = 120.0
+"""Seconds after which `ask --confirm` waits no longer for the outcome of what was sent."""
+LOOK_AGAIN = 5.0
+"""Seconds between looks whether it was sent, once those are over."""
 FORMATS = ("text", "json", "slack", "teams")
 SETTINGS_FILE = "celonis-chat.toml"
 SANDBOX_MODELS = {
@@ -158,7 +166,8 @@ def ask(
 ) -> None:
     """Ask one thing, and print the answer.
 
-    Exit code: 0 answered, 1 refused or failed, 2 not understood, 3 a question with a ticket.
+    Exit code: 0 answered, 1 refused or failed, 2 not understood, 3 a question with a ticket, 4 sent with the
+    outcome not known after two minutes.
     """
     if bool(sentence) == bool(ticket):
         raise click.UsageError("Give either a sentence, or --confirm with the ticket of a question.")
@@ -187,19 +196,68 @@ async def _ask(
                 place=local_place(),
                 at=clock.now(),
             )
-            card: Card | None = None
-            async for following in built.bot.answer(request):
-                if following.status is Status.WORKING:
-                    click.echo(f"… {following.headline}", err=True)
-                    continue
-                card = following
+
+            async def sent() -> bool:
+                kept = await built.tickets.load(ticket) if ticket else None
+                return kept is not None and kept.state is State.SENDING
+
+            card, known = await until_known(
+                built.bot.answer(request), clock, sent, lambda line: click.echo(f"… {line}", err=True)
+            )
             if card is None:
                 return 1
             click.echo(rendered(card, form))
+            if not known:
+                click.echo(
+                    "\nIt was sent once, and how it ended is not known yet. To look again: "
+                    f"celonis-chat ask --confirm {ticket}",
+                    err=True,
+                )
+                return NOT_YET
             for button in card.buttons:
                 if isinstance(button.action, Confirm) and form == "text":
                     click.echo(f"\nTo say yes: celonis-chat ask --confirm {button.action.ticket}", err=True)
             return EXIT[card.status]
+
+
+async def until_known(
+    cards: AsyncGenerator[Card, None],
+    clock: Clock,
+    sent: Callable[[], Awaitable[bool]],
+    tell: Callable[[str], None],
+) -> tuple[Card | None, bool]:
+    """The last card of an answer, and whether it is the end.
+
+    Args:
+        cards: The answer; it is closed in any case.
+        clock: Decides when two minutes are over.
+        sent: Whether a confirmed write has been sent and its outcome is open; only that is not waited for any longer.
+        tell: Is told where it stands, meanwhile.
+    """
+    card: Card | None = None
+    until = clock.monotonic() + CONFIRMED_WITHIN
+    async with aclosing(cards):
+        while True:
+            following = asyncio.ensure_future(anext(cards, None))
+            try:
+                while not following.done():
+                    pause = asyncio.ensure_future(clock.sleep(until - clock.monotonic()))
+                    await asyncio.wait({pause, following}, return_when=asyncio.FIRST_COMPLETED)
+                    pause.cancel()
+                    if following.done():
+                        break
+                    if await sent():
+                        return card, False
+                    until = clock.monotonic() + LOOK_AGAIN
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+            found = following.result()
+            if found is None:
+                return card, card is None or card.status is not Status.WORKING
+            card = found
+            if card.status is Status.WORKING:
+                tell(card.headline)
 
 
 def rendered(card: Card, form: str) -> str:
