@@ -261,6 +261,9 @@ class Bot:
             Pattern(Back, ("previous", "previous page")),
         )
         self._grammar = Grammar([*patterns, *own], parts.words)
+        self._refusals: TTLCache[str, dict[Person, int]] = TTLCache(
+            REMEMBERED, PACE_KEPT, timer=parts.clock.monotonic
+        )
         self._said: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, PACE_KEPT, timer=parts.clock.monotonic)
         self._lately: TTLCache[_Conversation, _Last] = TTLCache(
             REMEMBERED, REMEMBERED_FOR, timer=parts.clock.monotonic
@@ -974,7 +977,10 @@ class Bot:
         hit = command.hits(_target(command, ticket))
         decision = self._parts.policy.may_all(visit.asker, right_of(command, intent), hit)
         if not decision.allowed:
-            await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
+            refused = self._refusals.setdefault(ticket.id, {})
+            refused[visit.asker.person] = refused.get(visit.asker.person, 0) + 1
+            if refused[visit.asker.person] == 1:
+                await self._note(visit, ticket, intent, decision="refused", rule=decision.rule)
             raise NotAllowed(
                 decision.sentence, hint=f"The question stays open for those who may. {decision.hint}".strip()
             )
@@ -1271,7 +1277,22 @@ class Bot:
             ticket = await self._parts.tickets.load(ticket.id) or ticket
         except StoreUnavailable:
             log.warning("messages of a question not read", ticket=ticket.id)
+        await self._close_refusals(ticket, visit)
         await self._tell(ticket, last, but=clicked)
+
+    async def _close_refusals(self, ticket: Ticket, visit: _Visit) -> None:
+        """One row for all refusals of a person after their first, so that nobody fills the log with clicks."""
+        for person, count in self._refusals.pop(ticket.id, {}).items():
+            if count == 1:
+                continue
+            (intent,) = self._grammar.parse(ticket.sentence)
+            closing = replace(visit, request=replace(visit.request, person=person))
+            try:
+                await self._note(
+                    closing, ticket, intent, decision="refused", outcome=f"refused {count - 1} more times"
+                )
+            except StoreUnavailable:
+                log.warning("audit row lost", request=visit.request.id, ticket=ticket.id)
 
     async def _tell(self, ticket: Ticket, said: Shown, *, but: MessageRef | None = None) -> None:
         """Change the messages of a question, each into what its readers may see; all but one that shows it already."""

@@ -210,3 +210,18 @@ async def test_clicks_on_questions_count_against_a_persons_pace() -> None:
         assert "in a minute" in heard[-1]
         assert not any("in a minute" in each for each in heard[:-1])
         assert (await scene.cards(click, place=CHANNEL))[-1].headline.startswith("STOPPED")
+
+
+async def test_refusals_of_a_person_on_a_ticket_are_one_row_at_once_and_one_at_its_end() -> None:
+    async with stage() as scene:
+        question = await scene.says(QUESTION, place=CHANNEL)
+        click = scene.what(question, "Stop this job")
+        for _ in range(4):
+            await scene.cards(click, CLERK, CHANNEL)
+        rows = await scene.built.audit.recent(20)
+        assert sum(row.entry.decision == "refused" for row in rows if row.entry) == 1
+        await scene.presses(question, "Leave it running", place=CHANNEL)
+        rows = await scene.built.audit.recent(20)
+        refused = [row.entry for row in reversed(rows) if row.entry and row.entry.decision == "refused"]
+        assert [each.outcome for each in refused] == ["", "refused 3 more times"]
+        assert {each.person for each in refused} == {CLERK.key}
