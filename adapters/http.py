@@ -98,6 +98,11 @@ class HttpServer:
         self._short_of_files = False
 
     @property
+    def listening(self) -> bool:
+        """Whether it takes connections."""
+        return self._listening is not None and self._listening.is_serving()
+
+    @property
     def open(self) -> int:
         """How many connections there are."""
         return len(self._open)
@@ -331,8 +336,11 @@ def quiet_accept(loop: asyncio.AbstractEventLoop, server: HttpServer) -> Callabl
     before = loop.get_exception_handler()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if context.get("message") == _OUT_OF_FILES:
+        message = str(context.get("message"))
+        if message == _OUT_OF_FILES:
             server.out_of_files()
+        elif "._start_serving(" in message and not server.listening:
+            pass  # the loop tries again a second later, once for each failure, even where nobody listens any more
         elif before is not None:
             before(loop, context)
         else:

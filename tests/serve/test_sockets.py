@@ -335,6 +335,7 @@ async def main():
     await asyncio.to_thread(sys.stdin.readline)
     server.report()
     await server.close()
+    await asyncio.sleep(1.2)  # the loop's own second attempt comes after one
     undo()
 
 asyncio.run(main())
