@@ -304,6 +304,8 @@ async def _settings(
             settings = await stack.enter_async_context(_over(settings, sandbox, sandbox_key))
             if not sandbox.url:
                 store = await stack.enter_async_context(await Store.temporary(SystemClock()))
+        for remark in settings.remarks:
+            click.echo(remark, err=True)
         yield settings, store
 
 

@@ -76,8 +76,6 @@ def connection_of(configured: config.Connection, limits: Limits) -> Connection:
         timeout=configured.timeout,
         total_retry=configured.total_retry,
         backoff_factor=configured.backoff_factor,
-        connect=configured.connect,
-        permissions=configured.permissions,
         read_only=configured.read_only,
         sandbox=configured.sandbox,
     )
@@ -187,6 +185,9 @@ def _limits(configured: config.Limits, replicas: int) -> Limits:
         page=configured.page,
         rows=configured.rows,
         window=configured.window_seconds,
+        guest_slots=configured.guest_slots,
+        per_person=configured.person_share,
+        per_place=configured.place_share,
         background_reserve=configured.background_reserve,
         guarded_reserve=configured.people_reserve,
         replicas=replicas,
@@ -302,6 +303,8 @@ async def running(
                 "readiness and metrics can be read from other machines; keep that port from the internet",
                 admin_host=server.admin_host,
             )
+        for remark in settings.remarks:
+            log.warning("settings look unintended", remark=remark)
         log.info("serving", address=address, admin=admin, platforms=sorted(listeners))
         yield Running(address, admin, built, listeners, metrics)
         log.info("stopping")
@@ -616,12 +619,15 @@ async def _reporting(server: HttpServer, clock: Clock) -> None:
 
 
 async def _trying_keys(built: Built, settings: config.Settings) -> None:
-    """Tries each key once at start, as PyCelonis does; what is wrong is said in the log, and people are told too."""
+    """Tries each key once at start and reads what it may, as PyCelonis does; what is wrong is said in the log."""
     for name, celonis in built.celonis.items():
-        if not settings.connections[name].connect:
-            continue
+        configured = settings.connections[name]
         try:
-            await celonis.connect()
+            if configured.connect:
+                await celonis.connect()
+            if configured.permissions:
+                granted = [each.service_name for each in await celonis.grants() if each.permissions]
+                log.info("key has grants", connection=name, services=granted)
         except BotError as error:
             log.warning(
                 "connection does not work yet", connection=name, error=error.sentence, hint=error.hint

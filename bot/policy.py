@@ -290,16 +290,11 @@ class _People:
 _DOING = {
     Right.READ: "read that",
     Right.PUBLIC: "show that to everybody",
-    Right.EXPORT: "export that",
-    Right.RUN: "start data jobs",
-    Right.RUN_FULL: "start data jobs with a full load",
     Right.CANCEL: "stop data jobs",
     Right.MANAGE: "change what is set for this place",
     Right.ADMIN: "use what is for the bot's admins",
 }
 _DOING_TO = {
-    Right.RUN: "start {}",
-    Right.RUN_FULL: "start {} with a full load",
     Right.CANCEL: "stop {}",
 }
 _STANDING = {

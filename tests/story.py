@@ -188,7 +188,7 @@ class Stage:
 def rules() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{person.home}:{person.id}" for person in (OPERATOR, SECOND)))
     return (
-        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL,)),
         config.Rule(
             name="what everybody in the channel may see",
             who=config.Who(places=(CHANNEL.key,)),

@@ -27,7 +27,6 @@ SCOPES = (
     "chat:write",
     "commands",
     "groups:read",
-    "files:write",
     "im:history",
     "im:write",
     "mpim:read",

@@ -19,6 +19,7 @@ from bot.celonis.flights import Stake
 from bot.celonis.governor import Governor, forecast
 from bot.celonis.memory import Ledger, MemoryLedger
 from bot.celonis.query import Asked
+from bot.celonis.replies import Grants
 from bot.celonis.wire import CallRecord
 from bot.clock import Clock
 from bot.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
@@ -237,6 +238,15 @@ class Celonis:
         """
         until = self._desk.at() + hours * 3600
         await self._desk.ledger.allow(self._desk.scope, person, calls, until=until)
+
+    async def grants(self) -> tuple[Grants, ...]:
+        """What the key may do in each service as a whole, read at start.
+
+        Raises:
+            CelonisError: Celonis cannot be asked, or does not say.
+        """
+        until = self._clock.monotonic() + self.connection.timeout
+        return await self.on_behalf(Caller("bot:start", "", Lane.BACKGROUND, until)).permissions()
 
     async def connect(self, caller: Caller | None = None) -> KeyInfo:
         """Tries the key, as PyCelonis' "initial connect" does, and finds out its kind.

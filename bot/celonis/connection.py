@@ -157,8 +157,6 @@ class Connection:
         timeout: Seconds for one call (PyCelonis' word).
         total_retry: How often a failed read is tried again (PyCelonis' word).
         backoff_factor: Seconds; before try n+1 the bot waits random(0, backoff_factor * 2**(n-1)).
-        connect: Whether the key is tried at start.
-        permissions: Whether its grants are read at start.
         read_only: Nothing that changes something is ever sent.
         sandbox: A sandbox stands in for the team.
     """
@@ -170,8 +168,6 @@ class Connection:
     timeout: float = 60.0
     total_retry: int = 2
     backoff_factor: float = 1.0
-    connect: bool = True
-    permissions: bool = True
     read_only: bool = False
     sandbox: bool = False
 

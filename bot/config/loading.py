@@ -20,7 +20,6 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from bot.chat import Person, Place, Visibility
 from bot.config.address import (
     CELONIS_DOMAIN,
     https_or_loopback,
@@ -53,8 +52,6 @@ from bot.config.tables import (
     is_slack_team,
     is_uuid,
     parse_key_type,
-    person_fault,
-    place_fault,
     rule_faults,
 )
 from bot.errors import ConfigError
@@ -723,29 +720,6 @@ class _Draft:
             )
         return result
 
-    def _duty(self) -> tuple[Person, ...]:
-        people = []
-        for platform, entries in (("slack", self.file.duty.slack), ("teams", self.file.duty.teams)):
-            for place, entry in enumerate(entries):
-                home, _, user = entry.partition(":")
-                fault = person_fault(platform, entry)
-                if fault or user == "*":
-                    self.say(f"duty.{platform}[{place + 1}] {fault or 'must name one person'}.")
-                else:
-                    people.append(Person(platform, home, user))
-        return tuple(people)
-
-    def _admin_place(self) -> Place | None:
-        key = self.file.admin.place
-        if not key:
-            return None
-        fault = place_fault(key)
-        platform, home, name = [*key.split(":", 2), "", ""][:3]
-        if fault or name == "*" or platform == "local":
-            self.say(f"admin.place {fault or 'must name one place in Slack or Teams'}.")
-            return None
-        return Place(platform, home, name, Visibility.CHANNEL)
-
     def _check_file(self) -> None:
         file = self.file
         if file.zone and file.zone not in _zones():
@@ -767,8 +741,6 @@ class _Draft:
                     f"teams.service_hosts[{place + 1}] must be a host such as smba.trafficmanager.net or "
                     "*.teams.microsoft.com, without https:// and path."
                 )
-        if file.heartbeat_url and not https_or_loopback(file.heartbeat_url):
-            self.say(f"{self._named(('heartbeat_url',))} must be an https address.")
         for number, rule in zip(self.numbers.get("policy", ()), file.policy, strict=False):
             for fault in rule_faults(rule) if ("policy", number) not in self.faulty else ():
                 self.say(f"policy[{number}]{f' ({rule.name})' if rule.name else ''}: {fault}.")
@@ -781,7 +753,7 @@ class _Draft:
                 continue
             if limits.people_reserve > limits.background_reserve:
                 self.say(
-                    f"{name}.people_reserve must not be more than background_reserve: watches stop before people do."
+                    f"{name}.people_reserve must not be more than background_reserve: the background stops before people do."
                 )
             if self.file.replicas + limits.guest_slots > limits.per_second:
                 self.say(
@@ -805,14 +777,12 @@ class _Draft:
     def _check_need(self, settings: Settings, need: Need) -> None:
         wanted = self.asks_celonis and need >= Need.CONNECTION
         if wanted and not settings.connections and not self.declared and not self._address():
-            self.say(
-                "No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN, or run: celonis-chat init"
-            )
+            self.say("No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN.")
         if need < Need.SERVING:
             return
         if not settings.zone and not self.said("zone"):
             self.say(
-                'zone is missing; it decides what "today" and "at 23:45" mean. Write zone = "Europe/Berlin".'
+                'zone is missing; it decides what "today" and "last month" mean. Write zone = "Europe/Berlin".'
             )
         if not self.is_given("CELONIS_CHAT_SECRET_KEY"):
             self.say(f"CELONIS_CHAT_SECRET_KEY is missing; it seals the audit log; {_MAKE_A_KEY}")
@@ -871,10 +841,7 @@ class _Draft:
             aliases=self._aliases(),
             synonyms=MappingProxyType(self._synonyms(tuple(connections))),
             audit=self.file.audit,
-            duty=self._duty(),
-            admin_place=self._admin_place(),
             admin_contact=self.file.admin.contact,
-            heartbeat_url=self.file.heartbeat_url,
             server=self.file.server,
             chat=self.file.chat,
             slack=self._slack(),

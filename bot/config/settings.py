@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from bot.chat import Person, Place
 from bot.config.address import is_loopback, team_root
 from bot.config.secret import Secret
 from bot.config.tables import (
@@ -106,14 +105,11 @@ class Settings:
         policy: The rules, in order.
         aliases: Folded word to command words.
         synonyms: By connection name, with those for "*" mixed in.
-        duty: Who is mentioned when a guard asks.
-        admin_place: Where an admin's errors go, None where that is not set.
         admin_contact: Who can change the policy, in words; may be empty.
         secret_keys: Seal the audit log: the first one new rows, each of them what it once sealed; empty only outside
             `serve`.
         database_url: For SQLAlchemy, with an async driver.
-        sandbox: Whether a sandbox stands in for Celonis; every answer then says so.
-        remarks: Things that are not wrong but look unintended, for `celonis-chat check`.
+        remarks: Things that are not wrong but look unintended; said at start.
     """
 
     connections: Mapping[str, Connection]
@@ -129,16 +125,12 @@ class Settings:
     aliases: Mapping[str, str] = field(default_factory=lambda: GERMAN)
     synonyms: Mapping[str, Synonyms] = field(default_factory=dict)
     audit: Audit = field(default_factory=Audit)
-    duty: tuple[Person, ...] = ()
-    admin_place: Place | None = None
     admin_contact: str = ""
-    heartbeat_url: str = field(default="", repr=False)
     server: Server = field(default_factory=Server)
     chat: ChatLimits = field(default_factory=ChatLimits)
     slack: Slack | None = None
     teams: Teams | None = None
     secret_keys: tuple[Secret, ...] = ()
-    sandbox: bool = False
     remarks: tuple[str, ...] = ()
 
     @classmethod
@@ -165,7 +157,7 @@ class Settings:
             data_models: Knowledge model id to the data model behind it.
 
         Returns:
-            One connection, bound to the terminal, whose person may read, cancel and run.
+            One connection, bound to the terminal, whose person may read and cancel.
 
         Raises:
             ConfigError: The address is not on this machine.
@@ -184,7 +176,7 @@ class Settings:
     ) -> Settings:
         """These settings with an embedded sandbox in place of every Celonis team.
 
-        Every binding then leads to the sandbox, and the person at the terminal may also read, cancel and run.
+        Every binding then leads to the sandbox, and the person at the terminal may also read and cancel.
 
         Raises:
             ConfigError: The address is not on this machine.
@@ -210,7 +202,7 @@ class Settings:
         grant = Rule(
             name="whoever sits at the sandbox",
             who=Who(local=("*",)),
-            may=(Right.READ, Right.CANCEL, Right.RUN),
+            may=(Right.READ, Right.CANCEL),
             on=On(connection=(SANDBOX_CONNECTION,)),
         )
         return replace(
@@ -218,5 +210,4 @@ class Settings:
             connections=MappingProxyType({SANDBOX_CONNECTION: connection}),
             bindings=(*bindings, here),
             policy=(*self.policy, grant),
-            sandbox=True,
         )

@@ -37,9 +37,6 @@ class Right(StrEnum):
 
     READ = "read"
     PUBLIC = "public"
-    EXPORT = "export"
-    RUN = "run"
-    RUN_FULL = "run full"
     CANCEL = "cancel"
     MANAGE = "manage"
     ADMIN = "admin"
@@ -109,7 +106,7 @@ class Limits(Section):
     page: int = Field(50, ge=1, description="Records in one request.")
     rows: int = Field(1000, ge=1, description="Records of one table that can be reached at all.")
     background_reserve: float = Field(
-        0.20, ge=0, lt=1, description="Share of the day below which watches and other background work stop."
+        0.20, ge=0, lt=1, description="Share of the day below which nothing is read anew in the background."
     )
     people_reserve: float = Field(
         0.05, ge=0, lt=1, description="Share of the day below which only confirmed actions are sent."
@@ -262,20 +259,9 @@ class Audit(Section):
     reads: bool = Field(False, description="Whether reads are logged too (who asked what, without values).")
 
 
-class Duty(Section):
-    """Who is mentioned when a guard asks and nobody else is named."""
-
-    slack: Texts = Field((), description="`T1:U1`.")
-    teams: Texts = Field((), description="`tenant:object id`.")
-
-
 class Admin(Section):
-    """Where the bot turns to when only its admin can help."""
+    """Who runs the bot."""
 
-    place: str = Field(
-        "",
-        description="Place that gets errors and what could not be delivered: `slack:T1:C1` or `teams:tenant:conversation`.",
-    )
     contact: str = Field(
         "",
         max_length=200,
@@ -323,7 +309,6 @@ class ChatLimits(Section):
     question_minutes: float = Field(
         5.0, gt=0, le=60, description="Minutes that a question of a guarded command stays open."
     )
-    watches_per_person: int = Field(20, ge=0, description="Watches and guards that one person may have.")
 
 
 GERMAN: Mapping[str, str] = MappingProxyType(
@@ -357,9 +342,7 @@ class SettingsFile(BaseSettings):
         extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", title="celonis-chat.toml"
     )
 
-    zone: str = Field(
-        "", description="Time zone for periods, guards and clock times, such as `Europe/Berlin`."
-    )
+    zone: str = Field("", description="Time zone for periods and clock times, such as `Europe/Berlin`.")
     locale: str = Field("en", description="How numbers and dates are written, such as `de` or `en_GB`.")
     replicas: int = Field(1, ge=1, description="How many copies of `serve` run at once.")
     allowed_hosts: Texts = Field(
@@ -371,11 +354,6 @@ class SettingsFile(BaseSettings):
     )
     hide_fields: tuple[Annotated[HiddenField, BeforeValidator(_hidden), _OrText()], ...] = Field(
         (), description="Fields that nobody ever sees or uses; a plain text is a pattern of the field."
-    )
-    heartbeat_url: str = Field(
-        "",
-        repr=False,
-        description="Called every minute while all is well, for monitoring from outside.",
     )
     limits: Limits = Field(default_factory=Limits, description="Limits of the Celonis team.")
     connections: dict[str, ConnectionSection] = Field(
@@ -393,7 +371,6 @@ class SettingsFile(BaseSettings):
         default_factory=dict, description='Further names, by connection; "*" is every connection.'
     )
     audit: Audit = Field(default_factory=Audit, description="The log.")
-    duty: Duty = Field(default_factory=Duty, description="Who is on duty.")
     admin: Admin = Field(default_factory=Admin, description="Who runs the bot.")
     server: Server = Field(default_factory=Server, description="Where `serve` listens.")
     teams: TeamsSection = Field(default_factory=TeamsSection, description="Microsoft Teams.")
@@ -478,5 +455,5 @@ def rule_faults(rule: Rule) -> Iterator[str]:
         yield "public is a right of places; name who.places and no persons (other rights go into another rule)"
     if {Right.MANAGE, Right.ADMIN} & set(rule.may) and on != On():
         yield "manage and admin cannot be narrowed by on; put them into a rule without it"
-    if {Right.RUN, Right.RUN_FULL, Right.CANCEL} & set(rule.may) and data:
-        yield "run, run full and cancel are about jobs; on must not speak of knowledge models"
+    if Right.CANCEL in rule.may and data:
+        yield "cancel is about jobs; on must not speak of knowledge models"

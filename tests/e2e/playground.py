@@ -113,7 +113,7 @@ async def _bot() -> AsyncIterator[tuple[str, Sandbox]]:
         rule = config.Rule(
             name="operators",
             who=config.Who(teams=(f"{TENANT}:{OPERATOR}",)),
-            may=(config.Right.CANCEL, config.Right.RUN),
+            may=(config.Right.CANCEL,),
         )
         settings = replace(
             settings,

@@ -251,8 +251,8 @@ async def test_real_people_get_made_up_answers_only_when_somebody_insists() -> N
         )
         with pytest.raises(ConfigError, match="made up; add --force"):
             over_sandbox(government, url, key)
-        assert over_sandbox(real, url, key, forced=True).sandbox
-        assert over_sandbox(here.settings, url, key).sandbox
+        assert over_sandbox(real, url, key, forced=True).connections["sandbox"].sandbox
+        assert over_sandbox(here.settings, url, key).connections["sandbox"].sandbox
 
 
 async def test_a_failure_of_ours_is_no_500() -> None:

@@ -85,7 +85,7 @@ class Town:
 def policy() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{TEAM}:{user}" for user in (OPERATOR, SECOND)))
     return (
-        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL,)),
         config.Rule(
             name="what everybody in the channel may see",
             who=config.Who(places=(f"slack:{TEAM}:C1",)),
@@ -133,7 +133,9 @@ async def town(
             secret_key=SECRET_KEY,
             database_url=database or "sqlite:///unused.db",
         )
-        connections = {name: replace(each, total_retry=0) for name, each in demo.connections.items()}
+        connections = {
+            name: replace(each, total_retry=0, permissions=False) for name, each in demo.connections.items()
+        }
         settings = changed(
             replace(
                 demo,

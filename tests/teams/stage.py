@@ -119,7 +119,7 @@ def rules() -> tuple[config.Rule, ...]:
     who = config.Who(teams=tuple(f"{TENANT}:{each.object_id}" for each in (OPERATOR, SECOND, LONER)))
     places = tuple(f"teams:{TENANT}:{each.id.partition(';')[0]}" for each in (GROUP, CHANNEL))
     return (
-        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.RUN)),
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL,)),
         config.Rule(
             name="what everybody in the channel may see",
             who=config.Who(places=places),
