@@ -83,7 +83,6 @@ def manifest(app_id: str, host: str, *, version: str = "", commands: Sequence[An
             {
                 "botId": app_id.lower(),
                 "scopes": scopes,
-                "supportsFiles": True,
                 "isNotificationOnly": False,
                 "commandLists": [{"scopes": scopes, "commands": _commands(commands)}],
             }
