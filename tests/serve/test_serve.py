@@ -301,7 +301,10 @@ async def test_sigterm_lets_answers_finish_and_ends_with_zero(tmp_path: Path) ->
             "CELONIS_CHAT_SERVER__ADMIN_PORT": "0",
             "CELONIS_CHAT_BINDINGS": json.dumps([{"slack": TEAM, "connections": ["default"]}]),
             "CELONIS_CHAT_POLICY": json.dumps(
-                [{"who": {"slack": [f"{TEAM}:{OPERATOR}"]}, "may": ["cancel"]}]
+                [
+                    {"who": {"slack": [f"{TEAM}:{OPERATOR}"]}, "may": ["cancel"]},
+                    {"who": {"places": [f"slack:{TEAM}:C1"]}, "may": ["public"], "external": True},
+                ]
             ),
             "DATABASE_URL": f"sqlite:///{tmp_path / 'celonis-chat.db'}",
             "PYTHONPATH": str(PROJECT),
