@@ -42,7 +42,7 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
     words: str, assert_golden: Golden
 ) -> None:
     command = BY_WORDS[words]
-    async with stage(clock=StoryClock(still=True)) as scene:
+    async with stage(clock=StoryClock(still=True, pace=1.0)) as scene:
         person = someone("UADMIN") if right_of(command, command.example) is Right.ADMIN else OPERATOR
         card = await scene.says(say(command.example), person)
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
