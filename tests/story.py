@@ -38,17 +38,27 @@ HOME = "T1"
 
 
 class StoryClock:
-    """Time that runs some times faster than ours and can be moved on; its date may stand still for golden files."""
+    """Time that runs some times faster than ours and can be moved on; its date may stand still for golden files.
+
+    It runs while the event loop does: a machine too busy to go on with the story takes no time from it.
+    """
+
+    STEP = 0.1
+    """Seconds of ours that may pass unseen; where more have, the loop stood still."""
 
     def __init__(self, start: datetime = START, *, pace: float = 8.0, still: bool = False) -> None:
         self._start = start
         self._pace = pace
         self._still = still
         self._passed = 0.0
-        self._began = SystemClock().monotonic()
+        self._ran = 0.0
+        self._seen = SystemClock().monotonic()
 
     def _elapsed(self) -> float:
-        return (SystemClock().monotonic() - self._began) * self._pace
+        seen = SystemClock().monotonic()
+        self._ran += min(seen - self._seen, self.STEP)
+        self._seen = seen
+        return self._ran * self._pace
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._passed + (0.0 if self._still else self._elapsed()))
@@ -64,7 +74,10 @@ class StoryClock:
         self._passed += seconds
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds) / self._pace)
+        until = self._elapsed() + seconds
+        await asyncio.sleep(0)
+        while (left := until - self._elapsed()) > 0:  # noqa: ASYNC110 - what is waited for is this clock
+            await asyncio.sleep(min(left / self._pace, self.STEP / 2))
 
 
 class StoryChat:
