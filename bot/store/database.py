@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -24,6 +25,8 @@ _SECONDS_TO_ANSWER = 10
 _SECONDS_TO_MIGRATE = 120
 _REVISIONS = Path(__file__).parent / "migrations" / "versions"
 _WRITES = "celonis_chat_writes"
+_READERS = 2
+T = TypeVar("T")
 
 
 def parse_address(address: str) -> URL:
@@ -85,8 +88,12 @@ def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
             },
         )
     engine = create_async_engine(url, hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT)
+    _as_we_use_it(engine.sync_engine, lasting=lasting)
+    return engine
 
-    @sa.event.listens_for(engine.sync_engine, "connect")
+
+def _as_we_use_it(engine: sa.Engine, *, lasting: bool) -> None:
+    @sa.event.listens_for(engine, "connect")
     def settle(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         cursor = connection.cursor()
@@ -95,13 +102,59 @@ def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
         cursor.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'OFF'}")
         cursor.close()
 
-    @sa.event.listens_for(engine.sync_engine, "begin")
+    @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later fails on SQLite when another one wrote in between.
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    return engine
+
+class File:
+    """SQLite, a whole transaction at a time, in threads.
+
+    A driver that goes to its thread and back for every step of a transaction waits each time for its turn in the event
+    loop: some twenty times for one booking, seconds when the loop is busy. Here the loop is left once.
+
+    Args:
+        url: From `parse_address`.
+        lasting: See `make_engine`.
+    """
+
+    def __init__(self, url: URL, *, lasting: bool) -> None:
+        engine = sa.create_engine(
+            url.set(drivername="sqlite"), hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT
+        )
+        _as_we_use_it(engine, lasting=lasting)
+        self._engine = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
+        # Writers come one after the other; readers see the state before and need not wait for them.
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writes")
+        self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reads")
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that only reads."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reading, _transacted, self._engine, work
+        )
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that writes. Whoever is cancelled meanwhile does not stop it half-way: it
+        has not begun and never will, or it goes on to its end.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writing, _transacted, self._writer, work
+        )
+
+    async def close(self) -> None:
+        """Ends what runs, and closes every connection."""
+        for threads in (self._writing, self._reading):
+            await asyncio.to_thread(threads.shutdown)
+        self._engine.dispose()
+
+
+def _transacted(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
 
 
 def writer(engine: AsyncEngine) -> AsyncEngine:

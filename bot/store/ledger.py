@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.schema import Words, metadata
 from bot.store.store import Store, upsert
@@ -268,42 +267,47 @@ class Ledger:
             fence: Number and run of the seat; a copy that has lost its seat books nothing.
         """
         number, run = fence
-        async with self._store.writing() as connection:
-            pause = await self._lock(connection, account)
-            standing, sitting = await self._standing(connection, account, payer, at=at, seat=number)
+
+        def booked(connection: sa.Connection) -> Standing:
+            pause = self._lock(connection, account)
+            standing, sitting = self._standing(connection, account, payer, at=at, seat=number)
             standing = replace(standing, pause=pause)
             refused = judge(standing, ceilings, at, seated=sitting == run)
             if refused is not None:
                 return replace(standing, refused=refused)
-            await self._count(connection, account, payer, at=at, calls=1)
-        return replace(
-            standing, spent=standing.spent + 1, person=standing.person + 1, place=standing.place + 1
-        )
+            self._count(connection, account, payer, at=at, calls=1)
+            return replace(
+                standing, spent=standing.spent + 1, person=standing.person + 1, place=standing.place + 1
+            )
+
+        return await self._store.write(booked)
 
     async def repay(self, account: Account, payer: Payer, *, at: float, calls: int) -> None:
         """Books calls that were made while the database did not answer."""
-        async with self._store.writing() as connection:
-            await self._lock(connection, account)
-            await self._count(connection, account, payer, at=at, calls=calls)
+
+        def repaid(connection: sa.Connection) -> None:
+            self._lock(connection, account)
+            self._count(connection, account, payer, at=at, calls=calls)
+
+        await self._store.write(repaid)
 
     async def standing(self, account: Account, payer: Payer, *, at: float) -> Standing:
         """Where an account stands, without booking anything."""
         keys = {"scope": account.scope, "family": account.family}
-        async with self._store.reading() as connection:
-            pause = (await connection.execute(_PAUSE, keys)).one_or_none()
-            standing, _ = await self._standing(connection, account, payer, at=at)
-        return standing if pause is None else replace(standing, pause=Pause(*pause))
+
+        def read(connection: sa.Connection) -> Standing:
+            pause = connection.execute(_PAUSE, keys).one_or_none()
+            standing, _ = self._standing(connection, account, payer, at=at)
+            return standing if pause is None else replace(standing, pause=Pause(*pause))
+
+        return await self._store.read(read)
 
     async def buckets(self, account: Account, *, at: float) -> list[Bucket]:
         """The day's buckets that still count, oldest first."""
-        async with self._store.reading() as connection:
-            rows = (
-                await connection.execute(
-                    sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls).where(
-                        _calls.c.scope == account.scope, _calls.c.family == account.family
-                    )
-                )
-            ).all()
+        asked = sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls).where(
+            _calls.c.scope == account.scope, _calls.c.family == account.family
+        )
+        rows = await self._store.read(lambda connection: connection.execute(asked).all())
         found = [
             Bucket(row.bucket * BUCKET, counts_until(row.bucket, row.epoch, account.epoch), row.calls)
             for row in rows
@@ -315,18 +319,16 @@ class Ledger:
 
     async def spent_by(self, account: Account, *, at: float) -> Mapping[str, int]:
         """The day's calls of each person."""
-        async with self._store.reading() as connection:
-            rows = (
-                await connection.execute(
-                    sa.select(_shares.c.person, sa.func.sum(_shares.c.calls))
-                    .where(
-                        _shares.c.scope == account.scope,
-                        _shares.c.family == account.family,
-                        _shares.c.hour > int((at - DAY) // HOUR),
-                    )
-                    .group_by(_shares.c.person)
-                )
-            ).all()
+        asked = (
+            sa.select(_shares.c.person, sa.func.sum(_shares.c.calls))
+            .where(
+                _shares.c.scope == account.scope,
+                _shares.c.family == account.family,
+                _shares.c.hour > int((at - DAY) // HOUR),
+            )
+            .group_by(_shares.c.person)
+        )
+        rows = await self._store.read(lambda connection: connection.execute(asked).all())
         return {person: int(calls) for person, calls in rows}
 
     async def pause(self, account: Account, pause: Pause) -> Pause:
@@ -335,35 +337,34 @@ class Ledger:
         Returns:
             What holds now.
         """
-        async with self._store.writing() as connection:
-            old = await self._lock(connection, account)
+
+        def kept(connection: sa.Connection) -> Pause:
+            old = self._lock(connection, account)
             new = Pause(
                 max(old.until, pause.until),
                 max(old.struck_at, pause.struck_at),
                 max(old.halved_until, pause.halved_until),
             )
-            await connection.execute(
+            connection.execute(
                 _pauses.update()
                 .where(_pauses.c.scope == account.scope, _pauses.c.family == account.family)
                 .values(until=new.until, struck_at=new.struck_at, halved_until=new.halved_until)
             )
-        return new
+            return new
+
+        return await self._store.write(kept)
 
     async def allow(self, scope: str, person: str, calls: int, *, until: float) -> None:
         """Lets a person make so many calls beyond the share, until a moment of the ledger's time."""
         values = {"scope": scope, "person": person, "calls": calls, "until": until}
-        statement = upsert(self._store.dialect, _allowances, values)
-        async with self._store.writing() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["scope", "person"], set_={"calls": calls, "until": until}
-                )
-            )
+        statement = upsert(self._store.dialect, _allowances, values).on_conflict_do_update(
+            index_elements=["scope", "person"], set_={"calls": calls, "until": until}
+        )
+        await self._store.write(lambda connection: connection.execute(statement))
 
     async def now(self) -> float:
         """What the copies agree on as the time: the database server's, or this machine's for a file."""
-        async with self._store.reading() as connection:
-            return await self._now(connection)
+        return await self._store.read(self._now)
 
     # Seats -------------------------------------------------------------------------------------------------
 
@@ -383,11 +384,12 @@ class Ledger:
         Returns:
             None where all seats are taken by copies that are alive.
         """
-        async with self._store.writing() as connection:
-            await self._lock(connection, Account(scope, "", 0))
-            now = await self._now(connection)
+
+        def seated(connection: sa.Connection) -> Seat | None:
+            self._lock(connection, Account(scope, "", 0))
+            now = self._now(connection)
             asked = sa.select(_seats).where(_seats.c.scope == scope)
-            rows = {row.seat: row for row in (await connection.execute(asked)).all()}
+            rows = {row.seat: row for row in connection.execute(asked).all()}
             alive = {
                 row.seat: row
                 for row in rows.values()
@@ -412,86 +414,89 @@ class Ledger:
                 "epoch": epoch,
                 "guest": int(guest),
             }
-            await connection.execute(
+            connection.execute(
                 upsert(self._store.dialect, _seats, keys | rest).on_conflict_do_update(
                     index_elements=list(keys), set_=rest
                 )
             )
-        clean = before is None or not before.run
-        return Seat(number, epoch, at, clean, 0.0 if before is None else before.free_at)
+            clean = before is None or not before.run
+            return Seat(number, epoch, at, clean, 0.0 if before is None else before.free_at)
+
+        return await self._store.write(seated)
 
     async def stay(self, scope: str, seat: Seat, run: str, *, at: float) -> bool:
         """Says that a copy is alive; False where somebody else has its seat."""
-        async with self._store.writing() as connection:
-            now = await self._now(connection)
-            done = await connection.execute(
+
+        def heard(connection: sa.Connection) -> bool:
+            done = connection.execute(
                 _seats.update()
                 .where(_seats.c.scope == scope, _seats.c.seat == seat.number, _seats.c.run == run)
-                .values(seen_at=now, ledger_at=at)
+                .values(seen_at=self._now(connection), ledger_at=at)
             )
             return bool(done.rowcount)
 
+        return await self._store.write(heard)
+
     async def leave(self, scope: str, seat: Seat, run: str, *, free_at: float) -> None:
         """Says good-bye; `free_at` is when this copy's last request stops counting."""
-        async with self._store.writing() as connection:
-            await connection.execute(
-                _seats.update()
-                .where(_seats.c.scope == scope, _seats.c.seat == seat.number, _seats.c.run == run)
-                .values(run="", free_at=free_at)
-            )
+        left = (
+            _seats.update()
+            .where(_seats.c.scope == scope, _seats.c.seat == seat.number, _seats.c.run == run)
+            .values(run="", free_at=free_at)
+        )
+        await self._store.write(lambda connection: connection.execute(left))
 
     async def purge(self, at: float) -> None:
         """Removes what no longer counts."""
-        async with self._store.writing() as connection:
+
+        def purged(connection: sa.Connection) -> None:
             oldest = int((at - DAY - DOUBT - MARGIN) // BUCKET)
-            await connection.execute(_calls.delete().where(_calls.c.bucket < oldest))
-            await connection.execute(_shares.delete().where(_shares.c.hour < int((at - 2 * DAY) // HOUR)))
-            await connection.execute(_allowances.delete().where(_allowances.c.until <= at))
+            connection.execute(_calls.delete().where(_calls.c.bucket < oldest))
+            connection.execute(_shares.delete().where(_shares.c.hour < int((at - 2 * DAY) // HOUR)))
+            connection.execute(_allowances.delete().where(_allowances.c.until <= at))
+
+        await self._store.write(purged)
 
     # Parts of a transaction --------------------------------------------------------------------------------
 
-    async def _lock(self, connection: AsyncConnection, account: Account) -> Pause:
+    def _lock(self, connection: sa.Connection, account: Account) -> Pause:
         """The account's row, locked until the transaction ends, so that bookings come one after the other."""
         keys = {"scope": account.scope, "family": account.family}
-        return Pause(*(await connection.execute(_lock(self._store.dialect), keys)).one())
+        return Pause(*connection.execute(_lock(self._store.dialect), keys).one())
 
-    async def _standing(
-        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, seat: int = -2
+    def _standing(
+        self, connection: sa.Connection, account: Account, payer: Payer, *, at: float, seat: int = -2
     ) -> tuple[Standing, str | None]:
         """Where an account stands (without its pause), and who holds the seat."""
-        row = (
-            await connection.execute(
-                _STANDING,
-                {
-                    "scope": account.scope,
-                    "family": account.family,
-                    "epoch": account.epoch,
-                    "oldest": _oldest(at, 0),
-                    "doubtful": _oldest(at, DOUBT),
-                    "hour": int((at - DAY) // HOUR),
-                    "person": payer.person,
-                    "place": payer.place,
-                    "at": at,
-                    "seat": seat,
-                },
-            )
-        ).one()
+        keys = {
+            "scope": account.scope,
+            "family": account.family,
+            "epoch": account.epoch,
+            "oldest": _oldest(at, 0),
+            "doubtful": _oldest(at, DOUBT),
+            "hour": int((at - DAY) // HOUR),
+            "person": payer.person,
+            "place": payer.place,
+            "at": at,
+            "seat": seat,
+        }
+        row = connection.execute(_STANDING, keys).one()
         return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), Pause()), row[4]
 
-    async def _count(
-        self, connection: AsyncConnection, account: Account, payer: Payer, *, at: float, calls: int
+    def _count(
+        self, connection: sa.Connection, account: Account, payer: Payer, *, at: float, calls: int
     ) -> None:
         under = {"scope": account.scope, "family": account.family, "calls": calls}
         bucket = under | {"epoch": account.epoch, "bucket": int(at // BUCKET)}
         hour = under | {"hour": int(at // HOUR), "person": payer.person, "place": payer.place}
-        await connection.execute(_add(self._store.dialect, _calls), bucket)
-        await connection.execute(_add(self._store.dialect, _shares), hour)
+        connection.execute(_add(self._store.dialect, _calls), bucket)
+        connection.execute(_add(self._store.dialect, _shares), hour)
 
-    async def _now(self, connection: AsyncConnection) -> float:
+    def _now(self, connection: sa.Connection) -> float:
         if self._store.dialect != "postgresql":
             return self._store.clock.now().timestamp()
         asked = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
-        return float((await connection.execute(asked)).scalar_one())
+        return float(connection.execute(asked).scalar_one())
 
 
 def choose(taken: Mapping[int, bool], seats: int, *, guest: bool) -> int | None:

@@ -11,14 +11,14 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from cachetools import TTLCache
@@ -43,6 +43,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PLACES = 10_000
 _SECONDS_OF_DEFAULTS = 3.0
 """How long a place's defaults are at hand: each sentence needs them, and hardly any changes them."""
+T = TypeVar("T")
 _PERSON = TypeAdapter(Person)
 _PLACE = TypeAdapter(Place)
 
@@ -170,6 +171,7 @@ class Store:
         url: URL,
         clock: Clock,
         *,
+        file: database.File | None = None,
         folder: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         """Use `Store.open` or `Store.temporary`."""
@@ -181,6 +183,7 @@ class Store:
         self._url = url
         self._file: tuple[int, int] | None = None
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
+        self._threads = file
         self._folder = folder
         self._defaults: TTLCache[str, Defaults] = TTLCache(
             _PLACES, _SECONDS_OF_DEFAULTS, timer=clock.monotonic
@@ -223,7 +226,8 @@ class Store:
     ) -> Store:
         failures = database.driver_failures(url)
         engine = database.make_engine(url, lasting=folder is None)
-        store = cls(engine, url, clock, folder=folder)
+        file = database.File(url, lasting=folder is None) if url.get_backend_name() == "sqlite" else None
+        store = cls(engine, url, clock, file=file, folder=folder)
         try:
             with database.failures_told(failures):
                 if as_it_is:
@@ -250,6 +254,8 @@ class Store:
     async def close(self) -> None:
         """Closes every connection; a temporary store is removed."""
         await self._engine.dispose()
+        if self._threads is not None:
+            await self._threads.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -274,6 +280,28 @@ class Store:
                 "The bot's database was replaced or removed while the bot was running.",
                 hint="The bot's admin finds out why, and restarts the bot.",
             )
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that only reads, whole and outside the event loop where the database is a
+        file. Only for modules of `bot.store`.
+        """
+        self._check_file()
+        with database.failures_told(self._failures):
+            if self._threads is not None:
+                return await self._threads.read(work)
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that writes: committed at its end, rolled back by any exception. Only for
+        modules of `bot.store`.
+        """
+        self._check_file()
+        with database.failures_told(self._failures):
+            if self._threads is not None:
+                return await self._threads.write(work)
+            async with _Whole(self._begin_write()) as connection:
+                return await connection.run_sync(work)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -305,13 +333,13 @@ class Store:
         keys = [column.name for column in table.primary_key]
         statement = upsert(self.dialect, table, values)
         rest = {name: value for name, value in values.items() if name not in keys}
-        async with self.writing() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+        whole = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+        await self.write(lambda connection: connection.execute(whole))
 
     async def _one(self, table: sa.Table, **keys: str) -> Any | None:
         conditions = [table.c[name] == value for name, value in keys.items()]
-        async with self.reading() as connection:
-            return (await connection.execute(sa.select(table).where(*conditions))).one_or_none()
+        asked = sa.select(table).where(*conditions)
+        return await self.read(lambda connection: connection.execute(asked).one_or_none())
 
     # Defaults of a place -----------------------------------------------------------------------------------
 
@@ -324,8 +352,8 @@ class Store:
         if (known := self._defaults.get(place_key)) is not None:
             return known
         table = schema.place_defaults
-        async with self.reading() as connection:
-            rows = (await connection.execute(sa.select(table).where(table.c.place_key == place_key))).all()
+        asked = sa.select(table).where(table.c.place_key == place_key)
+        rows = await self.read(lambda connection: connection.execute(asked).all())
         found = {
             row.field: Default(row.value, row.value_id, person_from(row.set_by), row.set_at) for row in rows
         }
@@ -343,11 +371,12 @@ class Store:
         """
         table = schema.place_defaults
         old = sa.and_(table.c.place_key == place_key, table.c.field == field)
-        async with self.writing() as connection:
-            before = (await connection.execute(sa.select(table.c.value).where(old))).scalar_one_or_none()
-            await connection.execute(table.delete().where(old))
+
+        def change(connection: sa.Connection) -> None:
+            before = connection.execute(sa.select(table.c.value).where(old)).scalar_one_or_none()
+            connection.execute(table.delete().where(old))
             if field is DefaultOf.CONNECTION and before != (value.text if value else None):
-                await connection.execute(
+                connection.execute(
                     table.delete().where(table.c.place_key == place_key, table.c.field == DefaultOf.MODEL)
                 )
             if value is not None:
@@ -358,9 +387,11 @@ class Store:
                     "set_at": self.clock.now(),
                 }
                 statement = upsert(self.dialect, table, {"place_key": place_key, "field": field, **new})
-                await connection.execute(
+                connection.execute(
                     statement.on_conflict_do_update(index_elements=["place_key", "field"], set_=new)
                 )
+
+        await self.write(change)
         self._defaults.pop(place_key, None)
 
     # Sentences too long for a button -----------------------------------------------------------------------
@@ -448,8 +479,7 @@ class Store:
         statement = statement.on_conflict_do_update(
             index_elements=["key"], set_={"expires_at": now + keep_for}, where=table.c.expires_at <= now
         ).returning(table.c.key)
-        async with self.writing() as connection:
-            return (await connection.execute(statement)).one_or_none() is not None
+        return await self.write(lambda connection: connection.execute(statement).one_or_none() is not None)
 
     # Conversations -----------------------------------------------------------------------------------------
 
@@ -510,8 +540,7 @@ class Store:
             set_={"owner": owner, "until": until},
             where=(table.c.until <= now) | (table.c.owner == owner),
         ).returning(table.c.name)
-        async with self.writing() as connection:
-            return (await connection.execute(statement)).one_or_none() is not None
+        return await self.write(lambda connection: connection.execute(statement).one_or_none() is not None)
 
     async def renew_lease(self, name: str, owner: str, seconds: float) -> bool:
         """Makes a lease that the owner still holds last `seconds` from now. False: it is lost."""
@@ -522,14 +551,13 @@ class Store:
             .where(table.c.name == name, table.c.owner == owner, table.c.until > now)
             .values(until=now + timedelta(seconds=seconds))
         )
-        async with self.writing() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        return await self.write(lambda connection: connection.execute(statement).rowcount == 1)
 
     async def release_lease(self, name: str, owner: str) -> None:
         """Gives a lease back, if it is still the owner's."""
         table = schema.leases
-        async with self.writing() as connection:
-            await connection.execute(table.delete().where(table.c.name == name, table.c.owner == owner))
+        mine = table.delete().where(table.c.name == name, table.c.owner == owner)
+        await self.write(lambda connection: connection.execute(mine))
 
     # Single values -----------------------------------------------------------------------------------------
 
@@ -563,13 +591,16 @@ class Store:
         )
         removed = 0
         for table, condition in gone:
-            async with self.writing() as connection:
-                removed += (await connection.execute(table.delete().where(condition))).rowcount
+            removed += await self.write(_deletion(table, condition))
         return removed
 
 
 def _digest(key: str) -> str:
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _deletion(table: sa.Table, condition: sa.ColumnElement[bool]) -> Callable[[sa.Connection], int]:
+    return lambda connection: connection.execute(table.delete().where(condition)).rowcount
 
 
 def _whose(whose: Person | Place) -> str:
