@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakSet
 
 from bot.celonis.connection import Limits
@@ -27,9 +28,12 @@ TRAVEL = 1.0
 """Seconds that requests of a copy which was killed may still be under way."""
 PATIENCE = 3.0
 """Seconds that the database may take to book a call."""
+LOOKS = 30
+"""Into how many parts these are divided; more than the steps that the longest transaction takes."""
 PURGE_EVERY = 3600.0
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def this_program(run: str | None = None) -> Holder:
@@ -79,6 +83,31 @@ def share(limits: Limits, number: int) -> int:
         return limits.guest_slots
     each, rest = divmod(limits.per_second - limits.guest_slots, limits.replicas)
     return each + (number < rest)
+
+
+async def from_database(clock: Clock, awaitable: Awaitable[T]) -> T:
+    """Awaits what the database does, for `PATIENCE`.
+
+    That is counted in parts, each of which counts as its own length, however late the busy event loop comes to see
+    its end: the database's answer had to wait for the same loop. So where every step is answered at once, no time-out
+    comes before the last of them was seen.
+
+    Raises:
+        TimeoutError: It took longer; it was cancelled.
+    """
+    work = asyncio.ensure_future(awaitable)
+    try:
+        for _ in range(LOOKS):
+            part = asyncio.ensure_future(clock.sleep(PATIENCE / LOOKS))
+            try:
+                await asyncio.wait({work, part}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                part.cancel()
+            if work.done():
+                return work.result()
+        raise TimeoutError
+    finally:
+        work.cancel()
 
 
 class Desk:
@@ -190,9 +219,8 @@ class Desk:
         if self.seat is not None and not self.blind:
             with suppress(StoreUnavailable, TimeoutError):
                 at = self.at() + free_in
-                await within(
+                await from_database(
                     self.clock,
-                    PATIENCE,
                     self.ledger.leave(self.scope, self.seat, self.holder.run, free_at=at),
                 )
         self.seat = None
@@ -236,9 +264,8 @@ class Desk:
             try:
                 if self.seat is None:
                     await self._sit_down()
-                elif not await within(
+                elif not await from_database(
                     self.clock,
-                    PATIENCE,
                     self.ledger.stay(self.scope, self.seat, self.holder.run, at=self.at()),
                 ):
                     self.unseated()

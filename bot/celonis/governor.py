@@ -18,11 +18,10 @@ from math import inf
 
 from bot.celonis.breaker import TOLERATED, Breaker, Passage
 from bot.celonis.connection import Family, Lane, Limits
-from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk
+from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, from_database
 from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
-from bot.clock import within
 from bot.errors import BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
@@ -353,8 +352,8 @@ class Governor:
         if not self._desk.blind:
             try:
                 at = self._desk.at()
-                self._buckets = await within(
-                    self._clock, PATIENCE, self._desk.ledger.buckets(self.account, at=at)
+                self._buckets = await from_database(
+                    self._clock, self._desk.ledger.buckets(self.account, at=at)
                 )
             except (StoreUnavailable, TimeoutError):
                 self._desk.lost_sight()
@@ -365,9 +364,8 @@ class Governor:
         if self._desk.blind:
             return None
         try:
-            standing = await within(
+            standing = await from_database(
                 self._clock,
-                PATIENCE,
                 self._desk.ledger.standing(self.account, payer, at=self._desk.at()),
             )
         except (StoreUnavailable, TimeoutError):
@@ -621,7 +619,7 @@ class Governor:
             fence=self._desk.fence,
         )
         try:
-            standing = await within(self._clock, PATIENCE, booking)
+            standing = await from_database(self._clock, booking)
         except (StoreUnavailable, TimeoutError):
             # It may have been booked or not; it is not sent, so the ledger is at most too high.
             self._desk.lost_sight()
@@ -638,7 +636,7 @@ class Governor:
                 self.account, payer, at=self._desk.at(), ceilings=Ceilings(), fence=self._desk.fence
             )
             try:
-                await within(self._clock, PATIENCE, booking)
+                await from_database(self._clock, booking)
             except (StoreUnavailable, TimeoutError):
                 self._desk.lost_sight()
             else:
@@ -721,7 +719,7 @@ class Governor:
         if self._desk.blind:
             return
         try:
-            await within(self._clock, PATIENCE, self._desk.ledger.pause(self.account, pause))
+            await from_database(self._clock, self._desk.ledger.pause(self.account, pause))
         except (StoreUnavailable, TimeoutError):
             self._desk.lost_sight()
 
