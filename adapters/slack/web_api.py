@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 import structlog
@@ -184,7 +185,8 @@ class WebApi:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                # aiohttp then reads ~/.netrc for each request, in a thread, though only a proxy can need it here.
+                trust_env=bool(getproxies()),
             )
         return self._session
 
