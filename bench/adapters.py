@@ -279,14 +279,22 @@ class Program:
 
 
 @asynccontextmanager
-async def program(kind: str, **options: str) -> AsyncIterator[Program]:
+async def program(kind: str, log: Path | None = None, **options: str) -> AsyncIterator[Program]:
+    """Starts one of `SERVERS`; what it writes to standard error goes to `log`, else to nowhere."""
     began = time.perf_counter()
+    errors: int | None = subprocess.DEVNULL
+    if log is not None:
+        errors = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    elif os.environ.get("BENCH_ERRORS"):  # noqa: TID251 - for looking into it
+        errors = None
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.adapters", "--serve", kind, "--options", json.dumps(options)),
         cwd=Path(__file__).parents[1],
         stdout=asyncio.subprocess.PIPE,
-        stderr=subprocess.DEVNULL if not os.environ.get("BENCH_ERRORS") else None,  # noqa: TID251 - for looking into it
+        stderr=errors,
     )
+    if log is not None and errors is not None:
+        os.close(errors)
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 60)
@@ -316,10 +324,11 @@ async def _until_terminated() -> None:
     await stopped.wait()
 
 
-async def serve_sandbox(_options: Json) -> None:
+async def serve_sandbox(options: Json) -> None:
     from bot.sandbox import Sandbox, SandboxOptions, Switches
 
-    async with Sandbox(SandboxOptions(switches=Switches(per_second=100_000, rate_headers="429"))) as sandbox:
+    switches = Switches(per_second=int(options.get("per_second", 100_000)), rate_headers="429")
+    async with Sandbox(SandboxOptions(switches=switches)) as sandbox:
         _tell(url=sandbox.url, key=sandbox.keys.operator.secret)
         await _until_terminated()
 
