@@ -7,11 +7,13 @@ internet. A platform's SDK is imported only where that platform is configured.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -43,6 +45,10 @@ DRAIN_WITHIN = 25.0
 """Seconds that a shutdown waits for answers in the making; Kubernetes kills after 30."""
 RECOVER_EVERY = 30.0
 PURGE_EVERY = 3600.0
+COLLECT_AFTER = (5_000, 20, 50)
+"""See `gc.set_threshold`: an answer makes some thousands of objects, nearly all of which die with it."""
+SWITCH_AFTER = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it from one that does not wait for anything."""
 REPORT_EVERY = 60.0
 
 
@@ -332,8 +338,28 @@ async def serve(
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     async with running(settings) as server:
-        ready(server)
-        await told.wait()
+        with _seldom_interrupted():
+            ready(server)
+            await told.wait()
+
+
+@contextmanager
+def _seldom_interrupted() -> Iterator[None]:
+    """For a program that has started: what is there by now stays and is not looked through for garbage again (a full
+    collection over it stops every answer for a tenth of a second and more), and the threads of the database need not
+    wait five milliseconds for each step while the loop is busy.
+    """
+    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(SWITCH_AFTER)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def over_sandbox(

@@ -277,6 +277,11 @@ class Program:
         (line,) = [each for each in status.splitlines() if each.startswith("VmRSS")]
         return int(line.split()[1]) / 1024
 
+    def cpu(self) -> float:
+        """Seconds of processor time so far; unlike the time on the clock, others on the machine hardly change them."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @asynccontextmanager
 async def program(kind: str, log: Path | None = None, **options: str) -> AsyncIterator[Program]:
@@ -369,13 +374,11 @@ def _be_quiet() -> None:
 
 async def serve_ours(options: Json) -> None:
     """What `celonis-chat serve` runs."""
-    from adapters.serve import running
+    from adapters.serve import serve
 
     _be_quiet()
     with tempfile.TemporaryDirectory() as folder:
-        async with running(_settings(options, folder)) as server:
-            _tell(url=server.address)
-            await _until_terminated()
+        await serve(_settings(options, folder), ready=lambda server: _tell(url=server.address))
 
 
 class _Remembering:

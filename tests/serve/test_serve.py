@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import secrets
 import signal
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from adapters import serve
 from adapters.serve import over_sandbox, running
 from bot import config
 from bot.errors import ConfigError
@@ -66,11 +68,11 @@ async def test_without_its_database_or_slack_the_server_is_not_ready() -> None:
     async with town() as here:
         (copy,) = here.copies
         store = copy.built.store
-        engine, failures = store._engine, store._failures
-        store._engine, store._failures = None, (Exception,)  # type: ignore[assignment] # broken on purpose
+        file, failures = store._file, store._failures
+        store._file, store._failures = object(), (Exception,)  # type: ignore[assignment] # broken on purpose
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["store"]) == (503, "no answer")
-        store._engine, store._failures = engine, failures
+        store._file, store._failures = file, failures
         here.listener()._chat._identity = None
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["platforms"]) == (503, {"slack": "no answer"})
@@ -342,3 +344,12 @@ async def test_sigterm_lets_answers_finish_and_ends_with_zero(tmp_path: Path) ->
             json.loads(written)
         assert TOKEN not in errors.decode()
         assert SECRET not in errors.decode()
+
+
+def test_what_is_there_after_the_start_is_not_looked_through_for_garbage_again() -> None:
+    before = gc.get_threshold(), gc.get_freeze_count(), sys.getswitchinterval()
+    with serve._seldom_interrupted():
+        assert gc.get_threshold() == serve.COLLECT_AFTER
+        assert gc.get_freeze_count() > before[1]
+        assert sys.getswitchinterval() < before[2]
+    assert (gc.get_threshold(), gc.get_freeze_count(), sys.getswitchinterval()) == before
