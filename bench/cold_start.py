@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bench.adapters import SECRET, Json, Platforms, program, quantile
+from bench.adapters import SECRET, Json, Platforms, Program, program, quantile
 
 SENTENCES = (
     "kpi On-time delivery of Order to Cash by Plant",
@@ -68,6 +68,7 @@ class Load:
         p99: Nearly all of them.
         ack_p50: Milliseconds until an acknowledgement, half of them.
         ack_p99: Nearly all of them.
+        cpu: Seconds of processor time that the server took.
         lost: Lines in the server's log that take the database for dead.
     """
 
@@ -78,6 +79,7 @@ class Load:
     p99: float
     ack_p50: float
     ack_p99: float
+    cpu: float
     lost: int
 
 
@@ -112,12 +114,12 @@ def lost(log: Path) -> int:
 
 
 async def load(
-    slack: Audience, session: aiohttp.ClientSession, server: str, log: Path, given: argparse.Namespace
+    slack: Audience, session: aiohttp.ClientSession, server: Program, log: Path, given: argparse.Namespace
 ) -> Load:
     """Sends at a steady rate, and waits for every answer."""
     acks: list[float] = []
     answers: list[float] = []
-    before = lost(log)
+    before, cpu = lost(log), server.cpu()
 
     async def one(number: int) -> None:
         key = f"{number}-{secrets.token_hex(6)}"
@@ -126,7 +128,7 @@ async def load(
         text = SENTENCES[(number + number // given.people) % len(SENTENCES)]
         body, headers = signed(number % given.people, text, f"{slack.url}/hooks/{key}")
         asked = time.perf_counter()
-        async with session.post(f"{server}/slack/events", data=body, headers=headers) as reply:
+        async with session.post(f"{server.url}/slack/events", data=body, headers=headers) as reply:
             await reply.read()
             if reply.status != 200:
                 return
@@ -152,6 +154,7 @@ async def load(
         quantile(answers, 0.99),
         quantile(acks, 0.5),
         quantile(acks, 0.99),
+        server.cpu() - cpu,
         lost(log) - before,
     )
 
@@ -175,8 +178,8 @@ async def once(given: argparse.Namespace) -> dict[str, Load]:
                     key=sandbox.said["key"],
                 ) as ours,
             ):
-                cold = await load(slack, session, ours.url, log, given)
-                warm = await load(slack, session, ours.url, log, given)
+                cold = await load(slack, session, ours, log, given)
+                warm = await load(slack, session, ours, log, given)
         return {"cold": cold, "warm": warm}
     finally:
         await runner.cleanup()
@@ -188,13 +191,13 @@ async def run(given: argparse.Namespace) -> list[dict[str, Load]]:
 
 def table(rounds: list[dict[str, Load]]) -> str:
     lines = [
-        f"{'':12}{'asked':>7}{'answered':>10}{'seconds':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p50':>9}{'ack p99':>9}{'lost':>6}"
+        f"{'':12}{'asked':>7}{'answered':>10}{'seconds':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p50':>9}{'ack p99':>9}{'CPU s':>7}{'lost':>6}"
     ]
     for number, each in enumerate(rounds, 1):
         for name, one in each.items():
             lines.append(
                 f"{number}: {name:9}{one.asked:7}{one.answered:10}{one.seconds:9.1f}{one.p50:9.0f}{one.p99:9.0f}"
-                f"{one.ack_p50:9.1f}{one.ack_p99:9.1f}{one.lost:6}"
+                f"{one.ack_p50:9.1f}{one.ack_p99:9.1f}{one.cpu:7.1f}{one.lost:6}"
             )
         lines.append(f"   cold : warm {each['cold'].seconds / each['warm'].seconds:.2f}")
     return "\n".join(lines)
