@@ -133,17 +133,22 @@ class File:
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Runs something in a transaction that only reads."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._reading, _transacted, self._engine, work
-        )
+        return await self._run(self._reading, self._engine, work)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Runs something in a transaction that writes. Whoever is cancelled meanwhile does not stop it half-way: it
         has not begun and never will, or it goes on to its end.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._writing, _transacted, self._writer, work
-        )
+        return await self._run(self._writing, self._writer, work)
+
+    async def _run(
+        self, threads: ThreadPoolExecutor, engine: sa.Engine, work: Callable[[sa.Connection], T]
+    ) -> T:
+        try:
+            running = asyncio.get_running_loop().run_in_executor(threads, _transacted, engine, work)
+        except RuntimeError as closed:
+            raise OSError("the store is closed") from closed
+        return await running
 
     async def close(self) -> None:
         """Ends what runs, and closes every connection."""

@@ -21,12 +21,18 @@ def away(_: Store) -> Away:
     return Away()
 
 
+async def gone(_: Store, _work: object) -> None:
+    raise StoreUnavailable("The bot's database does not answer.")
+
+
 async def test_reads_are_answered_after_a_quiet_minute_and_writes_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with stage() as scene:
         monkeypatch.setattr(Store, "reading", away)
         monkeypatch.setattr(Store, "writing", away)
+        monkeypatch.setattr(Store, "read", gone)
+        monkeypatch.setattr(Store, "write", gone)
         await scene.says("pools", CLERK)
         scene.clock.pass_by(61)
         card = await scene.says("pools", CLERK)

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT, SlackChat
-from adapters.slack.web_api import LONGEST_QUEUE, Refused
+from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
 from bot.cards import Card, Form, FormField, Nudge, Only
 from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
 from bot.config import Secret
 from bot.errors import Undelivered
 from tests.fake_slack import TOKEN, Fault
-from tests.slack.worlds import World, but, world
+from tests.slack.worlds import QuickClock, World, but, world
 
 CLERK = Person("slack", "T1", "U1")
 CHANNEL = Place("slack", "T1", "C1", Visibility.CHANNEL)
@@ -293,3 +294,26 @@ async def test_groups_that_cannot_be_read_are_missing() -> None:
 
 async def test_nobody_whom_slack_does_not_know_has_a_direct_message(slack_world: World) -> None:
     assert await slack_world.chat.direct(Person("slack", "T1", "U404")) is None
+
+
+# --- the way to Slack ---
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+async def test_the_environment_is_trusted_only_where_it_names_a_proxy(
+    proxy: bool, slack_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    at = slack_world.slack.url
+    if proxy:
+        server = urlsplit(at)
+        monkeypatch.setenv("http_proxy", f"{server.scheme}://{server.netloc}")
+        at = at.replace(server.netloc, "slack.invalid")
+    web = WebApi(Secret(TOKEN), at, QuickClock())
+    try:
+        assert (await web.call("auth.test"))["ok"]
+        assert web.session.trust_env == proxy
+    finally:
+        await web.close()

@@ -176,10 +176,7 @@ async def test_a_bot_that_fails_is_no_500_either(slack_world: World) -> None:
 
 
 async def test_a_store_that_fails_does_not_silence_the_bot(slack_world: World) -> None:
-    await slack_world.store._engine.dispose()
-    slack_world.store._failures = (Exception,)
-    slack_world.store._turn = None
-    slack_world.store._writer = None  # type: ignore[assignment] # broken on purpose
+    await slack_world.store.close()
     assert "you said: kpis" in await slack_world.say("U1", "C1", "kpis")
 
 

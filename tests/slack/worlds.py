@@ -27,11 +27,12 @@ class QuickClock:
     def __init__(self, speed: float = 50.0) -> None:
         self.speed = speed
         self._extra = 0.0
-        self._started = asyncio.get_running_loop().time()
+        self._time = asyncio.get_running_loop().time  # also asked for by the threads of the store
+        self._started = self._time()
         self._epoch = datetime(2026, 3, 2, 22, 10, tzinfo=UTC)
 
     def monotonic(self) -> float:
-        return (asyncio.get_running_loop().time() - self._started) * self.speed + self._extra
+        return (self._time() - self._started) * self.speed + self._extra
 
     def now(self) -> datetime:
         return self._epoch + timedelta(seconds=self.monotonic())
