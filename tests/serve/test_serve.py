@@ -68,11 +68,11 @@ async def test_without_its_database_or_slack_the_server_is_not_ready() -> None:
     async with town() as here:
         (copy,) = here.copies
         store = copy.built.store
-        file, failures = store._file, store._failures
-        store._file, store._failures = object(), (Exception,)  # type: ignore[assignment] # broken on purpose
+        file, failures = store._threads, store._failures
+        store._threads, store._failures = object(), (Exception,)  # type: ignore[assignment] # broken on purpose
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["store"]) == (503, "no answer")
-        store._file, store._failures = file, failures
+        store._threads, store._failures = file, failures
         here.listener()._chat._identity = None
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["platforms"]) == (503, {"slack": "no answer"})
