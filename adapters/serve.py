@@ -11,7 +11,6 @@ import gc
 import json
 import secrets
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -47,8 +46,6 @@ RECOVER_EVERY = 30.0
 PURGE_EVERY = 3600.0
 COLLECT_AFTER = (5_000, 20, 50)
 """See `gc.set_threshold`: an answer makes some thousands of objects, nearly all of which die with it."""
-SWITCH_AFTER = 0.0005
-"""Seconds after which a thread that waits for the interpreter gets it from one that does not wait for anything."""
 REPORT_EVERY = 60.0
 
 
@@ -338,26 +335,23 @@ async def serve(
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     async with running(settings) as server:
-        with _seldom_interrupted():
+        with _garbage_frozen():
             ready(server)
             await told.wait()
 
 
 @contextmanager
-def _seldom_interrupted() -> Iterator[None]:
-    """For a program that has started: what is there by now stays and is not looked through for garbage again (a full
-    collection over it stops every answer for a tenth of a second and more), and the threads of the database need not
-    wait five milliseconds for each step while the loop is busy.
+def _garbage_frozen() -> Iterator[None]:
+    """For a program that has started: what is there by now stays and is not looked through for garbage again; a full
+    collection over it stops every answer for a tenth of a second and more.
     """
-    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
+    thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    sys.setswitchinterval(SWITCH_AFTER)
     try:
         yield
     finally:
-        sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
         gc.unfreeze()
 

@@ -63,6 +63,7 @@ class Load:
     Attributes:
         asked: Requests.
         answered: Those with an answer.
+        refused: Those that the server did not take because it had too many under way.
         seconds: From the first request to the last answer.
         p50: Milliseconds until an answer, half of them.
         p99: Nearly all of them.
@@ -74,6 +75,7 @@ class Load:
 
     asked: int
     answered: int
+    refused: int
     seconds: float
     p50: float
     p99: float
@@ -119,9 +121,11 @@ async def load(
     """Sends at a steady rate, and waits for every answer."""
     acks: list[float] = []
     answers: list[float] = []
+    refused = 0
     before, cpu = lost(log), server.cpu()
 
     async def one(number: int) -> None:
+        nonlocal refused
         key = f"{number}-{secrets.token_hex(6)}"
         arrived = slack.waiting[key] = asyncio.get_running_loop().create_future()
         # Who asks what changes with every round of people, so that all of them ask everything.
@@ -131,6 +135,7 @@ async def load(
         async with session.post(f"{server.url}/slack/events", data=body, headers=headers) as reply:
             await reply.read()
             if reply.status != 200:
+                refused += 1
                 return
         acks.append(time.perf_counter() - asked)
         try:
@@ -149,6 +154,7 @@ async def load(
     return Load(
         count,
         len(answers),
+        refused,
         passed,
         quantile(answers, 0.5),
         quantile(answers, 0.99),
@@ -191,15 +197,22 @@ async def run(given: argparse.Namespace) -> list[dict[str, Load]]:
 
 def table(rounds: list[dict[str, Load]]) -> str:
     lines = [
-        f"{'':12}{'asked':>7}{'answered':>10}{'seconds':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p50':>9}{'ack p99':>9}{'CPU s':>7}{'lost':>6}"
+        f"{'':12}{'asked':>7}{'answered':>10}{'refused':>9}{'seconds':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p50':>9}{'ack p99':>9}{'CPU s':>7}{'lost':>6}"
     ]
     for number, each in enumerate(rounds, 1):
         for name, one in each.items():
             lines.append(
-                f"{number}: {name:9}{one.asked:7}{one.answered:10}{one.seconds:9.1f}{one.p50:9.0f}{one.p99:9.0f}"
+                f"{number}: {name:9}{one.asked:7}{one.answered:10}{one.refused:9}{one.seconds:9.1f}{one.p50:9.0f}{one.p99:9.0f}"
                 f"{one.ack_p50:9.1f}{one.ack_p99:9.1f}{one.cpu:7.1f}{one.lost:6}"
             )
-        lines.append(f"   cold : warm {each['cold'].seconds / each['warm'].seconds:.2f}")
+        # Seconds of fewer answers are no measure of anything.
+        whole = all(one.answered == one.asked for one in each.values())
+        ratio = (
+            f"{each['cold'].seconds / each['warm'].seconds:.2f}"
+            if whole
+            else "not comparable: answers are missing"
+        )
+        lines.append(f"   cold : warm {ratio}")
     return "\n".join(lines)
 
 
