@@ -47,6 +47,7 @@ from bot.celonis import Caller, Celonis, Family, Lane, Usage
 from bot.chat import Chat, Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
 from bot.clock import Clock, within
 from bot.commands import COMMANDS
+from bot.commands.again import AGAIN, Back, Next, Refresh
 from bot.commands.command import (
     AnyCommand,
     Command,
@@ -121,28 +122,6 @@ class Recall(Intent):
 
     words: ClassVar[str] = "again"
     id: str = field(default="", metadata=clause("", Phrase()))
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh(Intent):
-    """A sentence again, past the cache; without one, the last that was answered in this conversation."""
-
-    words: ClassVar[str] = "refresh"
-    sentence: str = field(default="", metadata=clause("", Phrase()))
-
-
-@dataclass(frozen=True, slots=True)
-class Next(Intent):
-    """The page after the last answer."""
-
-    words: ClassVar[str] = "next"
-
-
-@dataclass(frozen=True, slots=True)
-class Back(Intent):
-    """The page before the last answer."""
-
-    words: ClassVar[str] = "back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +235,7 @@ class Bot:
         own = (
             Pattern(Recall, ()),
             Pattern(ShowQuestion, ()),
-            Pattern(Refresh, ("reload", "update")),
-            Pattern(Next, ("more", "next page")),
-            Pattern(Back, ("previous", "previous page")),
+            *(Pattern(each.intent, each.aliases) for each in AGAIN),
         )
         self._grammar = Grammar([*patterns, *own], parts.words)
         self._refusals: TTLCache[str, dict[Person, int]] = TTLCache(

@@ -9,6 +9,7 @@ from rapidfuzz import process
 
 from bot.cards import Button, Card, Column, Run, Text, Words, headline
 from bot.commands.access import ShowQuota
+from bot.commands.again import AGAIN, Again
 from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, right_of
 from bot.commands.jobs import Jobs
 from bot.commands.lists import back, page_of, table
@@ -30,12 +31,13 @@ class Help(Intent):
 
 
 async def _help(intent: Help, context: Context) -> Card:
-    allowed = [
+    allowed: list[AnyCommand | Again] = [
         each
         for each in context.table
         if context.policy.may(context.asker, right_of(each, each.example)).allowed
         and not (isinstance(each, GuardedCommand) and context.asking.read_only)
     ]
+    allowed += AGAIN
     if intent.topic:
         return _topic(intent.topic, allowed)
     rows = [(Words(say(each.example)), Words(each.summary)) for each in page_of(allowed, intent.page, FEW)]
@@ -62,7 +64,7 @@ async def _help(intent: Help, context: Context) -> Card:
     )
 
 
-def _topic(topic: str, allowed: list[AnyCommand]) -> Card:
+def _topic(topic: str, allowed: list[AnyCommand | Again]) -> Card:
     wanted = topic.casefold()
     found = [each for each in allowed if wanted in (each.intent.words, *each.aliases)]
     if not found:

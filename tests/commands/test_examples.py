@@ -14,6 +14,7 @@ from adapters.teams.adaptive import render as render_teams
 from bot import errors
 from bot.cards import Card, Reader, Status
 from bot.commands import COMMANDS
+from bot.commands.again import AGAIN
 from bot.commands.command import GuardedCommand, right_of
 from bot.dispatch import explain
 from bot.grammar import Entry, Grammar
@@ -51,8 +52,8 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
 
 
 def test_no_two_commands_start_alike_and_each_example_is_read_back_as_itself() -> None:
-    grammar = Grammar([Entry(command.intent, command.aliases) for command in COMMANDS])
-    for command in COMMANDS:
+    grammar = Grammar([Entry(command.intent, command.aliases) for command in (*COMMANDS, *AGAIN)])
+    for command in (*COMMANDS, *AGAIN):
         assert grammar.parse(say(command.example)) == (command.example,)
         assert command.summary
         assert command.intent.__doc__

@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.commands import COMMANDS
+from bot.commands.again import AGAIN
 from bot.config import GERMAN
 from bot.grammar import Entry, Grammar
 from bot.intents import say
 from bot.phrases import LONGEST
 from tests.grammar.test_round_trip import ids, intents, texts
 
-GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in COMMANDS], GERMAN)
+GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in (*COMMANDS, *AGAIN)], GERMAN)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.intent.words)
+@pytest.mark.parametrize("command", [*COMMANDS, *AGAIN], ids=lambda command: command.intent.words)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_said_is_what_is_read(command: Any, data: st.DataObject) -> None:
