@@ -145,14 +145,25 @@ async def _demo(zone: str) -> None:
 
 @main.command()
 @click.argument("sentence", required=False)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How it is printed.",
+)
 @click.option("--confirm", "ticket", default="", help="Answer the question with this ticket with yes.")
 @over_a_sandbox
 @click.option(
     "--sandbox-key", default="operator", show_default=True, help="Which of the sandbox's keys to use."
 )
 @click.option(
-    "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
 )
 @click.option("--verbose", is_flag=True, help="Show the log on standard error.")
 def ask(
@@ -386,11 +397,26 @@ def machine_zone() -> str:
 @click.option(
     "--port", type=int, default=None, help="Port for Slack and Teams; else that of the settings, 3978."
 )
-@click.option("--admin-port", type=int, default=None, help="Port for readiness and metrics; else 3979.")
-@over_a_sandbox
-@click.option("--log", type=click.Choice(["json", "console"]), default="json", show_default=True)
 @click.option(
-    "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
+    "--admin-port",
+    type=int,
+    default=None,
+    help="Port for readiness and metrics; else that of the settings, 3979.",
+)
+@over_a_sandbox
+@click.option(
+    "--log",
+    type=click.Choice(["json", "console"]),
+    default="json",
+    show_default=True,
+    help="How log lines look.",
+)
+@click.option(
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
 )
 def serve(
     host: str | None,
@@ -452,6 +478,7 @@ def slack_manifest(host: str, socket_mode: bool, groups: bool) -> None:  # noqa:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("celonis-chat-teams.zip"),
     show_default=True,
+    help="Where the zip file goes.",
 )
 def teams_manifest(app_id: str, host: str, out: Path) -> None:
     """Write the Teams app package."""
@@ -486,7 +513,11 @@ def audit() -> None:
     help="A head from an earlier check or the bot's log stream, N:digest: the log must still hold that row.",
 )
 @click.option(
-    "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
 )
 def verify(head: str, toml: Path | None) -> None:
     """Check that no row was changed, removed, added or moved.
@@ -518,7 +549,11 @@ async def _verify(head: str, toml: Path | None) -> int:
 
 @audit.command()
 @click.option(
-    "--settings", "toml", type=click.Path(path_type=Path), default=None, help=f"Else {SETTINGS_FILE}."
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
 )
 def export(toml: Path | None) -> None:
     """Print the log, one JSON object a line, oldest first."""

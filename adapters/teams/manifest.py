@@ -71,7 +71,7 @@ def manifest(app_id: str, host: str, *, version: str = "", commands: Sequence[An
             "short": "Ask Celonis for KPIs and records; watch and stop data jobs.",
             "full": (
                 "Ask for KPIs, records and filters of Celonis knowledge models in your own words, and see which data "
-                "jobs run, failed or wait. People who may can start and stop data jobs: every change is asked for "
+                "jobs run, failed or wait. People who may can stop data jobs: every change is asked for "
                 "first, and the answer says what really happened. Nobody needs a Celonis account. What you see is "
                 "what your organisation's rules allow you to see; answers that are for you alone come to your "
                 "personal chat."

@@ -84,7 +84,10 @@ ENVIRONMENT = (
     Variable("SLACK_BOT_TOKEN", "Begins with `xoxb-`; switches Slack on.", filed=True),
     Variable("SLACK_SIGNING_SECRET", "For Slack over HTTP.", filed=True),
     Variable("SLACK_APP_TOKEN", "Begins with `xapp-`; with it Slack uses Socket Mode.", filed=True),
-    Variable("SLACK_API_URL", f"Slack's Web API; `{SLACK_API_URL}` unless you use GovSlack."),
+    Variable(
+        "SLACK_API_URL",
+        f"Slack's Web API; `{SLACK_API_URL}` unless you use GovSlack, or a stand-in on loopback (http too).",
+    ),
     Variable("MICROSOFT_APP_ID", "Id of the Teams bot; switches Teams on.", filed=True),
     Variable("MICROSOFT_APP_PASSWORD", "Its client secret.", filed=True),
     Variable("MICROSOFT_APP_TENANT_ID", "The tenant that it belongs to.", filed=True),
@@ -644,7 +647,9 @@ class _Draft:
             )
         api_url = self.environ.get("SLACK_API_URL", SLACK_API_URL).strip()
         if not https_or_loopback(api_url):
-            self.say(f"SLACK_API_URL must be an https address; leave it out for {SLACK_API_URL}.")
+            self.say(
+                f"SLACK_API_URL must be an https address, or one on loopback; leave it out for {SLACK_API_URL}."
+            )
         return Slack(bot_token, signing_secret, app_token, api_url.rstrip("/") + "/") if bot_token else None
 
     def _teams(self) -> Teams | None:
