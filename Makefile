@@ -8,7 +8,7 @@ DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick lock sbom audit clean
+.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick size lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -65,6 +65,9 @@ bench: $(DEV_READY)  ## every bench at full length, over an hour; tables, and JS
 bench-quick: $(DEV_READY)  ## two minutes of the limits, with copies killed and the database restarted
 	@mkdir -p out
 	$(BIN)/python -m bench.quota --part 1 --minutes 0.6 --requests 3000 --json out/quota-quick.json
+
+size: $(DEV_READY)  ## code lines of the bot, its adapters and the sandbox, and what is long
+	$(BIN)/python -m bench.size
 
 lock:  ## resolve the dependencies anew into the hashed lock files
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
