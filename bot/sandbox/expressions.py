@@ -103,7 +103,7 @@ Node: TypeAlias = "Comparison | OneOf | Match | IsNull | Not | All | AnyOf"
 
 def illegal(detail: str) -> Refused:
     """[choice] The error for an expression that can't be used."""
-    return refusal(400, "Filter expression error.", detail, "KM_FILTER_EXPRESSION_ILLEGAL")
+    return refusal("bad expression", detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,30 +5,15 @@ from __future__ import annotations
 import base64
 import random
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 
 Scheme: TypeAlias = Literal["bearer", "appkey"]
 
 DEV = "dev"
 TINY = "tiny"
 DISABLED = "disabled"
-
-SCOPES = frozenset(
-    {
-        "intelligence.knowledge-models:read",
-        "intelligence.subscriptions:manage",
-        "integration.data-pools",
-        "integration.data-pools:read",
-        "integration.data-models:read",
-        "package-manager",
-        "studio",
-        "team.user-group-info:read",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +24,13 @@ class Rights:
         packages: Keys of the packages it has USE PACKAGE on; None: all.
         view_pools: Ids of the data pools it sees; None: all.
         manage_pools: Ids of the pools whose jobs it may start and cancel and whose data models it may load.
-        services: Service-wide grants, as `/api/cloud/permissions` lists them.
+        grants: Service-wide grants, as `/api/cloud/permissions` lists them.
     """
 
-    packages: frozenset[str] | None = frozenset()
-    view_pools: frozenset[str] | None = frozenset()
-    manage_pools: frozenset[str] | None = frozenset()
-    services: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    packages: frozenset[str] | None
+    view_pools: frozenset[str] | None
+    manage_pools: frozenset[str] | None
+    grants: Mapping[str, list[str]]
 
     def may_use(self, package: str) -> bool:
         """USE PACKAGE on this package?"""
@@ -117,128 +102,51 @@ class Keys:
         return (getattr(self, field.name) for field in fields(self))
 
 
-_NO_SERVICES = (
-    "workflows",
-    "task-mining",
-    "team",
-    "action-engine",
-    "process-repository",
-    "process-analytics",
-    "transformation-center",
-    "storage-manager",
-    "event-collection",
-    "ml-workbench",
-)
-
-
-def _services(**granted: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    names = ("package-manager", *_NO_SERVICES)
-    return tuple((name, granted.get(name.replace("-", "_"), ())) for name in names)
-
-
-def make_keys(seed: str, *, open_packages: frozenset[str], open_pools: frozenset[str], one_pool: str) -> Keys:
+def make_keys(
+    seed: str, given: list[dict[str, Any]], *, open_packages: frozenset[str], open_pools: frozenset[str]
+) -> Keys:
     """The credentials for this seed: the same seed gives the same keys.
 
     Args:
         seed: Of the sandbox.
-        open_packages: Packages that every key with USE PACKAGE may use; all others are the user key's alone.
+        given: The keys of `team.json`; `packages`, `view` and `manage` are "all", "open" (all that aren't restricted) or
+            a list, and nothing where they are missing; `as` names the key whose rights it shares.
+        open_packages: Packages that aren't restricted.
         open_pools: The same for data pools.
-        one_pool: The pool of the key that has only one.
     """
-    studio = ("MANAGE_PERMISSIONS", "EDIT_ALL_SPACES", "CREATE_SPACE", "DELETE_ALL_SPACES")
-    nobody = Rights(services=_services())
-    reader = Rights(packages=open_packages, services=_services())
-    viewer = Rights(open_packages, open_pools, frozenset(), _services())
-    operator = Rights(open_packages, open_pools, open_pools, _services(package_manager=studio))
-    everything = Rights(
-        None,
-        None,
-        None,
-        _services(
-            package_manager=studio,
-            process_analytics=("CREATE_WORKSPACES", "EDIT_ALL_WORKSPACES"),
-            event_collection=("EDIT_ALL_DATA_POOLS", "USE_ALL_DATA_MODELS"),
-        ),
-    )
-    one = frozenset({one_pool})
+    by_name = {item["name"]: item for item in given}
 
-    def secret(name: str) -> str:
+    def scope(item: dict[str, Any], name: str, unrestricted: frozenset[str]) -> frozenset[str] | None:
+        match item.get(name, ()):
+            case "all":
+                return None
+            case "open":
+                return unrestricted
+            case some:
+                return frozenset(some)
+
+    def key(item: dict[str, Any]) -> Key:
+        name = item["name"]
         dice = random.Random(f"{seed}/{name}")  # noqa: S311 - the same key for the same seed, on purpose
         owner = uuid.UUID(int=dice.getrandbits(128), version=4)
-        return base64.b64encode(f"{owner}:{base64.b64encode(dice.randbytes(33)).decode()}".encode()).decode()
+        inner = base64.b64encode(dice.randbytes(33)).decode()
+        subject = by_name[item.get("as", name)]
+        return Key(
+            name=name,
+            kind=item["kind"],
+            secret=base64.b64encode(f"{owner}:{inner}".encode()).decode(),
+            may=item["may"],
+            rights=Rights(
+                packages=scope(subject, "packages", open_packages),
+                view_pools=scope(subject, "view", open_pools),
+                manage_pools=scope(subject, "manage", open_pools),
+                grants=subject.get("grants", {}),
+            ),
+            team=item.get("team", DEV),
+            client_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}/oauth-client"))
+            if item["kind"] == "oauth"
+            else "",
+            trouble=item.get("trouble", ""),
+        )
 
-    client_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}/oauth-client"))
-    return Keys(
-        user=Key(
-            "user",
-            "user",
-            secret("user"),
-            "everything, the restricted packages and pool included",
-            everything,
-        ),
-        operator=Key(
-            "operator",
-            "app",
-            secret("operator"),
-            "USE PACKAGE on all packages but the restricted ones; view and manage all pools but the restricted one",
-            operator,
-        ),
-        reader=Key(
-            "reader",
-            "app",
-            secret("reader"),
-            "USE PACKAGE on all packages but the restricted ones; no pools",
-            reader,
-        ),
-        viewer=Key(
-            "viewer",
-            "app",
-            secret("viewer"),
-            "as reader, and view all pools but the restricted one; may start and cancel nothing",
-            viewer,
-        ),
-        powerless=Key(
-            "powerless",
-            "app",
-            secret("powerless"),
-            "nothing, as a new application key: its lists are empty",
-            nobody,
-        ),
-        pool=Key(
-            "pool",
-            "app",
-            secret("pool"),
-            "view and manage the pool SAP ECC, nothing else",
-            Rights(frozenset(), one, one, _services()),
-        ),
-        disabled=Key(
-            "disabled",
-            "app",
-            secret("disabled"),
-            "belongs to a team without the Intelligence API: empty 403 there",
-            operator,
-            team=DISABLED,
-        ),
-        tiny=Key(
-            "tiny", "app", secret("tiny"), "as operator, in a team with a tiny quota", operator, team=TINY
-        ),
-        oauth=Key(
-            "oauth",
-            "oauth",
-            secret("oauth"),
-            "as operator, within the scopes asked for; POST /oauth2/token gives short-lived tokens",
-            operator,
-            client_id=client_id,
-        ),
-        failing=Key(
-            "failing",
-            "app",
-            secret("failing"),
-            "every call ends in a 500 with a support id",
-            operator,
-            trouble="failing",
-        ),
-        slow=Key(
-            "slow", "app", secret("slow"), "as operator, but every reply waits", operator, trouble="slow"
-        ),
-    )
+    return Keys(**{item["name"]: key(item) for item in given})

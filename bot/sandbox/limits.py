@@ -6,15 +6,13 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from bot.sandbox.clock import SandboxClock
 from bot.sandbox.keys import TINY
-from bot.sandbox.replies import Reply, clock_time, problem
-
-if TYPE_CHECKING:
-    from bot.sandbox.clock import SandboxClock
-    from bot.sandbox.log import Family
-    from bot.sandbox.switches import Switches
+from bot.sandbox.log import Family
+from bot.sandbox.replies import Reply, clock_time, error
+from bot.sandbox.switches import Switches
 
 _DAY = 86_400.0
 _ANCHOR_0610 = 6 * 3600 + 600.0
@@ -165,10 +163,9 @@ class Limits:
     def _rejection(self, family: Family, limit: int, until: float, wall: float) -> Reply:
         dialect = self._switches.reset
         moment = datetime.fromtimestamp(until, UTC)
-        detail = f"Rate limit for {_LIMIT_NAME[family]} is exceeded."
-        if dialect not in ("missing", "absurd"):
-            detail += f" Please try again at {clock_time(moment)}."
-        reply = problem(429, "Rate limit exceeded", detail, "LIMIT_RATE_EXCEEDED")
+        told = dialect not in ("missing", "absurd")
+        again = f" Please try again at {clock_time(moment)}." if told else ""
+        reply = error("rate limit", limit=_LIMIT_NAME[family], again=again)
         if self._switches.rate_headers == "never":
             return reply
         reply.headers = {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": "0"}

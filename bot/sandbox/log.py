@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Literal, TypeAlias, get_args
 
 Family: TypeAlias = Literal["intelligence", "integration", "other"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 @dataclass(slots=True)
@@ -122,22 +121,20 @@ class RequestLog:
 
         Calculated from the arrivals alone, whatever the sandbox itself decided about them.
         """
-        arrivals = sorted(
-            entry.received for entry in self._entries if family is None or entry.family == family
-        )
-        return sum(
-            later - earlier < window for earlier, later in zip(arrivals, arrivals[limit:], strict=False)
-        )
+        arrivals = self._arrivals(family)
+        pairs = zip(arrivals, arrivals[limit:], strict=False)
+        return sum(later - earlier < window for earlier, later in pairs)
 
     def most_in_any_window(self, *, window: float = 1.0, family: Family | None = None) -> int:
         """The largest number of arrivals that any half-open window of this length held."""
         recent: deque[float] = deque()
         most = 0
-        for arrival in sorted(
-            entry.received for entry in self._entries if family is None or entry.family == family
-        ):
+        for arrival in self._arrivals(family):
             while recent and arrival - recent[0] >= window:
                 recent.popleft()
             recent.append(arrival)
             most = max(most, len(recent))
         return most
+
+    def _arrivals(self, family: Family | None) -> list[float]:
+        return sorted(entry.received for entry in self._entries if family in (None, entry.family))

@@ -7,15 +7,13 @@ clock. So the same code serves real time, shifted time and a simulated day.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bot.sandbox.clock import SandboxClock
-    from bot.sandbox.switches import Switches
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.switches import Switches
 
 Status: TypeAlias = Literal["QUEUED", "RUNNING", "SUCCESS", "FAIL", "CANCEL", "SKIPPED"]
 Mode: TypeAlias = Literal["FULL", "DELTA"]
@@ -42,8 +40,8 @@ class Stage:
 
     name: str
     kind: Literal["EXTRACTION", "TRANSFORMATION", "DATA_MODEL_LOAD"]
-    steps: tuple[str, ...] = ()
-    errors: tuple[tuple[str, str], ...] = ()
+    steps: Sequence[str] = ()
+    errors: Sequence[Sequence[str]] = ()
 
 
 @dataclass(slots=True)
@@ -118,7 +116,7 @@ class Job:
     id: str
     name: str
     pool: str
-    stages: tuple[Stage, ...]
+    stages: Sequence[Stage]
     source: str | None
     changed_at: float
     outcome: Status = "SUCCESS"
@@ -150,25 +148,26 @@ class Load:
 
 @dataclass(slots=True)
 class DataModel:
-    """A data model with its tables (name, rows) and loads, oldest first."""
+    """A data model with its tables (rows by name) and loads, oldest first."""
 
     id: str
     name: str
     pool: str
     description: str
-    tables: tuple[tuple[str, int], ...]
+    tables: Mapping[str, int]
     loads: list[Load]
     created_at: float
 
 
 @dataclass(slots=True)
 class Pool:
-    """A data pool."""
+    """A data pool; a restricted one is the user key's alone."""
 
     id: str
     name: str
     description: str
     created_at: float
+    restricted: bool = False
     jobs: list[Job] = field(default_factory=list)
     data_models: list[DataModel] = field(default_factory=list)
 

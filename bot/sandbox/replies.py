@@ -1,11 +1,15 @@
-"""Replies, and the error bodies of the published error catalogs."""
+"""Replies, and the error bodies of the published error catalogs (`errors.json`)."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -22,6 +26,7 @@ class Reply:
         kind: Content type.
         headers: Further headers.
         after: Seconds to wait before it is sent.
+        pieces: The body bit by bit, in place of `body`, where it may be long.
     """
 
     status: int = 200
@@ -29,6 +34,7 @@ class Reply:
     kind: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     after: float = 0.0
+    pieces: Iterator[bytes] | None = None
 
 
 class Refused(Exception):
@@ -62,17 +68,42 @@ def nothing(status: int = 200) -> Reply:
     return Reply(status, b"")
 
 
-def problem(status: int, title: str, detail: str, code: str | None) -> Reply:
-    """The Intelligence API's envelope."""
-    body: dict[str, object] = {"title": title, "status": status, "detail": detail}
-    if code is not None:
-        body["errorCode"] = code
-    return Reply(status, _dump(body).encode(), PROBLEM)
+def problem(status: int, title: str, detail: str) -> Reply:
+    """The Intelligence API's envelope around an error that no catalog lists."""
+    return Reply(status, _dump({"title": title, "status": status, "detail": detail}).encode(), PROBLEM)
 
 
-def refusal(status: int, title: str, detail: str, code: str | None) -> Refused:
+@cache
+def _catalog() -> dict[str, dict[str, Any]]:
+    text = (files("bot.sandbox") / "errors.json").read_text(encoding="utf-8")
+    catalog: dict[str, dict[str, Any]] = json.loads(text)
+    return catalog
+
+
+def error(name: str, texts: str = "new", /, **values: object) -> Reply:
+    """An error of the Intelligence API: its entry in `errors.json`, with these values in its text.
+
+    Args:
+        name: As the file calls it.
+        texts: The entry's current (`new`) or earlier (`old`) text.
+        values: For the braces in the text.
+    """
+    body = dict(_catalog()[name])
+    earlier = body.pop("old", {})
+    if texts == "old":
+        body |= earlier
+    body["detail"] = body["detail"].format(**values)
+    return Reply(body["status"], _dump(body).encode(), PROBLEM)
+
+
+def refusal(name: str, texts: str = "new", /, **values: object) -> Refused:
     """The same, ready to be raised."""
-    return Refused(problem(status, title, detail, code))
+    return Refused(error(name, texts, **values))
+
+
+def constraint(name: str, rule: str) -> Refused:
+    """A parameter outside its bounds."""
+    return refusal("constraint", name=name, rule=rule)
 
 
 def unauthorized() -> Reply:
@@ -89,40 +120,6 @@ def bad_scheme() -> Reply:
 def api_disabled() -> Reply:
     """The Intelligence API isn't enabled for the team: 403 and not a byte more."""
     return Reply(403, b"", TEXT)
-
-
-def access_denied() -> Reply:
-    """Access to a named thing of the Intelligence API without the permission for it."""
-    return problem(403, "Access Denied.", "Access is denied", "ADMIN_ACCESS_ERROR")
-
-
-def path_not_found(path: str, texts: str) -> Reply:
-    """No such endpoint."""
-    detail = f"Path {path} not found" if texts == "old" else "The path does not exist."
-    return problem(404, "Path not found.", detail, "GENERAL_NOTFOUND_PATH")
-
-
-def fatal(support_id: str) -> Reply:
-    """500 with the id that customer support asks for."""
-    detail = (
-        "Something went wrong while handling the request. Please contact Celonis customer support. "
-        f"Celonis Support ID: {support_id}"
-    )
-    return problem(500, "Unexpected error.", detail, "ADMIN_FATAL_ERROR")
-
-
-def constraint(name: str, rule: str) -> Refused:
-    """A parameter outside its bounds."""
-    return refusal(
-        400, "Some params have constraint violations.", f"[{name}: {rule}]", "GENERAL_CONSTRAINT_VIOLATION"
-    )
-
-
-def mismatch(name: str, kind: str, texts: str) -> Refused:
-    """A parameter of the wrong type; the error code is spelt as the API spells it."""
-    old = f"Query parameter '{name}' must be of type '{kind}'."
-    detail = old if texts == "old" else "Invalid query parameter type."
-    return refusal(400, "Query parameter type mismatch.", detail, "GENERAL_PARAMETER_MISSMATCH")
 
 
 def integration_problem(status: int, message: str, short: str) -> Reply:

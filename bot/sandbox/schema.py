@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -12,6 +13,11 @@ FieldType: TypeAlias = Literal[
 ]
 Value: TypeAlias = str | int | float | bool | date | datetime | None
 Row: TypeAlias = tuple[Value, ...]
+
+
+def shown(item: object, *names: str) -> dict[str, object]:
+    """These attributes under their own names, which are the API's."""
+    return {name: getattr(item, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,12 @@ class Measure:
 
     Attributes:
         kind: `count` counts rows, `distinct` different values, `avg` and `sum` what they say, each over the values
-            of `field` that aren't null; `share` is the part of the rows (with a value in `where`) that meet `where`;
+            of `field` that aren't null; `share` is the part of the rows (with a value in `where`) of which it is true;
             `ratio` is the sum of `field` over the sum of `over`.
         record: Whose rows.
         field: Which values.
         over: Divisor of a ratio.
-        where: Only rows whose field has this value.
+        where: Only rows of which this boolean is true.
         factor: Multiplies the result.
     """
 
@@ -80,7 +86,7 @@ class Measure:
     record: str
     field: str = ""
     over: str = ""
-    where: tuple[str, Value] | None = None
+    where: str = ""
     factor: float = 1.0
 
 
@@ -96,7 +102,7 @@ class Kpi:
     direction: Literal["Up", "Down", "None"] = "None"
     target: str | None = None
     description: str = ""
-    parameters: tuple[tuple[str, str, str], ...] = ()
+    parameters: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

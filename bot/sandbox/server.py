@@ -8,19 +8,17 @@ import socket
 import struct
 import sys
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
 
 from aiohttp import web
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.console import introduction
-from bot.sandbox.content import OPEN_PACKAGES
-from bot.sandbox.control import Control
-from bot.sandbox.estate import OPEN_POOLS, SAP_ECC, make_pools
+from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools, read
 from bot.sandbox.faults import Fault, Faults
-from bot.sandbox.integration import Integration
-from bot.sandbox.intelligence import Intelligence
 from bot.sandbox.keys import DISABLED, Key, make_keys
 from bot.sandbox.limits import Limits
 from bot.sandbox.log import Entry, Family, RequestLog
@@ -28,25 +26,20 @@ from bot.sandbox.pools import Pools
 from bot.sandbox.replies import (
     Refused,
     Reply,
-    access_denied,
     api_disabled,
     bad_scheme,
-    fatal,
+    error,
     integration_problem,
-    path_not_found,
     problem,
     unauthorized,
 )
-from bot.sandbox.routing import Call, Routes
+from bot.sandbox.routes import Call, find, index
 from bot.sandbox.studio import Studio
 from bot.sandbox.switches import Switches
-from bot.sandbox.team import Team, Tokens
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+from bot.sandbox.team import Tokens
 
 _HTML = b"<html><head><title>Error</title></head><body><h1>The page is not available</h1></body></html>"
+_BITS = 10
 _RESET_AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -57,7 +50,8 @@ class SandboxOptions:
     Attributes:
         host: Address to listen on.
         port: Port; 0: any free one.
-        seed: Of keys, data and dice; the same seed gives the same keys.
+        seed: Of keys and dice; the same seed gives the same keys. The usual one leaves the rows in the order of the
+            data files, any other one shuffles them.
         now: Seconds since 1970 for everything, in place of the true time: a simulated day.
         switches: Their values at start; the sandbox works on a copy.
         faults: Armed from the start.
@@ -66,7 +60,7 @@ class SandboxOptions:
 
     host: str = "127.0.0.1"
     port: int = 0
-    seed: str = "celonis-chat"
+    seed: str = DEFAULT_SEED
     now: Callable[[], float] | None = None
     switches: Switches = field(default_factory=Switches)
     faults: tuple[Fault, ...] = ()
@@ -85,6 +79,9 @@ class Sandbox:
         log: What arrived.
         limits: The quota as it counts it.
         pools: The data pools, with `finish`, `start`, `restart` and the like for tests.
+        knowledge_models: The knowledge models by id.
+        studio: Spaces, packages and analyses.
+        given: What `team.json` says.
         tokens: The OAuth tokens it has issued.
     """
 
@@ -95,18 +92,23 @@ class Sandbox:
         self.faults = Faults(self.options.faults, seed=self.options.seed)
         self.log = RequestLog(self.options.log_limit)
         self.limits = Limits(self.clock, self.switches)
+        self.given: dict[str, Any] = read("team.json")
+        self._fill()
         self.keys = make_keys(
-            self.options.seed, open_packages=OPEN_PACKAGES, open_pools=OPEN_POOLS, one_pool=SAP_ECC
+            self.options.seed,
+            self.given["keys"],
+            open_packages=self.studio.open_packages,
+            open_pools=frozenset(pool.id for pool in self.pools if not pool.restricted),
         )
-        self.tokens = Tokens(self.keys.oauth, self.clock, self.switches, self.options.seed)
+        scopes = frozenset(self.given["scopes"])
+        self.tokens = Tokens(self.keys.oauth, scopes, self.clock, self.switches, self.options.seed)
         self._by_secret = {(key.scheme, key.secret): key for key in self.keys if key.kind != "oauth"}
-        self._control = Control(self)
+        self._interruptions: set[asyncio.Task[None]] = set()
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self._port = self.options.port
         self._closing = asyncio.Event()
         self._support_ids = 0
-        self._fill()
 
     @property
     def url(self) -> str:
@@ -136,7 +138,9 @@ class Sandbox:
     async def stop(self) -> None:
         """Closes the port and every connection."""
         self._closing.set()
-        await self._control.close()
+        for interruption in self._interruptions:
+            interruption.cancel()
+        await asyncio.gather(*self._interruptions, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = self._site = None
@@ -158,10 +162,23 @@ class Sandbox:
             await self._site.start()
             self._port = self._site.port
 
+    def interrupt(self, seconds: float) -> None:
+        """Is down for so long, from a moment on in which replies under way go out."""
+
+        async def interruption() -> None:
+            await asyncio.sleep(0.01)
+            await self.down()
+            await asyncio.sleep(seconds)
+            await self.up()
+
+        task = asyncio.create_task(interruption())
+        self._interruptions.add(task)
+        task.add_done_callback(self._interruptions.discard)
+
     def reset(self) -> None:
         """Everything as at the start, but for the address, the keys and tokens: log, faults, switches, quota, jobs, time."""
         self.clock.reset()
-        self.switches.update(self.options.switches.as_dict())
+        self.switches.update(asdict(self.options.switches))
         self.faults.reset()
         self.log.clear()
         self.limits.reset()
@@ -178,20 +195,14 @@ class Sandbox:
     def _fill(self) -> None:
         start = self.clock.wall()
         self.pools = Pools(make_pools(start), self.clock, self.switches)
-        self._routes = Routes(
-            [
-                *Intelligence(start, self.options.seed, self.switches).routes(),
-                *Integration(self.pools, self.clock, self.switches).routes(),
-                *Studio(start).routes(),
-                *Team().routes(),
-            ]
-        )
+        self.knowledge_models = {each.id: each for each in make_knowledge_models(self.options.seed, start)}
+        self.studio = Studio(read("studio.json"), start)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         received = self.clock.monotonic()
         path = request.rel_url.raw_path
         if path.startswith("/__sandbox__"):
-            return await self._control.handle(request)
+            return await self._control(request)
         family = _family(path)
         entry = self.log.add(
             received=received,
@@ -240,25 +251,44 @@ class Sandbox:
         if family == "intelligence" and key.team == DISABLED:
             return api_disabled()
         if key.scopes is not None and not _in_scope(request.method, path, key.scopes):
-            return access_denied() if family == "intelligence" else _denied()
-        handler, args, known = self._routes.find(request.method, path)
+            denied = integration_problem(403, "Access is denied", "ACCESS_DENIED")
+            return error("access denied") if family == "intelligence" else denied
+        handler, args, known = find(request.method, path)
         if handler is None:
             if known:
-                return problem(405, "Method not allowed.", f"{request.method} is not supported.", None)
-            return path_not_found(path, self.switches.texts)
+                return error("method not allowed", method=request.method)
+            return error("path not found", self.switches.texts, path=path)
         try:
-            return handler(Call(request.method, path, request.rel_url.query, body, key, args))
+            return handler(Call(self, request.method, path, request.rel_url.query, body, key, args))
         except Refused as refused:
             return refused.reply
+
+    async def _control(self, request: web.BaseRequest) -> web.StreamResponse:
+        path, query = request.path.rstrip("/"), request.rel_url.query
+        handler, args, _ = find(request.method, path)
+        if handler is None:
+            return web.Response(status=200 if path == "/__sandbox__" else 404, text=index())
+        body = await request.read() if request.body_exists else b""
+        try:
+            reply = handler(Call(self, request.method, path, query, body, self.keys.powerless, args))
+        except (ValueError, LookupError, TypeError) as error:
+            return web.Response(status=400, text=f"{error}\n")
+        if reply.pieces is None:
+            return _response(reply)
+        response = web.StreamResponse(headers={"Content-Type": reply.kind})
+        await response.prepare(request)
+        for piece in reply.pieces:
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     def _fatal(self, family: Family) -> Reply:
         self._support_ids += 1
         support_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.options.seed}/support/{self._support_ids}"))
         if family == "intelligence":
-            return fatal(support_id)
-        return integration_problem(
-            500, f"Something went wrong. Celonis Support ID: {support_id}", "UNEXPECTED_ERROR"
-        )
+            return error("fatal", support_id=support_id)
+        text = f"Something went wrong. Celonis Support ID: {support_id}"
+        return integration_problem(500, text, "UNEXPECTED_ERROR")
 
     async def _deliver(
         self,
@@ -287,13 +317,7 @@ class Sandbox:
                     return _hang_up(request)
                 case _:
                     reply = self._spoil(reply, fault, entry.family)
-        response = web.Response(
-            status=reply.status,
-            body=reply.body,
-            content_type=reply.kind,
-            charset="utf-8" if reply.kind.startswith("text/") else None,
-            headers={**headers, **reply.headers},
-        )
+        response = _response(reply, headers)
         entry.status = reply.status
         for fault in faults:
             if fault.kind in ("cut", "slow_body"):
@@ -306,9 +330,8 @@ class Sandbox:
             case "status":
                 if fault.status == 500:  # noqa: PLR2004 - the one status whose body holds a support id
                     return self._fatal(family)
-                return problem(
-                    fault.status, "Service unavailable.", "The service can't answer at the moment.", None
-                )
+                detail = "The service can't answer at the moment."
+                return problem(fault.status, "Service unavailable.", detail)
             case "redirect":
                 return Reply(302, b"", headers={"Location": fault.location})
             case "html":
@@ -337,11 +360,10 @@ class Sandbox:
         if fault.kind == "cut":
             await response.write(body[: len(body) // 2])
             return _hang_up(request)
-        pieces = 10
-        size = max(1, -(-len(body) // pieces))
+        size = max(1, -(-len(body) // _BITS))
         for at in range(0, len(body), size):
             await response.write(body[at : at + size])
-            await self._pause(fault.seconds / pieces)
+            await self._pause(fault.seconds / _BITS)
         await response.write_eof()
         return response
 
@@ -369,6 +391,16 @@ async def run(options: SandboxOptions | None = None) -> None:
         await asyncio.Event().wait()
 
 
+def _response(reply: Reply, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=reply.status,
+        body=reply.body,
+        content_type=reply.kind,
+        charset="utf-8" if reply.kind.startswith("text/") else None,
+        headers={**(headers or {}), **reply.headers},
+    )
+
+
 def _family(path: str) -> Family:
     if path.startswith("/intelligence/"):
         return "intelligence"
@@ -379,26 +411,21 @@ def _unhandled(fault: Fault) -> bool:
     return not fault.handled and fault.kind in ("reset", "black_hole", "status", "redirect", "html")
 
 
-def _denied() -> Reply:
-    return integration_problem(403, "Access is denied", "ACCESS_DENIED")
-
-
 def _in_scope(method: str, path: str, scopes: frozenset[str]) -> bool:
     """[choice] Which scope opens which path, where the documents don't say."""
-    if path.startswith("/intelligence/"):
-        wanted = {"intelligence.knowledge-models:read"}
-        if "/subscriptions" in path or "/triggers" in path:
-            wanted.add("intelligence.subscriptions:manage")
-    elif path.startswith("/integration/"):
-        wanted = {"integration.data-pools"}
-        if method == "GET":
-            wanted.add(
-                "integration.data-models:read" if "/data-models" in path else "integration.data-pools:read"
-            )
-    elif path.startswith(("/package-manager/", "/process-mining/")):
-        wanted = {"package-manager", "studio"}
-    else:
-        return True
+    match path.split("/")[1]:
+        case "intelligence":
+            wanted = {"intelligence.knowledge-models:read"}
+            if "/subscriptions" in path or "/triggers" in path:
+                wanted.add("intelligence.subscriptions:manage")
+        case "integration":
+            wanted = {"integration.data-pools"}
+            if method == "GET":
+                wanted.add(f"integration.data-{'models' if '/data-models' in path else 'pools'}:read")
+        case "package-manager" | "process-mining":
+            wanted = {"package-manager", "studio"}
+        case _:
+            return True
     return bool(wanted & scopes)
 
 

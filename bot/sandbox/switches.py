@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 @dataclass(slots=True)
@@ -88,27 +86,27 @@ class Switches:
         Raises:
             ValueError: An unknown switch, or a value that it can't take; the sentence names both and what is allowed.
         """
-        checked = {name: _checked(name, value) for name, value in changes.items()}
-        for name, value in checked.items():
+        for name, value in checked("switch", Switches, changes).items():
             setattr(self, name, value)
 
-    def as_dict(self) -> dict[str, object]:
-        """All switches by name."""
-        return asdict(self)
 
+def checked(what: str, kind: type, given: Mapping[str, object]) -> dict[str, Any]:
+    """Values from outside for attributes of `kind`, each of its attribute's type.
 
-def _checked(name: str, value: object) -> object:
-    hints = get_type_hints(Switches)
-    if name not in hints:
-        known = ", ".join(field.name for field in fields(Switches))
-        raise ValueError(f"There is no switch {name!r}. The switches are: {known}.")
-    hint = hints[name]
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ValueError(f"Switch {name} can't be {value!r}. It can be: {', '.join(get_args(hint))}.")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise ValueError(f"Switch {name} must be a {hint.__name__}, not {value!r}.")
-    return value
+    Raises:
+        ValueError: An unknown name, or a value that it can't have; the sentence calls it `what`.
+    """
+    hints, values = get_type_hints(kind), dict(given)
+    for name, value in given.items():
+        if name not in hints:
+            raise ValueError(f"There is no {what} {name!r}. There is: {', '.join(hints)}.")
+        allowed = get_args(hints[name]) or (hints[name],)
+        if get_origin(hints[name]) is Literal:
+            if value not in allowed:
+                raise ValueError(f"The {what} {name} can't be {value!r}. It can be: {', '.join(allowed)}.")
+        elif type(value) is int and float in allowed:
+            values[name] = float(value)
+        elif type(value) not in allowed:
+            names = " or ".join(each.__name__ for each in allowed)
+            raise ValueError(f"The {what} {name} must be {names}, not {value!r}.")
+    return values

@@ -9,82 +9,58 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote_plus
 
-from bot.sandbox.keys import SCOPES
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.keys import DEV, Key
 from bot.sandbox.pools import stable_id
 from bot.sandbox.replies import Reply, nothing, ok
+from bot.sandbox.switches import Switches
 
 if TYPE_CHECKING:
-    from bot.sandbox.clock import SandboxClock
-    from bot.sandbox.keys import Key
-    from bot.sandbox.routing import Call, Route
-    from bot.sandbox.switches import Switches
-
-TEAM_NAME = "dev"
+    from bot.sandbox.routes import Call
 
 
-class Team:
-    """The handlers of `/api`."""
+def current_user(call: Call) -> Reply:
+    """The user of a user key; 200 and nothing for an application key ([choice] and for an OAuth client)."""
+    if call.key.kind != "user":
+        return nothing()
+    ids = {"id": stable_id("user"), "teamId": stable_id("team"), "teamName": DEV, "teamDomain": DEV}
+    return ok(ids | call.sandbox.given["user"])
 
-    def routes(self) -> list[Route]:
-        """What is served."""
-        return [
-            ("GET", "/api/cloud", self.current_user),
-            ("GET", "/api/cloud/team", self.team),
-            ("GET", "/api/team", self.team),
-            ("GET", "/api/cloud/permissions", self.permissions),
+
+def team(call: Call) -> Reply:
+    """The team, for every kind of key."""
+    name = call.key.team
+    return ok(
+        {
+            "id": stable_id("team" if name == DEV else name),
+            "name": name,
+            "domain": name,
+            "privacyType": "INVITE_ONLY",
+            "active": True,
+            "trackingEnabled": True,
+        }
+    )
+
+
+def permissions(call: Call) -> Reply:
+    """Service-wide grants; what is granted for one pool or package doesn't show here."""
+    grants = call.key.rights.grants
+    return ok(
+        [
+            {"serviceName": name, "permissions": grants.get(name, [])}
+            for name in call.sandbox.given["services"]
         ]
-
-    def current_user(self, call: Call) -> Reply:
-        """The user of a user key; 200 and nothing for an application key ([choice] and for an OAuth client)."""
-        if call.key.kind != "user":
-            return nothing()
-        return ok(
-            {
-                "id": stable_id("user"),
-                "email": "bob.ross@celonis.com",
-                "name": "Bob Ross",
-                "teamName": TEAM_NAME,
-                "teamId": stable_id("team"),
-                "teamDomain": TEAM_NAME,
-                "active": True,
-                "language": "en",
-                "role": 2,
-                "admin": False,
-                "analyst": True,
-                "member": False,
-                "groupIds": [],
-                "apiToken": "never-print-me",
-            }
-        )
-
-    def team(self, call: Call) -> Reply:
-        """The team, for every kind of key."""
-        return ok(
-            {
-                "id": stable_id("team" if call.key.team == TEAM_NAME else call.key.team),
-                "name": call.key.team,
-                "domain": call.key.team,
-                "privacyType": "INVITE_ONLY",
-                "active": True,
-                "trackingEnabled": True,
-            }
-        )
-
-    def permissions(self, call: Call) -> Reply:
-        """Service-wide grants; what is granted for one pool or package doesn't show here."""
-        return ok(
-            [
-                {"serviceName": name, "permissions": list(granted)}
-                for name, granted in call.key.rights.services
-            ]
-        )
+    )
 
 
 class Tokens:
     """OAuth 2 client credentials."""
 
-    def __init__(self, client: Key, clock: SandboxClock, switches: Switches, seed: str) -> None:
+    def __init__(
+        self, client: Key, scopes: frozenset[str], clock: SandboxClock, switches: Switches, seed: str
+    ) -> None:
         self._client = client
+        self._scopes = scopes
         self._clock = clock
         self._switches = switches
         self._dice = random.Random(f"{seed}/tokens")  # noqa: S311 - repeatable on purpose
@@ -108,19 +84,13 @@ class Tokens:
         if form.get("grant_type") != "client_credentials":
             return ok({"error": "unsupported_grant_type"}, 400)
         scopes = frozenset(form.get("scope", "").split())
-        if not scopes or not scopes <= SCOPES:
+        if not scopes or not scopes <= self._scopes:
             return ok({"error": "invalid_scope"}, 400)
         token = base64.urlsafe_b64encode(self._dice.randbytes(48)).decode()
         life = self._switches.token_seconds
         self._tokens[token] = (replace(self._client, secret=token, scopes=scopes), self._clock.wall() + life)
-        return ok(
-            {
-                "access_token": token,
-                "token_type": "Bearer",
-                "expires_in": life,
-                "scope": " ".join(sorted(scopes)),
-            }
-        )
+        scope = " ".join(sorted(scopes))
+        return ok({"access_token": token, "token_type": "Bearer", "expires_in": life, "scope": scope})
 
 
 def _basic(authorization: str) -> tuple[str, str] | None:

@@ -48,8 +48,7 @@ from bot.intents import (
     say,
 )
 from bot.sandbox import SandboxOptions, Switches
-from bot.sandbox.content import make_knowledge_models
-from bot.sandbox.estate import make_pools
+from bot.sandbox.content import make_knowledge_models, make_pools
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import HOME, START, Stage, StoryClock, all_buttons, someone, stage
 
