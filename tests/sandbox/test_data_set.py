@@ -1,5 +1,7 @@
 """The data set as files: complete where the package goes, and read as written."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,8 +22,21 @@ def test_every_file_beside_the_code_is_in_the_wheel() -> None:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {path for path in files if path.endswith((".json", ".txt"))}
+    assert {path for path in files if path.endswith((".json", ".lark", ".txt"))}
     assert files <= shipped
+
+
+def test_the_parser_is_loaded_by_the_first_filter_and_not_before() -> None:
+    program = """
+import sys
+from bot.sandbox import Sandbox
+Sandbox()
+assert "lark" not in sys.modules
+from bot.sandbox.expressions import parse
+parse("a eq 1")
+assert "lark" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)  # noqa: S603 - a program of our own
 
 
 @pytest.mark.parametrize("today", [date(2026, 3, 29), date(2028, 2, 29)])
