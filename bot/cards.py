@@ -333,10 +333,17 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom values are written: an IANA zone and a locale such as `de` or `en_GB`."""
+    """For whom values are written, and when.
+
+    Attributes:
+        zone: An IANA name.
+        locale: Such as `de` or `en_GB`.
+        today: The day it is in that zone: times near it are written short. None: every time has its date.
+    """
 
     zone: str = "UTC"
     locale: str = "en"
+    today: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

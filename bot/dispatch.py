@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeAlias, assert_never
-from zoneinfo import ZoneInfo
 
 import structlog
 from cachetools import TTLCache
@@ -29,7 +28,6 @@ from bot.cards import (
     Cost,
     Dismiss,
     Everyone,
-    Moment,
     Notice,
     Nudge,
     Only,
@@ -81,7 +79,7 @@ from bot.errors import (
     UsageError,
     Who,
 )
-from bot.formats import write
+from bot.formats import dated, error_text, when
 from bot.grammar import Entry as Pattern
 from bot.grammar import Grammar, unchecked
 from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
@@ -272,28 +270,33 @@ class Bot:
                 yield following
 
     async def _guarded(self, request: Request) -> AsyncGenerator[Card, None]:
+        visit: _Visit | None = None
         try:
-            async with aclosing(self._attend(request)) as cards:
+            visit = await self._visit(request)
+            async with aclosing(self._attend(visit)) as cards:
                 async for card in cards:
                     yield card
         except BotError as error:
             log.info("refused", request=request.id, error=type(error).__name__, person=request.person.key)
-            yield await self._explained(error, request)
+            yield await self._explained(error, request, visit)
         except Exception:
             log.exception("unexpected", request=request.id)
-            card = replace(explain(_Unexpected(request.id), request.id), audience=Only(request.person))
-            yield self._marked(card, self._parts.reader)
+            yield self._failed(_Unexpected(request.id), request, visit)
 
-    async def _explained(self, error: BotError, request: Request) -> Card:
+    async def _explained(self, error: BotError, request: Request, visit: _Visit | None) -> Card:
         if isinstance(error, NotAllowed) and error.rule:
             try:
                 await self._audit(request, None, decision="refused", rule=error.rule, outcome=error.sentence)
             except StoreUnavailable:
                 log.warning("audit row lost", request=request.id)
-        card = replace(
-            explain(error, request.id), audience=Only(request.person), aside=isinstance(request.said, Clicked)
-        )
-        return self._marked(card, self._parts.reader)
+        card = self._failed(error, request, visit)
+        return replace(card, aside=isinstance(request.said, Clicked))
+
+    def _failed(self, error: BotError, request: Request, visit: _Visit | None) -> Card:
+        """An error for the person who asked; with no visit, nothing is known of their zone."""
+        reader = self._own_reader() if visit is None else self._reader(visit, private=True)[0]
+        card = explain(error, reader, request.id)
+        return self._marked(replace(card, audience=Only(request.person)), reader)
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """Remember in which message a question stands, so that its outcome can be shown there after a restart."""
@@ -316,7 +319,12 @@ class Bot:
             )
         said.append(now)
 
-    async def _attend(self, request: Request) -> AsyncGenerator[Card, None]:
+    async def _visit(self, request: Request) -> _Visit:
+        """Who asks, where, and what is chosen there.
+
+        Raises:
+            NotAllowed: Too much within a minute, or the place is bound to no connection.
+        """
         self._pace(request)
         answers = isinstance(request.said, Clicked) and bool(request.said.confirm or request.said.dismiss)
         asker = await self._asker(request.person, request.place, anew=answers)
@@ -332,8 +340,10 @@ class Bot:
         seen = tuple(
             each for each in bound if self._parts.policy.sees(asker, Touch(connection=Name(each, each)))
         )
-        visit = _Visit(request, asker, seen or bound, await self._defaults(request.place.key))
-        match request.said:
+        return _Visit(request, asker, seen or bound, await self._defaults(request.place.key))
+
+    async def _attend(self, visit: _Visit) -> AsyncGenerator[Card, None]:
+        match visit.request.said:
             case Said(text):
                 cards: AsyncGenerator[Says, None] = self._sentence(text, visit)
             case Clicked(sentence, "", "") if sentence:
@@ -450,13 +460,29 @@ class Bot:
 
     def _reader(self, visit: _Visit, *, private: bool) -> tuple[Reader, ZoneOf]:
         """For whom values are written, and whose zone that is: what others read too is in no person's own."""
-        chosen, own = visit.defaults.zone, visit.asker.profile.zone
-        locale = visit.asker.profile.locale or self._parts.reader.locale
-        if chosen is not None:
-            return Reader(chosen.value, locale), ZoneOf.PLACE
-        if own is not None and (private or visit.personal):
-            return Reader(own, locale), ZoneOf.PERSON
-        return Reader(self._parts.reader.zone, locale), ZoneOf.BOT
+        profile = visit.asker.profile
+        zone, zone_of = self._parts.reader.zone, ZoneOf.BOT
+        if visit.defaults.zone is not None:
+            zone, zone_of = visit.defaults.zone.value, ZoneOf.PLACE
+        elif profile.zone is not None and (private or visit.personal):
+            zone, zone_of = profile.zone, ZoneOf.PERSON
+        reader = Reader(zone, profile.locale or self._parts.reader.locale)
+        return dated(reader, self._parts.clock.now()), zone_of
+
+    def _own_reader(self) -> Reader:
+        """Zone and locale of the settings, today."""
+        return dated(self._parts.reader, self._parts.clock.now())
+
+    async def _reader_in(self, place: Place) -> Reader:
+        """For whom a message that stands in a place is written, whoever caused it."""
+        chosen = (await self._defaults(place.key)).zone
+        reader = self._parts.reader if chosen is None else replace(self._parts.reader, zone=chosen.value)
+        return dated(reader, self._parts.clock.now())
+
+    async def _alone(self, touched: Sequence[Touch], visit: _Visit) -> bool:
+        """Whether only the person who asks may see a card with this on it."""
+        audience = await self._audience(touched, visit.request.place, visit.asker.person)
+        return isinstance(audience, Only)
 
     # --- sentences ---
 
@@ -624,7 +650,7 @@ class Bot:
             else:
                 return self._pick(meant, visit)
         error = NotUnderstood("I do not understand that.", nearest=self._grammar.nearest(text))
-        return replace(explain(error, visit.request.id), audience=Only(visit.asker.person))
+        return self._failed(error, visit.request, visit)
 
     async def _as_kpi(self, text: str, visit: _Visit) -> list[Alternative]:
         """What a text can mean as a KPI with what belongs to one; nothing where the key may list no KPIs."""
@@ -703,7 +729,7 @@ class Bot:
 
     def _correctable(self, reading: Intent, error: UsageError, visit: _Visit) -> Card:
         """An error with buttons that say the sentence again with a name that exists."""
-        card = explain(error, visit.request.id)
+        card = self._failed(error, visit.request, visit)
         if isinstance(error, UnknownName) and error.nearest:
             wrong = error
 
@@ -715,7 +741,7 @@ class Bot:
 
             options = tuple(Button(each.text, Run(mended(each))) for each in error.nearest)
             card = replace(card, blocks=(*card.blocks, Choices("Did you mean:", options)))
-        return replace(card, audience=Only(visit.asker.person))
+        return card
 
     # --- acting ---
 
@@ -731,7 +757,7 @@ class Bot:
                 touched = await self._context(visit, connection).catalog.spelt(command.touches(intent))
                 decision = self._allowed(visit.asker, right, touched)
                 place = visit.asker.place
-                private = isinstance(await self._audience(touched, place, visit.asker.person), Only)
+                private = await self._alone(touched, visit)
                 public = partial(self._parts.policy.public, place, outsiders=await self._outsiders(place))
                 context = replace(self._context(visit, connection, private=private), public=public)
                 if self._parts.audit_reads:
@@ -750,8 +776,7 @@ class Bot:
                 if not isinstance(said, Shown):
                     said = Shown(said, touched)
                 card = await self._dated(said.card, intent, context)
-                alone = isinstance(await self._audience(said.touches, place, visit.asker.person), Only)
-                await self._remember(intent, card, visit, private=alone)
+                await self._remember(intent, card, visit, private=await self._alone(said.touches, visit))
                 card = replace(
                     card,
                     sentence="" if isinstance(intent, Help) else self._shown(intent, visit),
@@ -820,22 +845,29 @@ class Bot:
             ticket=ticket.id,
             connection=connection,
         )
-        question = Shown(self._question(command.question(target, context), ticket, visit), touched)
-        if isinstance(await self._audience(touched, ticket.place, ticket.asker), Only):
+
+        def question(reader: Reader) -> Card:
+            return self._question(command.question(target, replace(context, reader=reader)), ticket, reader)
+
+        private = await self._alone(touched, visit)
+        if private:
             # Where others must not see what it is about, the place sees that there is a question; who asked sees all.
             yield Shown(self._bare_question(command, ticket, visit), NOTHING)
-            await self._ask_elsewhere(decision.questions, ticket, question)
-        yield question
+            await self._ask_elsewhere(decision.questions, ticket, touched, question)
+        yield Shown(question(self._reader(visit, private=private)[0]), touched)
 
-    async def _ask_elsewhere(self, key: str, ticket: Ticket, question: Shown) -> None:
+    async def _ask_elsewhere(
+        self, key: str, ticket: Ticket, touched: Sequence[Touch], question: Callable[[Reader], Card]
+    ) -> None:
         """Put a question where the rule that allows it wants such questions, if that place may see it."""
         platform, _, rest = key.partition(":")
         home, _, name = rest.partition(":")
         place = Place(platform, home, name, Visibility.CHANNEL)
         chat = self._parts.chats.get(platform)
-        if chat is None or isinstance(await self._audience(question.touches, place, ticket.asker), Only):
+        if chat is None or isinstance(await self._audience(touched, place, ticket.asker), Only):
             return
-        card = await self._sealed(self._marked(question.card, self._parts.reader))
+        reader = await self._reader_in(place)
+        card = await self._sealed(self._marked(question(reader), reader))
         try:
             await self.attach(ticket.id, await chat.post(place, replace(card, audience=Everyone())))
         except BotError as error:
@@ -855,8 +887,9 @@ class Bot:
             ticket = replace(ticket, state=State.EXPIRED)
         if ticket.state is not State.OPEN:
             return Shown(replace(self._past(ticket, intent, visit), aside=True), command.hits(target))
-        context = self._context(visit, ticket.connection, Lane.GUARDED)
-        card = self._question(command.question(target, context), ticket, visit)
+        private = await self._alone(command.hits(target), visit)
+        context = self._context(visit, ticket.connection, Lane.GUARDED, private=private)
+        card = self._question(command.question(target, context), ticket, context.reader)
         assert card.source is not None
         # It is shown as it was read when it was asked.
         source = replace(card.source, fetched_at=ticket.created_at)
@@ -864,7 +897,7 @@ class Bot:
 
     def _bare_question(self, command: GuardedCommand[Any, Any], ticket: Ticket, visit: _Visit) -> Card:
         reader, _ = self._reader(visit, private=False)
-        until = write(Moment(ticket.expires_at), reader)
+        until = when(ticket.expires_at, reader)
         return Card(
             headline(f"{_called_person(ticket.asker)} asks to {command.plainly}"),
             blocks=(
@@ -876,9 +909,8 @@ class Bot:
             ticket=ticket.id,
         )
 
-    def _question(self, question: Question, ticket: Ticket, visit: _Visit) -> Card:
-        reader, _ = self._reader(visit, private=False)
-        until, asker = write(Moment(ticket.expires_at), reader), _called_person(ticket.asker)
+    def _question(self, question: Question, ticket: Ticket, reader: Reader) -> Card:
+        until, asker = when(ticket.expires_at, reader), _called_person(ticket.asker)
         return replace(
             question.card,
             headline=headline(f"{question.card.headline} · asked by {asker}"),
@@ -1050,17 +1082,21 @@ class Bot:
         if not isinstance(error, BotError):
             log.error("unexpected", request=visit.request.id, exc_info=error)
             error = _Unexpected(visit.request.id, undone="Nothing was sent.")
-        card = explain(error, visit.request.id)
-        blocks = card.blocks if card.headline != error.sentence else (Text(error.sentence), *card.blocks)
+        reader, _ = self._reader(visit, private=await self._alone(self._hits(ticket), visit))
+        card = explain(error, reader, visit.request.id)
+        sentence = error_text(error, reader)[0]
+        blocks = card.blocks if card.headline != sentence else (Text(sentence), *card.blocks)
         card = replace(
             card,
-            headline=headline(f"Nothing was done: {error.sentence}"),
+            headline=headline(f"Nothing was done: {sentence}"),
             title=self._shown(intent, visit),
             blocks=blocks,
             buttons=(Button("Ask again", Run(intent)),),
         )
         last = Shown(self._last(card, ticket, visit), self._hits(ticket))
-        await self._finish(ticket, intent, visit, outcome, last, note=error.sentence)
+        # Who clicks later reads the note on another day.
+        note, _ = error_text(error, replace(reader, today=None))
+        await self._finish(ticket, intent, visit, outcome, last, note=note)
         return last
 
     async def _watch(
@@ -1075,8 +1111,9 @@ class Bot:
         taken: bool = False,
     ) -> AsyncGenerator[Shown, None]:
         """Look until the outcome is known; also after a crash, since looking changes nothing."""
-        context = self._context(visit, ticket.connection, Lane.GUARDED).fresh()
         target = target or _target(command, ticket)
+        private = await self._alone(command.hits(target), visit)
+        context = self._context(visit, ticket.connection, Lane.GUARDED, private=private).fresh()
         hit, by = command.hits(target), _called_person(ticket.claimed_by or visit.asker.person)
         async with aclosing(command.follow(target, context, taken=taken, by=by)) as steps:
             async for step in steps:
@@ -1195,7 +1232,7 @@ class Bot:
                 card = Card(
                     "UNKNOWN: what became of this. Look in Celonis", status=Status.FAILED, lasting=True
                 )
-                await self._tell(ticket, Shown(card, NOTHING))
+                await self._tell(ticket, Shown(card, NOTHING), self._own_reader())
             return
         request = Request(
             id=self._parts.ids(),
@@ -1215,7 +1252,7 @@ class Bot:
                 ):
                     async for said in cards:
                         if said.card.status is Status.WORKING:
-                            await self._tell(ticket, said)
+                            await self._tell(ticket, said, await self._reader_of(said, visit))
                         yield said
                 return
             case State.ABANDONED:
@@ -1255,7 +1292,7 @@ class Bot:
         except StoreUnavailable:
             log.warning("messages of a question not read", ticket=ticket.id)
         await self._close_refusals(ticket, visit)
-        await self._tell(ticket, last, but=clicked)
+        await self._tell(ticket, last, await self._reader_of(last, visit), but=clicked)
 
     async def _close_refusals(self, ticket: Ticket, visit: _Visit) -> None:
         """One row for all refusals of a person after their first, so that nobody fills the log with clicks."""
@@ -1271,27 +1308,39 @@ class Bot:
             except StoreUnavailable:
                 log.warning("audit row lost", request=visit.request.id, ticket=ticket.id)
 
-    async def _tell(self, ticket: Ticket, said: Shown, *, but: MessageRef | None = None) -> None:
-        """Change the messages of a question, each into what its readers may see; all but one that shows it already."""
+    async def _reader_of(self, said: Shown, visit: _Visit) -> Reader:
+        """For whom a card is written that answers a visit."""
+        return self._reader(visit, private=await self._alone(said.touches, visit))[0]
+
+    async def _tell(
+        self, ticket: Ticket, said: Shown, reader: Reader, *, but: MessageRef | None = None
+    ) -> None:
+        """Change the messages of a question, each into what its readers may see; all but one that shows it already.
+
+        Args:
+            ticket: The question.
+            said: What to show.
+            reader: For whom it was written; a copy of it elsewhere keeps that zone, which stands at every time.
+            but: The message that shows it already.
+        """
         rest = [each for each in ticket.messages if but is None or each.handle != but.handle]
         private = await self._private_places(ticket) if rest else {}
         for ref in rest:
-            reader = private.get(ref.place.key)
+            of, alone = reader, private.get(ref.place.key)
             personal = ref.place.visibility is Visibility.PERSONAL
-            whole = reader is not None or (
+            whole = alone is not None or (
                 not personal
                 and isinstance(await self._audience(said.touches, ref.place, ticket.asker), Everyone)
             )
             if whole:
                 nudge = said.card.nudge
-                card = replace(said.card, nudge=Nudge(reader, nudge.text) if nudge and reader else nudge)
+                card = replace(said.card, nudge=Nudge(alone, nudge.text) if nudge and alone else nudge)
             elif said.card.status is Status.WORKING:
                 continue
             else:
-                card = self._bare_end(ticket)
-            card = await self._sealed(
-                self._marked(replace(card, audience=Everyone(), aside=False), self._parts.reader)
-            )
+                of = await self._reader_in(ref.place)
+                card = self._bare_end(ticket, of)
+            card = await self._sealed(self._marked(replace(card, audience=Everyone(), aside=False), of))
             try:
                 await self._parts.chats[ref.place.platform].update(ref, card)
             except BotError as error:
@@ -1314,7 +1363,7 @@ class Bot:
             found[ticket.place.key] = ticket.asker
         return found
 
-    def _bare_end(self, ticket: Ticket) -> Card:
+    def _bare_end(self, ticket: Ticket, reader: Reader) -> Card:
         """How a question ended, for a place that must not know what it was about."""
         command = self._by_words.get(ticket.command)
         what = command.plainly if isinstance(command, GuardedCommand) else "do something"
@@ -1325,10 +1374,10 @@ class Bot:
                 verdict = "Not known to be carried out"
             case _:
                 verdict = "Came to nothing"
-        at = (ticket.finished_at or self._parts.clock.now()).astimezone(ZoneInfo(self._parts.reader.zone))
+        at = when(ticket.finished_at or self._parts.clock.now(), reader)
         by = f", by {_called_person(ticket.claimed_by)}" if ticket.claimed_by else ""
         return Card(
-            headline(f"{verdict}, {at:%H:%M}{by}"),
+            headline(f"{verdict}, {at}{by}"),
             blocks=(Text(f"{_called_person(ticket.asker)} asked to {what}.", quiet=True),),
             lasting=True,
         )
@@ -1593,13 +1642,14 @@ def _without_effect(error: Exception) -> Outcome | None:
             return None
 
 
-def explain(error: BotError, reference: str = "") -> Card:
+def explain(error: BotError, reader: Reader, reference: str = "") -> Card:
     """An error as a card: the sentence, what did not happen, the next step, and who can take it."""
+    sentence, hint = error_text(error, reader)
     blocks: list[Block] = []
     if error.undone:
         blocks.append(Text(error.undone))
-    if error.hint:
-        blocks.append(Notice(Tone.WARNING, error.hint))
+    if hint:
+        blocks.append(Notice(Tone.WARNING, hint))
     match error:
         case NotUnderstood(nearest=nearest) if nearest:
             blocks.append(Text(f"Close to it: {', '.join(nearest)}"))
@@ -1620,10 +1670,10 @@ def explain(error: BotError, reference: str = "") -> Card:
             blocks.append(Text("A Celonis admin can mend it.", quiet=True))
         case Who.ASKER | Who.TIME:
             pass
-    long = len(error.sentence) > len(headline(error.sentence))
+    long = len(sentence) > len(headline(sentence))
     return Card(
-        headline(error.sentence),
-        blocks=((Text(error.sentence), *blocks) if long else tuple(blocks)),
+        headline(sentence),
+        blocks=((Text(sentence), *blocks) if long else tuple(blocks)),
         status=status,
         reference=reference if status is Status.FAILED else "",
     )

@@ -28,11 +28,14 @@ BotError                    `sentence` is for the person who can act, `hint` the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.intents import Kind, Name
+
+MOMENT = "{moment}"
+"""Where an error's text has its moment. Whoever shows the error writes it there in the zone of its reader."""
 
 
 class Who(StrEnum):
@@ -51,16 +54,34 @@ class BotError(Exception):
         sentence: What is the matter, for the person who can act.
         hint: The next step.
         undone: What did not happen.
+        moment: The moment that `sentence` and `hint` speak of (UTC): when Celonis answers again, say. None where
+            there is none. Both name it in UTC, for the log; people read what `told` gives.
         who: Who can act.
     """
 
     who: Who = Who.ASKER
 
-    def __init__(self, sentence: str, *, hint: str = "", undone: str = "Nothing was changed.") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.hint = hint
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        hint: str = "",
+        undone: str = "Nothing was changed.",
+        moment: datetime | None = None,
+    ) -> None:
+        self._texts = (sentence, hint)
+        self.moment = moment
+        self.sentence, self.hint = self.told(lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        super().__init__(self.sentence)
         self.undone = undone
+
+    def told(self, write: Callable[[datetime], str]) -> tuple[str, str]:
+        """Sentence and hint for people: `write` gives the moment as its reader wants it."""
+        sentence, hint = self._texts
+        if self.moment is None:
+            return sentence, hint
+        written = write(self.moment)
+        return sentence.replace(MOMENT, written), hint.replace(MOMENT, written)
 
 
 class UsageError(BotError):
@@ -108,9 +129,8 @@ class QuotaExhausted(BotError):
 
     who = Who.TIME
 
-    def __init__(self, sentence: str, *, resets_at: datetime | None = None, hint: str = "") -> None:
-        super().__init__(sentence, hint=hint, undone="No request was sent.")
-        self.resets_at = resets_at
+    def __init__(self, sentence: str, *, moment: datetime | None = None, hint: str = "") -> None:
+        super().__init__(sentence, hint=hint, undone="No request was sent.", moment=moment)
 
 
 class Undelivered(BotError):
@@ -161,8 +181,9 @@ class CelonisError(BotError):
         status: int | None = None,
         code: str = "",
         support_id: str = "",
+        moment: datetime | None = None,
     ) -> None:
-        super().__init__(sentence, hint=hint, undone=undone)
+        super().__init__(sentence, hint=hint, undone=undone, moment=moment)
         self.status = status
         self.code = code
         self.support_id = support_id
@@ -199,15 +220,19 @@ class BadQuery(CelonisError):
 
 
 class RateLimited(CelonisError):
-    """429. `retry_at` is when Celonis will answer again, None where it did not say."""
+    """429. `moment` is when Celonis will answer again, None where it did not say."""
 
     def __init__(
-        self, sentence: str, *, retry_at: datetime | None = None, hint: str = "", code: str = ""
+        self, sentence: str, *, moment: datetime | None = None, hint: str = "", code: str = ""
     ) -> None:
         super().__init__(
-            sentence, hint=hint, undone="Celonis did not answer the question.", status=429, code=code
+            sentence,
+            hint=hint,
+            undone="Celonis did not answer the question.",
+            status=429,
+            code=code,
+            moment=moment,
         )
-        self.retry_at = retry_at
 
 
 class ServerFault(CelonisError):

@@ -10,8 +10,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 from typing import assert_never
@@ -38,6 +38,7 @@ from bot.cards import (
     Tone,
     Words,
 )
+from bot.errors import BotError, QuotaExhausted, RateLimited
 
 ELLIPSIS = "…"
 MISSING = "–"
@@ -381,14 +382,54 @@ def _day(on: date, locale: Locale) -> str:
     return clean(format_date(on, "d MMM y" if locale.language == "en" else "medium", locale=locale))
 
 
+def _day_of_the_year(on: date, locale: Locale) -> str:
+    pattern = "d MMM" if locale.language == "en" else str(locale.datetime_skeletons.get("MMMd", "d MMM"))
+    return clean(format_date(on, pattern, locale=locale))
+
+
 def _clock(at: datetime) -> str:
     return f"{at:%H:%M} {_zone_name(at)}"
 
 
+def dated(reader: Reader, now: datetime) -> Reader:
+    """The reader on the day that it is for them."""
+    return replace(reader, today=_in_zone(now, reader).date())
+
+
+def when(at: datetime, reader: Reader) -> str:
+    """A moment in the reader's zone, as short as it stays clear on the reader's day.
+
+    `15:31 CET`, `yesterday 16:41 CET`, `tomorrow 02:00 CET`, `26 Nov 02:00 CET`, `26 Nov 2025, 02:00 CET`.
+    """
+    local, locale = _in_zone(at, reader), _locale(reader.locale)
+    today = reader.today
+    if today is None:
+        return f"{_day(local.date(), locale)}, {_clock(local)}"
+    match (local.date() - today).days:
+        case 0:
+            return _clock(local)
+        case -1:
+            return f"yesterday {_clock(local)}"
+        case 1:
+            return f"tomorrow {_clock(local)}"
+        case _ if local.year == today.year:
+            return f"{_day_of_the_year(local.date(), locale)} {_clock(local)}"
+        case _:
+            return f"{_day(local.date(), locale)}, {_clock(local)}"
+
+
+def error_text(error: BotError, reader: Reader) -> tuple[str, str]:
+    """An error's sentence and hint for one reader. What is to be waited for is never named too early."""
+
+    def write(at: datetime) -> str:
+        waits = isinstance(error, RateLimited | QuotaExhausted) and (at.second or at.microsecond)
+        return when(at.replace(second=0, microsecond=0) + timedelta(minutes=1) if waits else at, reader)
+
+    return error.told(write)
+
+
 def _moment(at: datetime, how: str, reader: Reader) -> str:
-    local = _in_zone(at, reader)
-    locale = _locale(reader.locale)
-    return _strftime(how, local, locale) or f"{_day(local.date(), locale)}, {_clock(local)}"
+    return _strftime(how, _in_zone(at, reader), _locale(reader.locale)) or when(at, reader)
 
 
 def _strftime(how: str, value: date, locale: Locale) -> str | None:
@@ -447,14 +488,6 @@ def duration(seconds: float) -> str:
     return f"{big} {names[0]}" + (f" {small} {names[1]}" if small else "")
 
 
-def age(at: datetime, now: datetime) -> str:
-    """How long ago, or how far ahead: "just now", "2 min ago", "1 h 35 min ago", "in 5 min". Both aware."""
-    seconds = (now - at).total_seconds()
-    if abs(seconds) < _MINUTE:
-        return "just now"
-    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-
-
 # --- what every renderer says in the same words ----------------------------------------------------------------
 
 _SIGNS = {
@@ -486,28 +519,16 @@ def _over_sandbox(card: Card) -> bool:
     return card.sandbox or (card.source is not None and card.source.sandbox)
 
 
-def source_line(source: Source, reader: Reader, now: datetime | None = None) -> str:
-    """Where the data comes from and how old it is.
-
-    Args:
-        source: The card's source.
-        reader: Whose zone and locale to write for.
-        now: Given, ages are added ("2 min ago"); without it every time is absolute, so that equal cards look equal.
-    """
+def source_line(source: Source, reader: Reader) -> str:
+    """Where the data comes from and when it was loaded and read, for one reader."""
     locale = _locale(reader.locale)
     parts = [SANDBOX] if source.sandbox else []
     parts.append(" > ".join(clean(each) for each in (source.connection, source.model) if each))
     if source.data_loaded_at is None:
         parts.append("data load time unknown" if source.loaded else "")
     else:
-        parts.append(
-            f"data loaded {_moment(source.data_loaded_at, '', reader)}{_aged(source.data_loaded_at, now)}"
-        )
-    fetched = _in_zone(source.fetched_at, reader)
-    # What was read just now needs no date; what comes from the cache may be days old.
-    same_day = not source.cached if now is None else fetched.date() == _in_zone(now, reader).date()
-    at = _clock(fetched) if same_day else _moment(source.fetched_at, "", reader)
-    parts.append(f"fetched {at}{_aged(source.fetched_at, now)}, {'cached' if source.cached else 'live'}")
+        parts.append(f"data loaded {when(source.data_loaded_at, reader)}")
+    parts.append(f"fetched {when(source.fetched_at, reader)}, {'cached' if source.cached else 'live'}")
     if source.unread:
         items = "item" if source.unread == 1 else "items"
         parts.append(f"{_count(source.unread, locale)} {items} could not be read")
@@ -524,10 +545,6 @@ def _cost(cost: Cost, locale: Locale) -> str:
 def api(name: str) -> str:
     """One of Celonis' APIs, as people read it."""
     return "other APIs" if name == "other" else f"the {clean(name)} API"
-
-
-def _aged(at: datetime, now: datetime | None) -> str:
-    return "" if now is None else f" ({age(at, now)})"
 
 
 def _count(number: int, locale: Locale) -> str:

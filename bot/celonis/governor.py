@@ -22,7 +22,7 @@ from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, from_database
 from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
-from bot.errors import BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
+from bot.errors import MOMENT, BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
 PACE = 0.95
@@ -534,7 +534,8 @@ class Governor:
     def _resting(self, now: float) -> Unreachable:
         since = self._clock.now() - timedelta(seconds=now - (self.breaker.since or now))
         return Unreachable(
-            f"Celonis has not answered since {since:%H:%M} UTC.",
+            f"Celonis has not answered since {MOMENT}.",
+            moment=since,
             hint=f"I try again in {max(1, round(self.breaker.retry_in(now)))} seconds.",
             undone="No request was sent.",
         )
@@ -542,8 +543,8 @@ class Governor:
     def _paused(self) -> BotError:
         until = self._clock.now() + timedelta(seconds=self.paused_for())
         return RateLimited(
-            f"Celonis has asked the bot to be silent until {until:%H:%M:%S} UTC.",
-            retry_at=until,
+            f"Celonis has asked the bot to be silent until {MOMENT}.",
+            moment=until,
             hint="Ask again then.",
         )
 
@@ -551,8 +552,8 @@ class Governor:
         at = self._clock.now() + timedelta(seconds=max(0.0, start - self._clock.monotonic()))
         return QuotaExhausted(
             "Too many questions at once: this one would have come too late.",
-            resets_at=at,
-            hint=f"Ask again at {at:%H:%M:%S} UTC.",
+            moment=at,
+            hint=f"Ask again from {MOMENT} on.",
         )
 
     async def _over(self, waiting: Waiting, refused: Refused) -> QuotaExhausted:
@@ -564,8 +565,8 @@ class Governor:
                 Lane.PEOPLE: "The day's calls are spent but for a reserve that is kept for stopping and starting jobs.",
                 Lane.BACKGROUND: "The rest of the day's calls is kept for people.",
             }[waiting.lane]
-            when = f"Calls come back from {until:%H:%M} UTC on." if until else "Ask again later."
-            return QuotaExhausted(whose, resets_at=until, hint=when)
+            when = f"Calls come back from {MOMENT} on." if until else "Ask again later."
+            return QuotaExhausted(whose, moment=until, hint=when)
         who = "You have" if refused is Refused.PERSON else "This place has"
         return QuotaExhausted(
             f"{who} used up the share of today's calls.",

@@ -19,6 +19,7 @@ from bot.celonis.connection import Connection, Family, OAuthClient
 from bot.celonis.ratelimit import told
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
 from bot.errors import (
+    MOMENT,
     ApiDisabled,
     BadQuery,
     CelonisError,
@@ -346,9 +347,7 @@ def rate_limited(reply: Reply, *, connection: Connection) -> RateLimited:
     until = None if wait is None else reply.at + timedelta(seconds=wait)
     return RateLimited(
         f"{connection.name} has had enough questions for the moment.",
-        retry_at=until,
-        hint="I hold back until Celonis answers again."
-        if until is None
-        else f"I hold back until {until:%H:%M:%S} UTC.",
+        moment=until,
+        hint="I hold back until Celonis answers again." if until is None else f"I hold back until {MOMENT}.",
         code=said.code,
     )

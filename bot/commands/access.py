@@ -34,7 +34,7 @@ from bot.commands.command import Command, Context
 from bot.commands.defaults import UseZone
 from bot.commands.lists import back, count, page_of, table
 from bot.errors import BadArgument, CelonisError, QuotaExhausted, StoreUnavailable
-from bot.formats import api, write
+from bot.formats import api, error_text, when
 from bot.intents import CelonisIntent, Count, Flag, Intent, Phrase, clause
 from bot.policy import Right
 
@@ -97,7 +97,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
         key = await context.celonis.connect(context.asking.caller)
         facts.append(Fact("Key", Words(key.sentence)))
     except (CelonisError, QuotaExhausted, StoreUnavailable) as error:
-        trouble = f"{error.sentence} {error.hint}".strip()
+        trouble = " ".join(error_text(error, context.reader)).strip()
     quota = await context.celonis.quota()
     if len(context.connections) > 1:
         facts.append(
@@ -219,7 +219,7 @@ async def _quota(_intent: ShowQuota, context: Context) -> Card:
         facts.append(Fact("Answered without a call", Number(round(quota.hit_rate * 100), unit="%")))
     runs_out = quota.runs_out_at
     forecast = (
-        f"At this pace it lasts until about {write(Moment(runs_out), context.reader)}."
+        f"At this pace it lasts until about {when(runs_out, context.reader)}."
         if runs_out is not None
         else "At this pace it lasts."
     )
@@ -316,7 +316,7 @@ def _costs(calls: Sequence[CallRecord], reader: Reader) -> tuple[Block, ...]:
         said = ", ".join(f"{number} of {api(each)}" for each, number in sorted(sent.items()))
         facts.append(
             Fact(
-                f"Request at {write(Moment(made[-1].at), reader)}",
+                f"Request of {when(made[-1].at, reader)}",
                 Words(f"{count(sent.total(), 'call')}: {said}" if said else "no calls"),
             )
         )

@@ -30,7 +30,7 @@ from bot.commands.command import Checked, Command, Context, GuardedCommand, Ques
 from bot.commands.lists import back, count, page_of, table
 from bot.confirm import Approval, Outcome
 from bot.errors import BadArgument, BotError, CelonisError, NotFound, QuotaExhausted, StoreUnavailable
-from bot.formats import duration, write
+from bot.formats import dated, duration, error_text, when
 from bot.intents import CelonisIntent, Count, Kind, Name, OneName, SomeOf, clause
 from bot.policy import Right, Touch
 
@@ -520,7 +520,10 @@ async def _follow(
             told = True
             yield Step(
                 _waiting(
-                    run, context, "Unknown yet", f"I cannot see the run: {trouble.sentence} I keep looking."
+                    run,
+                    context,
+                    "Unknown yet",
+                    f"I cannot see the run: {error_text(trouble, context.reader)[0]} I keep looking.",
                 )
                 if trouble
                 else _waiting(run, context, "Still running", f"{sent}, and the run goes on. I keep looking.")
@@ -645,9 +648,8 @@ def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Con
 
 
 def _clock(at: datetime, context: Context) -> str:
-    """A time of day in the reader's zone; with the date where that is not today's."""
-    here, today = at.astimezone(context.zone), context.clock.now().astimezone(context.zone)
-    return f"{here:%H:%M}" if here.date() == today.date() else write(Moment(at), context.reader)
+    """A moment in the reader's zone. Following a run may go on past midnight, so today is asked for anew."""
+    return when(at, dated(context.reader, context.clock.now()))
 
 
 def _unknown(run: JobRun, context: Context, sent: str) -> Step:

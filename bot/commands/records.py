@@ -14,7 +14,6 @@ from bot.cards import (
     Cell,
     Choices,
     Column,
-    Moment,
     Notice,
     Reader,
     Run,
@@ -32,7 +31,7 @@ from bot.commands.cells import cell, is_numeric
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, page_of, table
 from bot.errors import BadArgument
-from bot.formats import write
+from bot.formats import when
 from bot.intents import (
     CelonisIntent,
     Comparison,
@@ -304,14 +303,14 @@ def _value(
 
 
 def span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
-    """A half-open range in words, with its zone, as it was really asked."""
-    zone = f"({reader.zone})"
+    """A half-open range in words, with its zone, as it was really asked: always with its dates, since it is quoted."""
+    zone, reader = f"({reader.zone})", replace(reader, today=None)
     if start is not None and end is not None:
-        return f"from {write(Moment(start), reader)} until before {write(Moment(end), reader)} {zone}"
+        return f"from {when(start, reader)} until before {when(end, reader)} {zone}"
     if start is not None:
-        return f"from {write(Moment(start), reader)} on {zone}"
+        return f"from {when(start, reader)} on {zone}"
     assert end is not None
-    return f"before {write(Moment(end), reader)} {zone}"
+    return f"before {when(end, reader)} {zone}"
 
 
 RECORDS = Command(

@@ -301,7 +301,7 @@ async def test_a_key_with_a_tiny_quota_is_told_when_it_may_ask_again(bench: Benc
             except BotError as refused:
                 error = refused
         assert isinstance(error, RateLimited), dialect
-        assert error.retry_at is not None, dialect
+        assert error.moment is not None, dialect
         assert len(bench.sandbox.log.where(status=429)) == 1, dialect
         await celonis.close()
         bench.clients.remove(celonis)

@@ -78,8 +78,8 @@ async def test_what_would_come_too_late_is_refused_at_once_and_says_when_to_ask_
         with pytest.raises(QuotaExhausted) as refused:
             await ask_many(desk, celonis, range(1000, 1001), within=2.0)
         assert desk.clock.monotonic() - begin < 0.1
-        assert refused.value.resets_at is not None
-        assert timedelta(seconds=5) < refused.value.resets_at - desk.clock.now() < timedelta(seconds=15)
+        assert refused.value.moment is not None
+        assert timedelta(seconds=5) < refused.value.moment - desk.clock.now() < timedelta(seconds=15)
         assert not any("number%201000" in each.query for each in desk.team.arrivals)
         await flood
 
@@ -124,8 +124,8 @@ async def test_reserves_stop_the_background_first_then_people_and_never_guarded_
         await ask_many(desk, celonis, range(80, 95), within=60.0)
         refused = await outcome(desk, celonis, 201)
         assert isinstance(refused, QuotaExhausted)
-        assert refused.resets_at is not None
-        assert timedelta(hours=23) < refused.resets_at - desk.clock.now() < timedelta(hours=24, minutes=15)
+        assert refused.moment is not None
+        assert timedelta(hours=23) < refused.moment - desk.clock.now() < timedelta(hours=24, minutes=15)
         await ask_many(desk, celonis, range(300, 305), lane=Lane.GUARDED)
         assert isinstance(await outcome(desk, celonis, 400, lane=Lane.GUARDED), QuotaExhausted)
     assert len(desk.team.arrivals) == 100
@@ -225,8 +225,8 @@ async def test_a_pause_longer_than_the_asker_waits_is_said_at_once_with_its_end(
         assert desk.clock.monotonic() == begin
     for error in (first, second):
         assert isinstance(error, RateLimited)
-        assert error.retry_at is not None
-        assert timedelta(seconds=3590) < error.retry_at - desk.clock.now() < timedelta(seconds=3602)
+        assert error.moment is not None
+        assert timedelta(seconds=3590) < error.moment - desk.clock.now() < timedelta(seconds=3602)
     assert len(desk.team.arrivals) == 1
 
 

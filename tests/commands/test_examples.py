@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -17,6 +18,7 @@ from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.commands.command import GuardedCommand, right_of
 from bot.dispatch import explain
+from bot.formats import dated
 from bot.grammar import Entry, Grammar
 from bot.intents import Kind, Name, say
 from bot.policy import Right
@@ -59,6 +61,7 @@ def test_no_two_commands_start_alike_and_each_example_is_read_back_as_itself() -
         assert command.intent.__doc__
 
 
+TOMORROW = START + timedelta(hours=2)
 EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
     type(error): error
     for error in (
@@ -69,7 +72,9 @@ EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
             "You may not cancel data jobs here.", hint="Ask the admin of the bot.", rule="default: deny"
         ),
         errors.TicketGone("This question has expired.", hint="Ask again."),
-        errors.QuotaExhausted("Today's calls are used up.", resets_at=START),
+        errors.QuotaExhausted(
+            "Today's calls are used up.", moment=TOMORROW, hint=f"Calls come back from {errors.MOMENT} on."
+        ),
         errors.Undelivered("Slack did not take the message."),
         errors.StoreUnavailable("The bot's database does not answer."),
         errors.ConfigError(["CELONIS_URL is not set."]),
@@ -81,9 +86,9 @@ EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
         errors.ApiDisabled("The Intelligence API is switched off for this team.", status=403),
         errors.NotFound("Celonis has no such record.", status=404, code="KM_RECORD_NOTFOUND"),
         errors.BadQuery("Celonis refuses the question.", status=400, code="KM_FIELD_NOTFOUND"),
-        errors.RateLimited("Celonis asks to wait.", retry_at=START),
+        errors.RateLimited(f"Celonis has asked the bot to be silent until {errors.MOMENT}.", moment=TOMORROW),
         errors.ServerFault("Celonis failed.", status=500, support_id="0b1e5c1e-8f3a-4a5e-9d57-000000000001"),
-        errors.Unreachable("Celonis does not answer."),
+        errors.Unreachable(f"Celonis has not answered since {errors.MOMENT}.", moment=START),
         errors.UnexpectedReply("Celonis sent a web page instead of an answer.", status=200),
         errors.OutcomeUnknown("The call was sent, and no answer came.", status=502),
     )
@@ -106,7 +111,8 @@ def test_every_error_says_what_did_not_happen_and_looks_alike_on_all_platforms(
     kind: type[errors.BotError], assert_golden: Golden
 ) -> None:
     error = EXAMPLES[kind]
-    card = replace(explain(error, "r1"), reader=Reader("Europe/Berlin", "en"))
+    reader = dated(Reader("Europe/Berlin", "en"), START)
+    card = replace(explain(error, reader, "r1"), reader=reader)
     assert error.undone
     assert error.undone in rendered(card, "text")
     compare(assert_golden, f"error-{kind.__name__}", card)

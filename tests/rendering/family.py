@@ -45,6 +45,7 @@ from bot.cards import (
     headline,
 )
 from bot.chat import Person
+from bot.formats import dated, error_text
 from bot.intents import CelonisIntent, Kind, Name, OneName, clause
 
 
@@ -62,7 +63,7 @@ def look(name: str, job_id: str = "") -> Run:
 
 
 AT = datetime(2026, 11, 21, 22, 56, tzinfo=UTC)
-BERLIN = Reader("Europe/Berlin", "en")
+BERLIN = dated(Reader("Europe/Berlin", "en"), AT)
 OPERATOR = Person("slack", "T1", "U1", "operator")
 SOURCE = Source(
     "SAP team",
@@ -152,7 +153,7 @@ DATA = Card(
     source=Source("SAP team", AT, "Purchase Requisition KM", None, cached=True),
     audience=Only(OPERATOR),
     sentence="data Materials where payment amount > 1000",
-    reader=Reader("Europe/Berlin", "de"),
+    reader=dated(Reader("Europe/Berlin", "de"), AT),
 )
 
 KPI = Card(
@@ -307,7 +308,9 @@ FAILURES: tuple[errors.BotError, ...] = (
     errors.UnknownName(Kind.JOB, "mian job", nearest=(Name("main job", "0bae5839"),), within="SAP ECC"),
     errors.NotAllowed("You may not cancel jobs here.", hint="Ask the bot's admin.", rule="default: deny"),
     errors.TicketGone("This question was answered at 23:41.", hint="Say “cancel main job” again."),
-    errors.QuotaExhausted("The day's quota is used up.", resets_at=_RESET, hint="Ask again after 07:10 CET."),
+    errors.QuotaExhausted(
+        "The day's quota is used up.", moment=_RESET, hint=f"Calls come back from {errors.MOMENT} on."
+    ),
     errors.Undelivered(
         "Slack did not take the message (channel_not_found).", hint="Invite me to the channel."
     ),
@@ -323,7 +326,9 @@ FAILURES: tuple[errors.BotError, ...] = (
     ),
     errors.NotFound("Celonis has no such record any more.", status=404, support_id="req-1"),
     errors.BadQuery("Celonis refuses the question: “$filter: eq null”.", status=400, code="INVALID_FILTER"),
-    errors.RateLimited("Celonis asks for a pause.", retry_at=_RESET, hint="I ask again at 07:10 CET."),
+    errors.RateLimited(
+        "Celonis asks for a pause.", moment=_RESET, hint=f"I hold back until {errors.MOMENT}."
+    ),
     errors.ServerFault("Celonis has a fault.", hint="Try again in a minute.", status=503, support_id="req-2"),
     errors.Unreachable("No answer from Celonis within 10 s.", hint="Try again in a minute."),
     errors.UnexpectedReply("Celonis sent a web page instead of data.", status=200),
@@ -340,13 +345,14 @@ def error_card(error: errors.BotError) -> Card:
             status = Status.NOT_UNDERSTOOD
         case _:
             status = Status.FAILED
+    sentence, hint = error_text(error, BERLIN)
     nearest = tuple(str(getattr(each, "text", each)) for each in getattr(error, "nearest", ()))
     choices = (
         (Choices("Did you mean", tuple(Button(each, look(each)) for each in nearest)),) if nearest else ()
     )
     return Card(
-        headline(error.sentence),
-        blocks=(Text(error.sentence), Text(error.hint), *choices, Text(error.undone, quiet=True)),
+        headline(sentence),
+        blocks=(Text(sentence), Text(hint), *choices, Text(error.undone, quiet=True)),
         status=status,
         reference="r-4711",
         reader=BERLIN,

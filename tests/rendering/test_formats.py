@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot import errors
 from bot.cards import (
     HEADLINE_LENGTH,
     Card,
@@ -29,16 +30,18 @@ from bot.cards import (
     Words,
 )
 from bot.formats import (
-    age,
     announce,
     bars,
     clean,
     columns,
     cut,
+    dated,
     duration,
+    error_text,
     footer,
     source_line,
     units,
+    when,
     whole_lines,
     width,
     write,
@@ -302,14 +305,6 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
     assert duration(seconds) == said
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(10, "just now"), (-10, "just now"), (120, "2 min ago"), (5700, "1 h 35 min ago"), (-300, "in 5 min")],
-)
-def test_an_age_is_said_as_people_say_it(seconds: int, said: str) -> None:
-    assert age(AT - timedelta(seconds=seconds), AT) == said
-
-
 # --- the lines every renderer shares ---------------------------------------------------------------------------
 
 
@@ -318,11 +313,11 @@ def test_an_age_is_said_as_people_say_it(seconds: int, said: str) -> None:
     [
         (
             Source("SAP team", AT, "KM", AT - timedelta(hours=2), cost=(Cost("intelligence", 4, 5812),)),
-            "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET · fetched 23:56 CET, live",
+            "SAP team > KM · data loaded 21:56 CET · fetched 23:56 CET, live",
         ),
         (
-            Source("SAP team", AT, cached=True),
-            "SAP team · data load time unknown · fetched 21 Nov 2026, 23:56 CET, cached",
+            Source("SAP team", AT - timedelta(days=1), cached=True),
+            "SAP team · data load time unknown · fetched yesterday 23:56 CET, cached",
         ),
         (
             Source(
@@ -340,14 +335,7 @@ def test_an_age_is_said_as_people_say_it(seconds: int, said: str) -> None:
     ],
 )
 def test_the_source_line_says_where_how_old_and_at_what_cost(source: Source, line: str) -> None:
-    assert source_line(source, ENGLISH) == line
-
-
-def test_the_source_line_tells_ages_only_where_it_is_told_the_time() -> None:
-    source = Source("SAP team", AT, "KM", AT - timedelta(hours=2), cached=True)
-    assert source_line(source, ENGLISH, AT + timedelta(minutes=2)) == (
-        "SAP team > KM · data loaded 21 Nov 2026, 21:56 CET (2 h 2 min ago) · fetched 23:56 CET (2 min ago), cached"
-    )
+    assert source_line(source, dated(ENGLISH, AT)) == line
 
 
 @pytest.mark.parametrize("status", Status)
@@ -410,3 +398,71 @@ def test_no_series_whatever_stops_a_chart(values: list[float]) -> None:
     assert all(
         len(bar.drawn) <= 12 and unicodedata.category(bar.value[0]) != "Cc" for bar in bars(chart, ENGLISH)
     )
+
+
+# --- times near today ------------------------------------------------------------------------------------------
+
+NEW_YORK = "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("zone", "locale", "now", "at", "said"),
+    [
+        ("Europe/Berlin", "en", "2026-11-24T22:56Z", "2026-11-24T14:31Z", "15:31 CET"),
+        ("Europe/Berlin", "en", "2026-11-24T22:56Z", "2026-11-25T01:00Z", "tomorrow 02:00 CET"),
+        ("Europe/Berlin", "en", "2026-11-24T23:01Z", "2026-11-25T01:00Z", "02:00 CET"),
+        ("Europe/Berlin", "en", "2026-11-24T23:01Z", "2026-11-24T22:59Z", "yesterday 23:59 CET"),
+        (NEW_YORK, "en", "2026-11-24T23:01Z", "2026-11-24T22:59Z", "17:59 EST"),
+        (NEW_YORK, "en", "2026-11-25T04:59Z", "2026-11-25T05:00Z", "tomorrow 00:00 EST"),
+        ("Asia/Tokyo", "en", "2026-11-24T14:59Z", "2026-11-24T15:00Z", "tomorrow 00:00 JST"),
+        ("America/Sao_Paulo", "en", "2026-11-24T14:59Z", "2026-11-24T15:00Z", "12:00 UTC-03"),
+        # Berlin's clocks go back at 01:00 UTC on 25 October 2026 and forward at 01:00 UTC on 29 March 2026.
+        ("Europe/Berlin", "en", "2026-10-25T00:10Z", "2026-10-25T00:30Z", "02:30 CEST"),
+        ("Europe/Berlin", "en", "2026-10-25T00:10Z", "2026-10-25T01:30Z", "02:30 CET"),
+        ("Europe/Berlin", "en", "2026-10-25T22:59Z", "2026-10-24T21:59Z", "yesterday 23:59 CEST"),
+        ("Europe/Berlin", "en", "2026-03-28T23:30Z", "2026-03-29T01:00Z", "03:00 CEST"),
+        ("Europe/Berlin", "en", "2026-03-28T22:59Z", "2026-03-29T01:00Z", "tomorrow 03:00 CEST"),
+        ("Europe/Berlin", "en", "2026-11-24T22:56Z", "2026-11-26T01:00Z", "26 Nov 02:00 CET"),
+        ("Europe/Berlin", "de", "2026-11-24T22:56Z", "2026-11-22T15:41Z", "22. Nov. 16:41 CET"),
+        ("Europe/Berlin", "en", "2027-01-01T12:00Z", "2026-12-31T12:00Z", "yesterday 13:00 CET"),
+        ("Europe/Berlin", "en", "2027-01-02T12:00Z", "2026-12-31T12:00Z", "31 Dec 2026, 13:00 CET"),
+    ],
+)
+def test_a_time_is_short_on_its_day_and_dated_otherwise(
+    zone: str, locale: str, now: str, at: str, said: str
+) -> None:
+    reader = dated(Reader(zone, locale), datetime.fromisoformat(now))
+    assert when(datetime.fromisoformat(at), reader) == said
+    assert write(Moment(datetime.fromisoformat(at)), reader) == said
+
+
+MIDNIGHT = datetime(2026, 11, 24, 22, 59, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            errors.RateLimited(f"Silent until {errors.MOMENT}.", moment=MIDNIGHT),
+            "Silent until tomorrow 00:00 CET.",
+        ),
+        (
+            errors.QuotaExhausted(f"Back from {errors.MOMENT} on.", moment=MIDNIGHT),
+            "Back from tomorrow 00:00 CET on.",
+        ),
+        (
+            errors.Unreachable(f"No answer since {errors.MOMENT}.", moment=MIDNIGHT),
+            "No answer since 23:59 CET.",
+        ),
+    ],
+)
+def test_an_error_names_its_moment_in_the_readers_zone_and_never_too_early(
+    error: errors.BotError, said: str
+) -> None:
+    assert error_text(error, dated(ENGLISH, MIDNIGHT))[0] == said
+    assert "2026-11-24 22:59:30 UTC" in error.sentence, "the log has it in UTC"
+
+
+def test_what_others_wrote_is_no_place_for_a_moment() -> None:
+    error = errors.BadQuery(f"Celonis says: {errors.MOMENT}")
+    assert error_text(error, ENGLISH)[0] == "Celonis says: {moment}"
