@@ -125,7 +125,7 @@ async def build(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         if store is None:
-            store = await stack.enter_async_context(await Store.open(settings.database_url.reveal(), clock))
+            store = await stack.enter_async_context(await _store(settings, clock))
         celonis: dict[str, Celonis] = {}
         for name, configured in settings.connections.items():
             connection = connection_of(configured, _limits(configured.limits, settings.replicas))
@@ -137,7 +137,7 @@ async def build(
             )
         policy = Policy.of(settings)
         tickets = Tickets(store, clock, token)
-        audit = Audit(store, [key.reveal().encode() for key in settings.secret_keys], clock)
+        audit = Audit(store, _secret_keys(settings), clock)
         parts = Parts(
             celonis=celonis,
             policy=policy,
@@ -178,6 +178,14 @@ def _synonyms(configured: config.Synonyms) -> dict[str, str]:
         configured.jobs,
     )
     return {fold(word): meant for kind in kinds for word, meant in kind.items()}
+
+
+def _secret_keys(settings: config.Settings) -> list[bytes]:
+    return [key.reveal().encode() for key in settings.secret_keys]
+
+
+async def _store(settings: config.Settings, clock: Clock) -> Store:
+    return await Store.open(settings.database_url.reveal(), clock, secret_keys=_secret_keys(settings))
 
 
 def _limits(configured: config.Limits, replicas: int) -> Limits:
@@ -270,7 +278,7 @@ async def running(
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         if store is None:
-            store = await stack.enter_async_context(await Store.open(settings.database_url.reveal(), clock))
+            store = await stack.enter_async_context(await _store(settings, clock))
         platforms = _platforms(settings, store, clock, metrics, stack, deadlines.body)
         if not platforms.chats:
             raise ConfigError(["No chat platform is configured, so there is nothing to serve."])

@@ -1217,7 +1217,7 @@ class Bot:
     async def _recovery(self, ticket: Ticket) -> AsyncGenerator[Shown, None]:
         """What is told of a question that somebody else left: the messages that show it are changed on the way."""
         command = self._by_words.get(ticket.command)
-        readings = self._grammar.parse(ticket.sentence)
+        readings = self._grammar.parse(ticket.sentence) if ticket.sentence else ()
         person = ticket.claimed_by or ticket.asker
         chat = self._parts.chats.get(person.platform)
         if (
@@ -1226,7 +1226,10 @@ class Bot:
             or chat is None
             or ticket.connection not in self._parts.celonis
         ):
-            log.error("a question that this version and these settings do not know", ticket=ticket.id)
+            log.error(
+                "a question that this version, these settings and these secret keys do not know",
+                ticket=ticket.id,
+            )
             if ticket.state is State.SENDING:
                 await self._parts.tickets.finish(ticket.id, Outcome.UNKNOWN, "not known to this version")
                 card = Card(

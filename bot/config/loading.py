@@ -93,8 +93,8 @@ ENVIRONMENT = (
     Variable("MICROSOFT_APP_TENANT_ID", "The tenant that it belongs to.", filed=True),
     Variable(
         "CELONIS_CHAT_SECRET_KEY",
-        f"At least {SHORTEST_SECRET_KEY} random characters; seals the audit log. Several with commas between them: "
-        "the first one seals, the others check older rows.",
+        f"At least {SHORTEST_SECRET_KEY} random characters; seals the audit log and encrypts what people typed. "
+        "Several with commas between them: the first one seals and encrypts, the others check and read older rows.",
         filed=True,
     ),
     Variable(

@@ -6,7 +6,6 @@ Tickets and the audit log have modules of their own beside this one; `bot.confir
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import re
@@ -32,6 +31,7 @@ from bot.clock import Clock
 from bot.errors import StoreUnavailable
 from bot.intents import Name
 from bot.store import database, schema
+from bot.store.encryption import Encryption
 
 SENTENCES_KEPT = timedelta(days=30)
 SNAPSHOTS_KEPT = timedelta(days=7)
@@ -172,11 +172,13 @@ class Store:
         url: URL,
         clock: Clock,
         *,
+        encryption: Encryption,
         file: database.File | None = None,
         folder: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         """Use `Store.open` or `Store.temporary`."""
         self.clock = clock
+        self.encryption = encryption
         self.dialect = engine.dialect.name
         self._engine = engine
         self._writer = database.writer(engine)
@@ -195,12 +197,16 @@ class Store:
         self._snapshots_read: dict[tuple[str, str], asyncio.Future[Snapshot | None]] = {}
 
     @classmethod
-    async def open(cls, address: str, clock: Clock, *, as_it_is: bool = False) -> Store:
+    async def open(
+        cls, address: str, clock: Clock, *, secret_keys: Sequence[bytes] = (), as_it_is: bool = False
+    ) -> Store:
         """Connects and brings the schema up to date. Several replicas may do so at the same moment.
 
         Args:
             address: See `bot.store.database.parse_address`.
             clock: Decides what has expired.
+            secret_keys: Encrypt what people typed: the first one new rows, each of them what it once encrypted; what is
+                under none of them counts as expired. Without any, that can be read only as long as this store is open.
             as_it_is: Only look: neither make a file nor touch the schema.
 
         Raises:
@@ -208,7 +214,9 @@ class Store:
             StoreUnavailable: No connection, or the database belongs to a newer version; with `as_it_is` also where
                 there is none, or one of an older version.
         """
-        return await cls._open(database.parse_address(address), clock, None, as_it_is=as_it_is)
+        return await cls._open(
+            database.parse_address(address), clock, None, secret_keys=secret_keys, as_it_is=as_it_is
+        )
 
     @classmethod
     async def temporary(cls, clock: Clock) -> Store:
@@ -224,12 +232,13 @@ class Store:
         clock: Clock,
         folder: tempfile.TemporaryDirectory[str] | None,
         *,
+        secret_keys: Sequence[bytes] = (),
         as_it_is: bool = False,
     ) -> Store:
         failures = database.driver_failures(url)
         engine = database.make_engine(url, lasting=folder is None)
         file = database.File(url, lasting=folder is None) if url.get_backend_name() == "sqlite" else None
-        store = cls(engine, url, clock, file=file, folder=folder)
+        store = cls(engine, url, clock, encryption=Encryption(secret_keys), file=file, folder=folder)
         try:
             with database.failures_told(failures):
                 if as_it_is:
@@ -402,13 +411,15 @@ class Store:
         """Keeps a sentence for 30 days from now.
 
         Returns:
-            Its id, 22 characters; the same sentence always has the same one.
+            Its id, 22 characters; the same sentence has the same one as long as the newest secret key stays.
         """
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        key = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        await self._put(
-            schema.sentences, {"id": key, "sentence": text, "expires_at": self.clock.now() + SENTENCES_KEPT}
-        )
+        key = self.encryption.name(text)
+        row = {
+            "id": key,
+            "sentence": self.encryption.encrypt(text),
+            "expires_at": self.clock.now() + SENTENCES_KEPT,
+        }
+        await self._put(schema.sentences, row)
         return key
 
     async def sentence(self, key: str) -> str | None:
@@ -416,7 +427,11 @@ class Store:
         if not plausible_id(key):
             return None
         row = await self._one(schema.sentences, id=key)
-        return None if row is None or row.expires_at <= self.clock.now() else str(row.sentence)
+        return (
+            None
+            if row is None or row.expires_at <= self.clock.now()
+            else self.encryption.decrypt(row.sentence)
+        )
 
     # Threads -----------------------------------------------------------------------------------------------
 
@@ -429,7 +444,7 @@ class Store:
             keep_for: For how long.
         """
         table = schema.threads
-        rest = {"last": last, "expires_at": self.clock.now() + keep_for}
+        rest = {"last": self.encryption.encrypt(last), "expires_at": self.clock.now() + keep_for}
         async with self.writing() as connection:
             for digest in sorted(
                 map(_digest, keys)
@@ -440,7 +455,9 @@ class Store:
     async def last(self, key: str) -> str | None:
         """What was last asked in a conversation, None where nothing is known (any more)."""
         row = await self._one(schema.threads, key=_digest(key))
-        return None if row is None or row.expires_at <= self.clock.now() else str(row.last)
+        return (
+            None if row is None or row.expires_at <= self.clock.now() else self.encryption.decrypt(row.last)
+        )
 
     # Forms -------------------------------------------------------------------------------------------------
 
@@ -452,7 +469,7 @@ class Store:
                 "id": form.id,
                 "place": as_json(form.place),
                 "asker": as_json(form.asker),
-                "purpose": form.purpose,
+                "purpose": self.encryption.encrypt(form.purpose),
                 "expires_at": form.expires_at,
             },
         )
@@ -464,7 +481,10 @@ class Store:
         row = await self._one(schema.forms, id=key)
         if row is None or row.expires_at <= self.clock.now():
             return None
-        return StoredForm(row.id, place_from(row.place), person_from(row.asker), row.purpose, row.expires_at)
+        purpose = self.encryption.decrypt(row.purpose)
+        if purpose is None:
+            return None
+        return StoredForm(row.id, place_from(row.place), person_from(row.asker), purpose, row.expires_at)
 
     # Deliveries --------------------------------------------------------------------------------------------
 

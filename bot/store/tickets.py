@@ -53,7 +53,7 @@ class Ticket:
     Attributes:
         id: Random, url-safe; the only thing a button carries.
         command: The words of the command that asked.
-        sentence: The canonical sentence, resolved.
+        sentence: The canonical sentence, resolved; empty where it was encrypted under a key that is gone.
         target_json: What the write would hit, as shown in the question.
         connection: The name of the Celonis connection.
         asker: Who asked.
@@ -89,11 +89,11 @@ class Ticket:
     finished_at: datetime | None = None
 
 
-def _ticket(row: Any) -> Ticket:
+def _ticket(store: Store, row: Any) -> Ticket:
     return Ticket(
         id=row.id,
         command=row.command,
-        sentence=row.sentence,
+        sentence=store.encryption.decrypt(row.sentence) or "",
         target_json=row.target,
         connection=row.connection,
         asker=person_from(row.asker),
@@ -124,7 +124,8 @@ _T = schema.tickets
 async def _select(store: Store, *conditions: sa.ColumnElement[bool]) -> tuple[Ticket, ...]:
     async with store.reading() as connection:
         rows = await connection.execute(sa.select(_T).where(*conditions).order_by(_T.c.created_at, _T.c.id))
-        return tuple(_ticket(row) for row in rows)
+        found = [_ticket(store, row) for row in rows]
+    return tuple(each for each in found if each.sentence)
 
 
 async def _move(
@@ -134,7 +135,7 @@ async def _move(
     async with store.writing() as connection:
         rows = await connection.execute(_T.update().where(*conditions).values(**values).returning(_T))
         return tuple(
-            sorted((_ticket(row) for row in rows), key=lambda ticket: (ticket.created_at, ticket.id))
+            sorted((_ticket(store, row) for row in rows), key=lambda ticket: (ticket.created_at, ticket.id))
         )
 
 
@@ -149,7 +150,7 @@ async def insert(store: Store, ticket: Ticket) -> None:
             _T.insert().values(
                 id=ticket.id,
                 command=ticket.command,
-                sentence=ticket.sentence,
+                sentence=store.encryption.encrypt(ticket.sentence),
                 target=ticket.target_json,
                 connection=ticket.connection,
                 asker=as_json(ticket.asker),
@@ -164,7 +165,7 @@ async def insert(store: Store, ticket: Ticket) -> None:
 
 
 async def load(store: Store, key: str) -> Ticket | None:
-    """The ticket with this id; any text may be asked for."""
+    """The ticket with this id, None where there is none that can be read; any text may be asked for."""
     if not plausible_id(key):
         return None
     found = await _select(store, _T.c.id == key)
