@@ -14,7 +14,7 @@ from bot.intents import clauses, say
 from tests.fuzz.typed import Typist, answered, bot, faults
 from tests.story import StoryClock
 
-SOME = 60
+SOME = 25
 """Texts in a test run; `make fuzz` types for two minutes."""
 
 
