@@ -174,7 +174,9 @@ async def stage(
         running = []
         for number in range(replicas):
             store = await stack.enter_async_context(
-                await Store.open(database, clock) if database else await Store.temporary(clock)
+                await Store.open(database, clock, secret_keys=[SECRET_KEY.encode()])
+                if database
+                else await Store.temporary(clock)
             )
             running.append(
                 await stack.enter_async_context(_replica(settings, store, clock, number, signed=signed))
