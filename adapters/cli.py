@@ -227,8 +227,19 @@ async def _ask(
                 return NOT_YET
             for button in card.buttons:
                 if isinstance(button.action, Confirm) and form == "text":
-                    click.echo(f"\nTo say yes: celonis-chat ask --confirm {button.action.ticket}", err=True)
+                    click.echo(f"\n{_how_to_say_yes(button.action.ticket, sandbox)}", err=True)
             return EXIT[card.status]
+
+
+def _how_to_say_yes(ticket: str, sandbox: StandIn | None) -> str:
+    if sandbox is None:
+        return f"To say yes: celonis-chat ask --confirm {ticket}"
+    if sandbox.url:
+        return f"To say yes: celonis-chat ask --sandbox-url {sandbox.url} --confirm {ticket}"
+    return (
+        "This sandbox ends here, and the question with it. To answer one, run celonis-chat sandbox and ask with "
+        "--sandbox-url, or use celonis-chat demo."
+    )
 
 
 async def until_known(
@@ -314,10 +325,18 @@ async def _settings(
         if sandbox is not None:
             settings = await stack.enter_async_context(_over(settings, sandbox, sandbox_key))
             if not sandbox.url:
+                settings = _sealed_for_now(settings)
                 store = await stack.enter_async_context(await Store.temporary(SystemClock()))
         for remark in settings.remarks:
             click.echo(remark, err=True)
         yield settings, store
+
+
+def _sealed_for_now(settings: config.Settings) -> config.Settings:
+    """With a key of the moment where there is none: what an embedded sandbox leaves behind ends with the program."""
+    if settings.secret_keys:
+        return settings
+    return replace(settings, secret_keys=(config.Secret(secrets.token_hex(32), name="of this run"),))
 
 
 def _loaded(toml: Path | None, *, need: config.Need, connections: bool = True) -> config.Settings:

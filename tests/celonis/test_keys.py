@@ -25,7 +25,7 @@ async def test_the_kind_of_a_key_is_found_out(bench: Bench, name: str, identity:
 
 async def test_a_key_of_unknown_kind_works_without_the_check_at_start(bench: Bench) -> None:
     key = bench.sandbox.keys.user
-    celonis = await bench.client(key, credential=ApiKey(key.secret), connect=False)
+    celonis = await bench.client(key, credential=ApiKey(key.secret))
     assert len(await bench.ask(celonis).knowledge_models()) > 1
     assert celonis.kind().identity is Identity.USER
     assert len(bench.sandbox.log) == 2, "one call as an application key, one as a user key"

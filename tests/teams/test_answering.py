@@ -42,6 +42,7 @@ QUESTION = Card(
     status=Status.QUESTION,
     lasting=True,
     buttons=(Button("Stop", Confirm("ticket-of-a-test-1")),),
+    ticket="ticket-of-a-test-1",
 )
 
 

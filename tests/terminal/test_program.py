@@ -50,7 +50,7 @@ def test_the_demo_stops_a_job_with_one_call_after_the_confirming_choice() -> Non
     done = run("demo", typed="jobs\nstop main job\n1\n")
     assert done.returncode == 0, done.stderr
     assert "Stop main job?" in done.stdout
-    assert re.search(r"STOPPED \d\d:\d\d: main job \(SAP ECC\)", done.stdout)
+    assert re.search(r"STOPPED \d\d:\d\d \w+ by \w+: main job \(SAP ECC\)", done.stdout)
     assert "1 time(s) to cancel a job" in done.stdout
     assert "SANDBOX" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -110,9 +110,16 @@ def test_without_settings_the_program_says_what_to_set(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_question_over_an_embedded_sandbox_needs_no_key_and_promises_no_later_click() -> None:
+    done = run("ask", "stop main job", "--sandbox")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "--confirm" not in done.stderr
+    assert "This sandbox ends here, and the question with it." in done.stderr
+
+
 def test_a_wrong_call_is_explained() -> None:
-    assert run("ask").returncode == 2
-    assert "sentence" in run("ask").stderr
+    nothing = run("ask")
+    assert (nothing.returncode, "sentence" in nothing.stderr) == (2, True)
     assert "no key called" in run("ask", "jobs", "--sandbox", "--sandbox-key", "nobody").stderr
 
 
