@@ -12,7 +12,7 @@ import signal
 import ssl
 import sys
 from asyncio import StreamReader
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ from bot.grammar import Entry, Grammar
 from bot.sandbox import Sandbox
 from tests.fake_slack import SECRET, TEAM, TOKEN, FakeSlack, until
 from tests.fake_teams import TENANT
+from tests.program import Program
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -101,25 +102,6 @@ OTHER = {
     "--build-arg BASE=python:3.11-slim-bookworm@sha256:…": "an option of docker build; see the Dockerfile",
 }
 """Words in code that are neither the bot's nor to be looked up, and whose they are."""
-
-DRIVER = """
-import contextlib, io, json, os, sys
-from adapters.cli import main
-lines = sys.stdin
-for line in lines:
-    told = json.loads(line)
-    os.environ.clear()
-    os.environ.update(told["environ"])
-    os.chdir(told["folder"])
-    out, errors, sys.stdin = io.StringIO(), io.StringIO(), io.StringIO(told["typed"])
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-        try:
-            main(told["words"], prog_name="celonis-chat")
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-    print(json.dumps([code, out.getvalue(), errors.getvalue()]), flush=True)
-"""
 
 
 # --- what stands on the pages ----------------------------------------------------------------------------------
@@ -333,7 +315,7 @@ class Rig:
     folder: Path
     sandbox: Sandbox
     slack: FakeSlack
-    driver: Process
+    program: Program
     ticket: str = ""
     head: str = ""
 
@@ -362,16 +344,10 @@ class Rig:
 
     async def run(self, part: Section, words: Sequence[str], typed: str = "") -> tuple[int, str, str]:
         """One line, in the process that all of them share."""
-        assert self.driver.stdin is not None
-        told = {
-            "words": list(words),
-            "environ": self.environ(part),
-            "folder": str(self.place(part)),
-            "typed": typed,
-        }
-        self.driver.stdin.write(json.dumps(told).encode() + b"\n")
-        code, out, errors = json.loads(await line_of(self.driver.stdout))
-        return code, out, errors
+        done = await asyncio.to_thread(
+            self.program.run, words, folder=self.place(part), environ=self.environ(part), typed=typed
+        )
+        return done.returncode, done.stdout, done.stderr
 
     @asynccontextmanager
     async def serving(self, part: Section, words: Sequence[str], ready: str) -> AsyncIterator[str]:
@@ -408,19 +384,8 @@ async def line_of(stream: StreamReader | None) -> str:
 async def rigged(folder: Path) -> AsyncIterator[Rig]:
     async with Sandbox() as sandbox, FakeSlack() as slack:
         sandbox.switches.update({"cancel_delay": 0.1})
-        driver = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", DRIVER),
-            env={"PYTHONPATH": str(ROOT)},
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=1 << 20,
-        )
-        assert driver.stdin is not None
-        try:
-            yield Rig(folder, sandbox, slack, driver)
-        finally:
-            driver.stdin.close()
-            await driver.wait()
+        with Program() as program:
+            yield Rig(folder, sandbox, slack, program)
 
 
 def followed(part: Section) -> Section:

@@ -8,9 +8,7 @@ import pwd
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,36 +16,29 @@ import pytest
 
 from adapters.terminal.chat import local_person
 from bot.sandbox import Fault, Sandbox, Switches
+from tests.program import Done, Program
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module", name="program")
+def _program() -> Iterator[Program]:
+    with Program() as program:
+        yield program
+
+
 def run(
+    program: Program,
     *words: str,
     typed: str = "",
     folder: Path | None = None,
     environ: Mapping[str, str] = MappingProxyType({}),
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own program, with words from this file
-        [sys.executable, "-m", "adapters.cli", *words],
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder or ROOT,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "TZ": "Europe/Berlin",
-            "HOME": str(folder or ROOT),
-            **environ,
-        },
-    )
+) -> Done:
+    return program.run(words, folder=folder or ROOT, environ={"TZ": "Europe/Berlin", **environ}, typed=typed)
 
 
-def test_the_demo_stops_a_job_with_one_call_after_the_confirming_choice() -> None:
-    done = run("demo", typed="jobs\nstop main job\n1\n")
+def test_the_demo_stops_a_job_with_one_call_after_the_confirming_choice(program: Program) -> None:
+    done = run(program, "demo", typed="jobs\nstop main job\n1\n")
     assert done.returncode == 0, done.stderr
     assert "Stop main job?" in done.stdout
     assert re.search(r"STOPPED \d\d:\d\d \w+ by \w+: main job \(SAP ECC\)", done.stdout)
@@ -56,8 +47,8 @@ def test_the_demo_stops_a_job_with_one_call_after_the_confirming_choice() -> Non
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_demo_ends_with_its_input_and_takes_the_words_of_a_button() -> None:
-    done = run("demo", typed="stop main job\nLeave it running\nyes\n")
+def test_the_demo_ends_with_its_input_and_takes_the_words_of_a_button(program: Program) -> None:
+    done = run(program, "demo", typed="stop main job\nLeave it running\nyes\n")
     assert done.returncode == 0, done.stderr
     assert "Nothing was done" in done.stdout
     assert "0 time(s) to cancel a job" in done.stdout
@@ -87,9 +78,9 @@ QUESTIONS = (
         (3, "teams"),
     ],
 )
-def test_one_question_in_every_format(question: int, form: str) -> None:
+def test_one_question_in_every_format(program: Program, question: int, form: str) -> None:
     sentence, code = QUESTIONS[question]
-    done = run("ask", sentence, "--sandbox", "--format", form)
+    done = run(program, "ask", sentence, "--sandbox", "--format", form)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     if form != "text":
@@ -97,36 +88,38 @@ def test_one_question_in_every_format(question: int, form: str) -> None:
 
 
 @pytest.mark.parametrize(("sentence", "code"), QUESTIONS[4:])
-def test_what_is_not_understood_has_its_exit_code(sentence: str, code: int) -> None:
-    done = run("ask", sentence, "--sandbox")
+def test_what_is_not_understood_has_its_exit_code(program: Program, sentence: str, code: int) -> None:
+    done = run(program, "ask", sentence, "--sandbox")
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_settings_the_program_says_what_to_set(tmp_path: Path) -> None:
-    done = run("ask", "jobs", folder=tmp_path)
+def test_without_settings_the_program_says_what_to_set(program: Program, tmp_path: Path) -> None:
+    done = run(program, "ask", "jobs", folder=tmp_path)
     assert done.returncode == 1
     assert "CELONIS_" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_question_over_an_embedded_sandbox_needs_no_key_and_promises_no_later_click() -> None:
-    done = run("ask", "stop main job", "--sandbox")
+def test_a_question_over_an_embedded_sandbox_needs_no_key_and_promises_no_later_click(
+    program: Program,
+) -> None:
+    done = run(program, "ask", "stop main job", "--sandbox")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "--confirm" not in done.stderr
     assert "This sandbox ends here, and the question with it." in done.stderr
 
 
-def test_a_wrong_call_is_explained() -> None:
-    nothing = run("ask")
+def test_a_wrong_call_is_explained(program: Program) -> None:
+    nothing = run(program, "ask")
     assert (nothing.returncode, "sentence" in nothing.stderr) == (2, True)
-    assert "no key called" in run("ask", "jobs", "--sandbox", "--sandbox-key", "nobody").stderr
+    assert "no key called" in run(program, "ask", "jobs", "--sandbox", "--sandbox-key", "nobody").stderr
 
 
-def test_sandbox_is_a_flag_and_takes_no_word_of_the_sentence() -> None:
-    done = run("ask", "--sandbox", "pools")
+def test_sandbox_is_a_flag_and_takes_no_word_of_the_sentence(program: Program) -> None:
+    done = run(program, "ask", "--sandbox", "pools")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "SANDBOX · 5 data pools, 3 active")
-    both = run("ask", "--sandbox", "--sandbox-url", "http://127.0.0.1:1", "pools")
+    both = run(program, "ask", "--sandbox", "--sandbox-url", "http://127.0.0.1:1", "pools")
     assert (both.returncode, "either --sandbox or --sandbox-url" in both.stderr) == (2, True)
 
 
@@ -142,15 +135,15 @@ REAL_CHAT = {
 @pytest.mark.parametrize("option", [["--sandbox"], ["--sandbox-url", "http://127.0.0.1:1"]])
 @pytest.mark.parametrize("command", [["ask", "pools"], ["serve", "--port", "0", "--admin-port", "0"]])
 def test_with_real_chat_tokens_a_sandbox_must_be_forced(
-    command: list[str], option: list[str], tmp_path: Path
+    program: Program, command: list[str], option: list[str], tmp_path: Path
 ) -> None:
-    done = run(*command, *option, environ=REAL_CHAT, folder=tmp_path)
+    done = run(program, *command, *option, environ=REAL_CHAT, folder=tmp_path)
     assert done.returncode == 1
     assert "add --force" in done.stderr
 
 
-def test_a_forced_sandbox_answers_beside_real_chat_tokens(tmp_path: Path) -> None:
-    done = run("ask", "pools", "--sandbox", "--force", environ=REAL_CHAT, folder=tmp_path)
+def test_a_forced_sandbox_answers_beside_real_chat_tokens(program: Program, tmp_path: Path) -> None:
+    done = run(program, "ask", "pools", "--sandbox", "--force", environ=REAL_CHAT, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "data pools" in done.stdout
 
@@ -166,63 +159,67 @@ NEWER_KEY = {"CELONIS_CHAT_SECRET_KEY": "another one - " * 3 + "," + KEY["CELONI
 
 
 async def ask_at(
-    sandbox: Sandbox, folder: Path, words: Sequence[str], environ: Mapping[str, str] = KEY
-) -> subprocess.CompletedProcess[str]:
+    program: Program, sandbox: Sandbox, folder: Path, words: Sequence[str], environ: Mapping[str, str] = KEY
+) -> Done:
     import asyncio
 
     words = ["ask", *words, "--sandbox-url", sandbox.url]
-    return await asyncio.to_thread(lambda: run(*words, folder=folder, environ=environ))
+    return await asyncio.to_thread(lambda: run(program, *words, folder=folder, environ=environ))
 
 
 async def test_a_ticket_is_confirmed_by_a_second_call_of_the_program(
-    sandbox: Sandbox, tmp_path: Path
+    program: Program, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.switches.update({"cancel_delay": 0.1})
-    asked = await ask_at(sandbox, tmp_path, ["stop main job", "--format", "json"])
+    asked = await ask_at(program, sandbox, tmp_path, ["stop main job", "--format", "json"])
     assert asked.returncode == 3, asked.stderr
     ticket = next(
         each["action"]["ticket"] for each in json.loads(asked.stdout)["buttons"] if "Stop" in each["label"]
     )
-    done = await ask_at(sandbox, tmp_path, ["--confirm", ticket])
+    done = await ask_at(program, sandbox, tmp_path, ["--confirm", ticket])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "STOPPED" in done.stdout
-    again = await ask_at(sandbox, tmp_path, ["--confirm", ticket])
+    again = await ask_at(program, sandbox, tmp_path, ["--confirm", ticket])
     assert again.returncode == 1
     assert sum(each.path.endswith("/cancel") for each in sandbox.log) == 1
 
 
-async def test_without_a_secret_key_nothing_is_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
-    asked = await ask_at(sandbox, tmp_path, ["stop main job"], {})
+async def test_without_a_secret_key_nothing_is_stopped(
+    program: Program, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    asked = await ask_at(program, sandbox, tmp_path, ["stop main job"], {})
     assert asked.returncode == 1
     assert "CELONIS_CHAT_SECRET_KEY is not set" in asked.stdout
     assert "--confirm" not in asked.stderr
 
 
-def verify(folder: Path, *words: str, environ: Mapping[str, str] = KEY) -> subprocess.CompletedProcess[str]:
-    return run("audit", "verify", *words, folder=folder, environ=environ)
+def verify(program: Program, folder: Path, *words: str, environ: Mapping[str, str] = KEY) -> Done:
+    return run(program, "audit", "verify", *words, folder=folder, environ=environ)
 
 
-async def test_the_log_is_checked_at_the_command_line(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_the_log_is_checked_at_the_command_line(
+    program: Program, sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.switches.update({"cancel_delay": 0.1})
     database = tmp_path / "celonis-chat.db"
-    assert "There is no database" in verify(tmp_path).stderr
+    assert "There is no database" in verify(program, tmp_path).stderr
     assert not database.exists()
-    await ask_at(sandbox, tmp_path, ["models"])
-    empty = verify(tmp_path)
+    await ask_at(program, sandbox, tmp_path, ["models"])
+    empty = verify(program, tmp_path)
     assert (empty.returncode, empty.stderr) == (0, "")
     assert "whole: no rows. Head: 0:\n" in empty.stdout
     assert "Not checked" in empty.stdout
 
-    asked = await ask_at(sandbox, tmp_path, ["stop main job", "--format", "json"])
+    asked = await ask_at(program, sandbox, tmp_path, ["stop main job", "--format", "json"])
     ticket = re.search(r'"ticket": ?"([^"]+)"', asked.stdout)
     assert ticket
     shutil.copy(database, tmp_path / "earlier.db")
-    await ask_at(sandbox, tmp_path, ["--confirm", ticket[1]], NEWER_KEY)
-    whole = verify(tmp_path, environ=NEWER_KEY)
+    await ask_at(program, sandbox, tmp_path, ["--confirm", ticket[1]], NEWER_KEY)
+    whole = verify(program, tmp_path, environ=NEWER_KEY)
     assert whole.returncode == 0, whole.stdout
     assert "rows 1 to 4" in whole.stdout
     head = whole.stdout.split("Head: ")[1].split()[0]
-    checked = verify(tmp_path, "--head", head, environ=NEWER_KEY)
+    checked = verify(program, tmp_path, "--head", head, environ=NEWER_KEY)
     assert (checked.returncode, checked.stdout) == (0, f"The log is whole: rows 1 to 4. Head: {head}\n")
 
     for words, environ, said in (
@@ -232,15 +229,15 @@ async def test_the_log_is_checked_at_the_command_line(sandbox: Sandbox, tmp_path
         ((), {"DATABASE_URL": "sqlite:///nowhere.db", **KEY}, "There is no database"),
         ((), {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x", **KEY}, "cannot be used"),
     ):
-        failed = verify(tmp_path, *words, environ=environ)
+        failed = verify(program, tmp_path, *words, environ=environ)
         assert (failed.returncode, failed.stdout) == (1, ""), failed.stdout
         assert said in failed.stderr
         assert "Traceback" not in failed.stderr
 
     shutil.copy(database, tmp_path / "kept.db")
     shutil.copy(tmp_path / "earlier.db", database)
-    assert verify(tmp_path, environ=NEWER_KEY).returncode == 0
-    back = verify(tmp_path, "--head", head, environ=NEWER_KEY)
+    assert verify(program, tmp_path, environ=NEWER_KEY).returncode == 0
+    back = verify(program, tmp_path, "--head", head, environ=NEWER_KEY)
     assert (back.returncode, back.stderr) == (3, "")
     assert "broken at row 2: The given head names row 4, but the log ends with row 1" in back.stdout
 
@@ -250,13 +247,13 @@ async def test_the_log_is_checked_at_the_command_line(sandbox: Sandbox, tmp_path
     connection.close()
     assert (
         "rows 1 to 4, 1 of them without the name"
-        in verify(tmp_path, "--head", head, environ=NEWER_KEY).stdout
+        in verify(program, tmp_path, "--head", head, environ=NEWER_KEY).stdout
     )
     with sqlite3.connect(database) as connection:
         connection.execute("DROP TRIGGER audit_rows_kept_update")
         connection.execute("UPDATE audit_rows SET entry = replace(entry, 'confirmed', 'dismissed')")
     connection.close()
-    broken = verify(tmp_path, environ=NEWER_KEY)
+    broken = verify(program, tmp_path, environ=NEWER_KEY)
     assert (broken.returncode, broken.stderr) == (3, "")
     assert "broken at row 2" in broken.stdout
 
@@ -267,21 +264,21 @@ async def test_the_log_is_checked_at_the_command_line(sandbox: Sandbox, tmp_path
     ids=["html", "no USE PACKAGE", "API switched off", "server error"],
 )
 async def test_trouble_is_a_sentence_and_never_a_traceback(
-    sandbox: Sandbox, tmp_path: Path, fault: Fault | None, key: str
+    program: Program, sandbox: Sandbox, tmp_path: Path, fault: Fault | None, key: str
 ) -> None:
     if fault is not None:
         sandbox.faults.add(fault)
     km = "open-purchase-requisition.purchase-requisition-km"
-    done = await ask_at(sandbox, tmp_path, [f"model {km}", "--sandbox-key", key])
+    done = await ask_at(program, sandbox, tmp_path, [f"model {km}", "--sandbox-key", key])
     assert done.returncode in {1, 2}, done.stdout
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
 
 
-async def test_a_dead_server_is_a_sentence(tmp_path: Path) -> None:
+async def test_a_dead_server_is_a_sentence(program: Program, tmp_path: Path) -> None:
     async with Sandbox() as gone:
         pass
-    done = await ask_at(gone, tmp_path, ["models"])
+    done = await ask_at(program, gone, tmp_path, ["models"])
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert Switches().cancel_delay == 3.0
