@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests wait for processes and databases about a third of the time.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
@@ -43,7 +45,7 @@ imports: $(DEV_READY)  ## which module may know which
 	$(BIN)/lint-imports
 
 unit: $(DEV_READY)  ## the tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n $(WORKERS)
 
 fuzz: $(DEV_READY)  ## two minutes of what people may type; prints its seed, SEED=N types the same again
 	$(BIN)/python -m tests.fuzz.typed --minutes 2 $(if $(SEED),--seed $(SEED))

@@ -423,7 +423,7 @@ def combined(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition
 plain_conditions: st.SearchStrategy[Condition] = st.recursive(plain(), combined, max_leaves=5)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(plain_conditions)
 @example(one("name", Op.EQ, "' or 1 eq 1"))
 @example(one("name", Op.IN, "a','b", "')"))
@@ -567,7 +567,7 @@ def timed(draw: st.DrawFn) -> Comparison:
     return one(field, op, *(draw(value) for _ in range(count)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.recursive(st.one_of(plain(), timed()), combined, max_leaves=4))
 def test_the_sandbox_keeps_the_rows_that_the_condition_describes(condition: Condition) -> None:
     try:

@@ -495,7 +495,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=25).map(" ".join)))
 def test_no_text_breaks_the_grammar_and_every_reading_can_be_said(text: str) -> None:
     found = GRAMMAR.parse(text)
@@ -507,7 +507,7 @@ def test_no_text_breaks_the_grammar_and_every_reading_can_be_said(text: str) -> 
     GRAMMAR.nearest(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map(" ".join))
 def test_readings_are_sorted_by_their_number_of_clauses(text: str) -> None:
     said = [_clauses_said(each) for each in GRAMMAR.parse(text)]

@@ -190,7 +190,7 @@ def intents(
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_what_is_said_is_what_is_read(entry: Entry, data: st.DataObject) -> None:
     intent = data.draw(intents(entry.intent, texts, ids))
@@ -200,7 +200,7 @@ def test_what_is_said_is_what_is_read(entry: Entry, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_names_that_need_no_quotes_of_their_own_are_read_back_too(entry: Entry, data: st.DataObject) -> None:
     intent = data.draw(intents(entry.intent, plain_texts, st.sampled_from(("", "x1"))))
