@@ -45,7 +45,7 @@ imports: $(DEV_READY)  ## which module may know which
 	$(BIN)/lint-imports
 
 unit: $(DEV_READY)  ## the tests
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 fuzz: $(DEV_READY)  ## two minutes of what people may type; prints its seed, SEED=N types the same again
 	$(BIN)/python -m tests.fuzz.typed --minutes 2 $(if $(SEED),--seed $(SEED))
