@@ -64,6 +64,15 @@ class StandIn:
     forced: bool
 
 
+with_settings = click.option(
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
+)
+
+
 def over_a_sandbox(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command `sandbox: StandIn | None`, from the options that `ask` and `serve` have alike."""
 
@@ -158,13 +167,7 @@ async def _demo(zone: str) -> None:
 @click.option(
     "--sandbox-key", default="operator", show_default=True, help="Which of the sandbox's keys to use."
 )
-@click.option(
-    "--settings",
-    "toml",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
-)
+@with_settings
 @click.option("--verbose", is_flag=True, help="Show the log on standard error.")
 def ask(
     sentence: str | None,
@@ -430,13 +433,7 @@ def machine_zone() -> str:
     show_default=True,
     help="How log lines look.",
 )
-@click.option(
-    "--settings",
-    "toml",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
-)
+@with_settings
 def serve(
     host: str | None,
     port: int | None,
@@ -531,13 +528,7 @@ def audit() -> None:
     default="",
     help="A head from an earlier check or the bot's log stream, N:digest: the log must still hold that row.",
 )
-@click.option(
-    "--settings",
-    "toml",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
-)
+@with_settings
 def verify(head: str, toml: Path | None) -> None:
     """Check that no row was changed, removed, added or moved.
 
@@ -567,13 +558,7 @@ async def _verify(head: str, toml: Path | None) -> int:
 
 
 @audit.command()
-@click.option(
-    "--settings",
-    "toml",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
-)
+@with_settings
 def export(toml: Path | None) -> None:
     """Print the log, one JSON object a line, oldest first."""
     _run(_export(toml))
