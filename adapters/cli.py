@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from bot import config
-from bot.cards import Card, Confirm, Status
-from bot.clock import Clock
-from bot.confirm import State
-from bot.errors import BotError, ConfigError
+from bot.model.cards import Card, Confirm, Status
+from bot.model.clock import Clock
+from bot.model.errors import BotError, ConfigError
+from bot.writes.ticket import State
 
 T = TypeVar("T")
 
@@ -116,9 +116,9 @@ def demo(zone: str, verbose: bool) -> None:  # noqa: FBT001 - click hands it ove
 async def _demo(zone: str) -> None:
     from rich.console import Console
 
-    from adapters.serve import build
+    from adapters.server import build
     from adapters.terminal.chat import PLATFORM, TerminalChat, converse
-    from bot.clock import SystemClock
+    from bot.model.clock import SystemClock
     from bot.sandbox import Sandbox
     from bot.store import Store
 
@@ -194,10 +194,10 @@ async def _ask(
 ) -> int:
     from rich.console import Console
 
-    from adapters.serve import build
+    from adapters.server import build
     from adapters.terminal.chat import PLATFORM, TerminalChat, local_person, local_place
-    from bot.chat import Clicked, Request, Said
-    from bot.clock import SystemClock
+    from bot.model.clock import SystemClock
+    from bot.model.people import Clicked, Request, Said
 
     clock = SystemClock()
     async with _settings(sandbox, sandbox_key, toml) as (settings, store):
@@ -294,7 +294,7 @@ def rendered(card: Card, form: str) -> str:
     """
     match form:
         case "json":
-            from bot.wire import dumps
+            from bot.render.card_json import dumps
 
             text: str = dumps(card)
             return text
@@ -318,7 +318,7 @@ async def _settings(
     sandbox: StandIn | None, sandbox_key: str, toml: Path | None
 ) -> AsyncIterator[tuple[config.Settings, Any]]:
     """The settings for one question, and a store where it must not be the configured one."""
-    from bot.clock import SystemClock
+    from bot.model.clock import SystemClock
     from bot.store import Store
 
     need = config.Need.CONNECTION if sandbox is None else config.Need.NOTHING
@@ -354,7 +354,7 @@ async def _over(
     settings: config.Settings, stand_in: StandIn, key: str = "operator"
 ) -> AsyncIterator[config.Settings]:
     """The settings with a sandbox in place of every Celonis team."""
-    from adapters.serve import over_sandbox
+    from adapters.server import over_sandbox
     from bot.sandbox import Sandbox
 
     alike = (
@@ -451,7 +451,7 @@ def serve(
 
 
 async def _serve(told: dict[str, Any], sandbox: StandIn | None, toml: Path | None) -> None:
-    from adapters.serve import serve as serve_until_told
+    from adapters.server import serve as serve_until_told
 
     settings = _loaded(toml, need=config.Need.SERVING, connections=sandbox is None)
     settings = replace(settings, server=settings.server.model_copy(update=told))
@@ -573,7 +573,7 @@ async def _export(toml: Path | None) -> None:
 @asynccontextmanager
 async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
     from bot.audit import Audit
-    from bot.clock import SystemClock
+    from bot.model.clock import SystemClock
     from bot.store import Store
 
     settings = _loaded(toml, need=config.Need.NOTHING, connections=False)

@@ -21,7 +21,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 log = structlog.get_logger()
 

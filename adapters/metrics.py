@@ -9,11 +9,11 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bot.audit import Audit
-from bot.cards import Card, Status
 from bot.celonis import Celonis
-from bot.chat import MessageRef, Request
-from bot.clock import Clock
-from bot.errors import BotError
+from bot.model.cards import Card, Status
+from bot.model.clock import Clock
+from bot.model.errors import BotError
+from bot.model.people import MessageRef, Request
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)

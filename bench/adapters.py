@@ -374,7 +374,7 @@ def _be_quiet() -> None:
 
 async def serve_ours(options: Json) -> None:
     """What `celonis-chat serve` runs."""
-    from adapters.serve import serve
+    from adapters.server import serve
 
     _be_quiet()
     with tempfile.TemporaryDirectory() as folder:
@@ -401,7 +401,7 @@ class _Remembering:
 
 async def serve_adapter(options: Json) -> None:
     """Our two listeners before a bot that remembers."""
-    from adapters import serve
+    from adapters import server as serve
 
     _be_quiet()
     measured = vars(serve)["Measured"]

@@ -28,8 +28,8 @@ import httpx
 
 from bench.network import Network
 from bot.celonis import ApiKey, Caller, Celonis, Connection, DataQuery, KeyKind, Lane, Limits
-from bot.clock import SystemClock
-from bot.errors import BotError
+from bot.model.clock import SystemClock
+from bot.model.errors import BotError
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 from bot.store.ledger import Ledger as StoredLedger

@@ -47,8 +47,8 @@ from bot.celonis import (
     MemoryLedger,
 )
 from bot.celonis.desk import share
-from bot.clock import Clock, SystemClock
-from bot.errors import BotError, QuotaExhausted, RateLimited
+from bot.model.clock import Clock, SystemClock
+from bot.model.errors import BotError, QuotaExhausted, RateLimited
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 from bot.store.ledger import Ledger as StoredLedger

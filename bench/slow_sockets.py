@@ -56,7 +56,7 @@ PATHS = ("/slack/events", "/api/messages")
 async def serve(options: Json) -> None:
     """The server, with its log on standard error."""
     from adapters.logs import configure
-    from adapters.serve import running
+    from adapters.server import running
     from bot.sandbox import Sandbox
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (options["files"], options["files"]))

@@ -24,8 +24,8 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from bot.audit_keys import Key, Keys, same
-from bot.clock import Clock
-from bot.errors import BadArgument, ConfigError, StoreUnavailable
+from bot.model.clock import Clock
+from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.redaction import redact
 from bot.store import Store, audit_rows
 from bot.store.audit_rows import Head, Row

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Sequence
 
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 from bot.redaction import redact
 from bot.store.audit_rows import Head, Row
 

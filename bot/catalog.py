@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from rapidfuzz import fuzz, process
 
 from bot.celonis import Asking
-from bot.errors import (
+from bot.language.declare import Names, OneName, SortBy, Where, clauses
+from bot.model.errors import (
     BadArgument,
     CelonisError,
     NotFound,
@@ -28,22 +29,8 @@ from bot.errors import (
     UnknownName,
     UsageError,
 )
-from bot.intents import (
-    And,
-    Comparison,
-    Condition,
-    Intent,
-    Kind,
-    Name,
-    Names,
-    Not,
-    OneName,
-    Or,
-    SortBy,
-    SortKey,
-    Where,
-    clauses,
-)
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Or, SortKey
+from bot.model.names import Kind, Name
 from bot.policy import Asker, Policy, Touch
 from bot.store import Snapshot, Store
 

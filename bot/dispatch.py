@@ -18,7 +18,31 @@ from cachetools import TTLCache
 from pydantic import TypeAdapter, ValidationError
 
 from bot.audit import Audit, Decision, Entry
-from bot.cards import (
+from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
+from bot.celonis import Caller, Celonis, Family, Lane, Usage
+from bot.commands import COMMANDS
+from bot.commands.again import AGAIN, Back, Next, Refresh
+from bot.commands.command import (
+    AnyCommand,
+    Command,
+    Context,
+    GuardedCommand,
+    Question,
+    Shown,
+    ZoneOf,
+    right_of,
+)
+from bot.commands.help import Help
+from bot.commands.jobs import Jobs, ShowJob
+from bot.commands.kpis import ShowKpi
+from bot.commands.models import ShowModel
+from bot.commands.records import Data, Fields
+from bot.language.declare import CelonisIntent, Phrase, clause
+from bot.language.parse import Entry as Pattern
+from bot.language.parse import Grammar, unchecked
+from bot.language.say import say
+from bot.masking import mask
+from bot.model.cards import (
     Audience,
     Block,
     Button,
@@ -39,30 +63,10 @@ from bot.cards import (
     Tone,
     headline,
 )
-from bot.cards import buttons as all_buttons
-from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
-from bot.celonis import Caller, Celonis, Family, Lane, Usage
-from bot.chat import Chat, Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
-from bot.clock import Clock, within
-from bot.commands import COMMANDS
-from bot.commands.again import AGAIN, Back, Next, Refresh
-from bot.commands.command import (
-    AnyCommand,
-    Command,
-    Context,
-    GuardedCommand,
-    Question,
-    Shown,
-    ZoneOf,
-    right_of,
-)
-from bot.commands.help import Help
-from bot.commands.jobs import Jobs, ShowJob
-from bot.commands.kpis import ShowKpi
-from bot.commands.models import ShowModel
-from bot.commands.records import Data, Fields
-from bot.confirm import Claimed, Outcome, State, Ticket, Tickets
-from bot.errors import (
+from bot.model.cards import buttons as all_buttons
+from bot.model.chat import Chat
+from bot.model.clock import Clock, within
+from bot.model.errors import (
     ApiDisabled,
     ApprovalSpent,
     BotError,
@@ -79,15 +83,16 @@ from bot.errors import (
     UsageError,
     Who,
 )
-from bot.formats import dated, error_text, when
-from bot.grammar import Entry as Pattern
-from bot.grammar import Grammar, unchecked
-from bot.intents import CelonisIntent, Intent, Kind, Name, Phrase, clause, say
-from bot.masking import mask
+from bot.model.intents import Intent
+from bot.model.names import Kind, Name
+from bot.model.people import Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.policy import Decision as Decided
 from bot.redaction import looks_secret
+from bot.render.card_text import error_text
+from bot.render.values import dated, when
 from bot.store import Defaults, Store
+from bot.writes.ticket import Claimed, Outcome, State, Ticket, Tickets
 
 log = structlog.get_logger()
 

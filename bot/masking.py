@@ -5,26 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, assert_never
 
-from bot.intents import (
-    And,
-    Comparison,
-    Condition,
+from bot.language.declare import (
     Count,
     Flag,
-    Intent,
     Names,
-    Not,
     OneName,
     OneOf,
-    Or,
     Phrase,
     SomeOf,
     SortBy,
     Takes,
     Where,
     clauses,
-    say,
 )
+from bot.language.say import say
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Or
 from bot.redaction import redact
 
 MASK = "…"

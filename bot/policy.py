@@ -24,9 +24,9 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import lru_cache
 
-from bot.chat import Person, Place, Profile, Standing
 from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
-from bot.intents import Name
+from bot.model.names import Name
+from bot.model.people import Person, Place, Profile, Standing
 
 __all__ = ["Asker", "Decision", "Grant", "Policy", "Right", "Touch"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bot.dispatch  # noqa: F401 - as below
-import tests.grammar.sentences  # noqa: F401 - what `say` quotes follows from all intents there are: the same in every run
+import tests.language.sentences  # noqa: F401 - what `say` quotes follows from all intents there are: the same in every run
 
 pytest.register_assert_rewrite("tests.platform_rules")
 

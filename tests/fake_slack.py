@@ -24,7 +24,7 @@ import aiohttp
 from aiohttp import WSMsgType, web
 
 from adapters.slack.blocks import SlackMessage
-from bot.clock import Clock, SystemClock
+from bot.model.clock import Clock, SystemClock
 from tests.platform_rules import assert_slack_ok
 
 Json = dict[str, Any]

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from adapters.serve import Built, build
+from adapters.server import Built, build
 from bot import config
-from bot.cards import Action, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
-from bot.chat import (
+from bot.language.say import say
+from bot.model.cards import Action, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
+from bot.model.clock import SystemClock
+from bot.model.errors import Undelivered
+from bot.model.people import (
     Clicked,
     MessageRef,
     Person,
@@ -25,9 +28,6 @@ from bot.chat import (
     Utterance,
     Visibility,
 )
-from bot.clock import SystemClock
-from bot.errors import Undelivered
-from bot.intents import say
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 

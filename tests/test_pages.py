@@ -38,7 +38,7 @@ from adapters.slack.manifest import manifest as slack_manifest
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.config import ENVIRONMENT, GERMAN, Need, Right, SettingsFile, load
-from bot.grammar import Entry, Grammar
+from bot.language.parse import Entry, Grammar
 from bot.sandbox import Sandbox
 from tests.fake_slack import SECRET, TEAM, TOKEN, FakeSlack, until
 from tests.fake_teams import TENANT

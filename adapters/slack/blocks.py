@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
-from bot.cards import (
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -36,24 +36,13 @@ from bot.cards import (
     buttons,
     form_button,
 )
-from bot.chat import Clicked, Filled
-from bot.errors import BadArgument
-from bot.formats import (
-    ELLIPSIS,
-    TONE_WORDS,
-    announce,
-    bars,
-    clean,
-    columns,
-    cut,
-    footer,
-    left_out,
-    rule,
-    units,
-    whole_lines,
-    write,
-)
-from bot.wire import Shorten, Verb, carried, decode, encode, pack, safe_url
+from bot.model.errors import BadArgument
+from bot.model.people import Clicked, Filled
+from bot.render.button_codec import Shorten, Verb, carried, decode, encode, pack, safe_url
+from bot.render.card_text import TONE_WORDS, announce, footer, left_out
+from bot.render.charts import bars
+from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
+from bot.render.values import write
 
 Json: TypeAlias = dict[str, Any]
 

@@ -14,11 +14,11 @@ from cachetools import LRUCache, TTLCache
 
 from adapters.slack.blocks import SlackMessage, render, render_form, render_nudge
 from adapters.slack.web_api import Refused, WebApi
-from bot.cards import Card, Form, Nudge, Only, Status
-from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
-from bot.clock import Clock
 from bot.config import Slack
-from bot.errors import Undelivered
+from bot.model.cards import Card, Form, Nudge, Only, Status
+from bot.model.clock import Clock
+from bot.model.errors import Undelivered
+from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class _Current:
 
 
 class SlackChat:
-    """`bot.chat.Chat` for one Slack app."""
+    """`bot.model.chat.Chat` for one Slack app."""
 
     def __init__(self, settings: Slack, *, clock: Clock, read_groups: bool = False) -> None:
         """Connects when first used.

@@ -13,12 +13,12 @@ from typing import Final
 import structlog
 
 from adapters.slack.chat import SlackChat, message_ref
-from adapters.slack.incoming import Incoming, Kind
+from adapters.slack.payloads import Incoming, Kind
 from adapters.slack.web_api import Refused
-from bot.cards import Card, Everyone, Only, Status, Text
-from bot.chat import MessageRef, Person, Said, Visibility
-from bot.clock import Clock
-from bot.errors import BotError, Undelivered
+from bot.model.cards import Card, Everyone, Only, Status, Text
+from bot.model.clock import Clock
+from bot.model.errors import BotError, Undelivered
+from bot.model.people import MessageRef, Person, Said, Visibility
 from bot.redaction import redact
 
 log = structlog.get_logger()

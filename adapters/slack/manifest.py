@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from adapters.slack.guard import PATH
+from adapters.slack.signature import PATH
 from bot.commands import COMMANDS
 from bot.commands.command import AnyCommand
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 Json: TypeAlias = dict[str, Any]
 

@@ -19,9 +19,9 @@ from cachetools import LRUCache
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.clock import Clock
 from bot.config import Secret
-from bot.errors import Undelivered
+from bot.model.clock import Clock
+from bot.model.errors import Undelivered
 
 Json: TypeAlias = dict[str, Any]
 Send: TypeAlias = Callable[[], Awaitable[Json]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 from urllib.parse import quote, unquote
 
-from bot.cards import (
+from bot.model.cards import (
     Action,
     Block,
     Button,
@@ -41,20 +41,12 @@ from bot.cards import (
     buttons,
     form_button,
 )
-from bot.chat import Clicked, Filled
-from bot.formats import (
-    ELLIPSIS,
-    TONE_WORDS,
-    announce,
-    bars,
-    clean,
-    cut,
-    footer,
-    left_out,
-    units,
-    write,
-)
-from bot.wire import KEYS, Shorten, Verb, carried, decode_data, encode, pack, safe_url
+from bot.model.people import Clicked, Filled
+from bot.render.button_codec import KEYS, Shorten, Verb, carried, decode_data, encode, pack, safe_url
+from bot.render.card_text import TONE_WORDS, announce, footer, left_out
+from bot.render.charts import bars
+from bot.render.safe_text import ELLIPSIS, clean, cut, units
+from bot.render.values import write
 
 Json: TypeAlias = dict[str, Any]
 

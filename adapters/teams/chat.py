@@ -18,15 +18,15 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 
 from adapters.teams.adaptive import full_width, long_sentences, render, render_nudge
 from adapters.teams.connector import Connector, Json, Refused
-from adapters.teams.inbound import PLATFORM, Arrival
+from adapters.teams.payloads import PLATFORM, Arrival
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
-from bot.cards import Card, Form, Notice, Nudge, Only, Status, Tone, headline
-from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
-from bot.clock import Clock
 from bot.dispatch import Recall
-from bot.errors import StoreUnavailable, Undelivered
-from bot.formats import announce
-from bot.intents import say
+from bot.language.say import say
+from bot.model.cards import Card, Form, Notice, Nudge, Only, Status, Tone, headline
+from bot.model.clock import Clock
+from bot.model.errors import StoreUnavailable, Undelivered
+from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.render.card_text import announce
 from bot.store import Store
 
 log = structlog.get_logger()

@@ -22,8 +22,8 @@ import structlog
 from yarl import URL
 
 from adapters.teams.sdk import Token
-from bot.clock import Clock
-from bot.errors import Undelivered
+from bot.model.clock import Clock
+from bot.model.errors import Undelivered
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from bot.commands import COMMANDS
 from bot.commands.command import AnyCommand, GuardedCommand
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 Json: TypeAlias = dict[str, Any]
 

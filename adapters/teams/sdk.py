@@ -37,10 +37,10 @@ from botframework.connector.auth import (
     SkillValidation,
 )
 
-from adapters.teams.keys import KeyRing
-from bot.clock import Clock
+from adapters.teams.tokens import KeyRing
 from bot.config import Secret
-from bot.errors import ConfigError
+from bot.model.clock import Clock
+from bot.model.errors import ConfigError
 
 RELEASE = "4.17.1"
 PACKAGES = (

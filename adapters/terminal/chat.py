@@ -13,8 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from adapters.terminal.text import buttons, render_rich
-from bot.cards import Action, Button, Card, Confirm, Dismiss, Form, OpenUrl, Run, Status, Submit
-from bot.chat import (
+from bot.dispatch import Bot
+from bot.language.say import say
+from bot.model.cards import Action, Button, Card, Confirm, Dismiss, Form, OpenUrl, Run, Status, Submit
+from bot.model.errors import Undelivered
+from bot.model.people import (
     Clicked,
     MessageRef,
     Person,
@@ -26,9 +29,6 @@ from bot.chat import (
     Utterance,
     Visibility,
 )
-from bot.dispatch import Bot
-from bot.errors import Undelivered
-from bot.intents import say
 
 PLATFORM = "local"
 

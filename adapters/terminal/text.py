@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from bot.cards import (
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -34,20 +34,11 @@ from bot.cards import (
     buttons,
     form_button,
 )
-from bot.formats import (
-    ELLIPSIS,
-    TONE_WORDS,
-    announce,
-    bars,
-    clean,
-    columns,
-    cut,
-    footer,
-    rule,
-    width,
-    write,
-)
-from bot.wire import safe_url
+from bot.render.button_codec import safe_url
+from bot.render.card_text import TONE_WORDS, announce, footer
+from bot.render.charts import bars
+from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, width
+from bot.render.values import write
 
 __all__ = ["buttons", "render_rich", "render_text"]
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.cards import Source
 from bot.celonis import replies
 from bot.celonis.cache import Keeps
 from bot.celonis.connection import Caller, Identity, Limits
@@ -19,8 +18,9 @@ from bot.celonis.ids import segment
 from bot.celonis.query import Asked, DataQuery, data_request, encoded
 from bot.celonis.replies import DataPage, ExecutionPage, Header, LogPage
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
-from bot.confirm import Approval
-from bot.errors import BotError, UnexpectedReply
+from bot.model.cards import Source
+from bot.model.errors import BotError, UnexpectedReply
+from bot.writes.ticket import Approval
 
 T = TypeVar("T")
 

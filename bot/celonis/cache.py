@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cachetools import TLRUCache
 
-from bot.errors import CelonisError
+from bot.model.errors import CelonisError
 
 NEGATIVE = 15.0
 """Seconds for which "not found" and the like are believed."""

@@ -21,8 +21,8 @@ from bot.celonis.memory import Ledger, MemoryLedger
 from bot.celonis.query import Asked
 from bot.celonis.replies import Grants
 from bot.celonis.wire import CallRecord
-from bot.clock import Clock
-from bot.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
+from bot.model.clock import Clock
+from bot.model.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
 from bot.store.ledger import Payer
 
 GRACE = 3.0

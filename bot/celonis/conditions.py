@@ -18,9 +18,9 @@ from decimal import Decimal
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from bot.errors import BadArgument
-from bot.intents import And, Comparison, Condition, Not, Op, Or, comparisons
-from bot.periods import Period, period
+from bot.language.dates import Period, period
+from bot.model.errors import BadArgument
+from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons
 
 _SAFE_FIELD = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*\Z")
 _WORDS_OF_THE_LANGUAGE = frozenset(

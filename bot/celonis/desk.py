@@ -15,8 +15,8 @@ from weakref import WeakSet
 
 from bot.celonis.connection import Limits
 from bot.celonis.memory import Ledger
-from bot.clock import Clock, within
-from bot.errors import ConfigError, StoreUnavailable
+from bot.model.clock import Clock, within
+from bot.model.errors import ConfigError, StoreUnavailable
 from bot.store.ledger import LEASE, Holder, Seat
 
 HEARTBEAT = LEASE / 3

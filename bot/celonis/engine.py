@@ -25,8 +25,7 @@ from bot.celonis.refusals import Reply, payload, refusal
 from bot.celonis.retries import Retries
 from bot.celonis.wire import NOT_SENT, Wire, without_values
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
-from bot.confirm import Approval
-from bot.errors import (
+from bot.model.errors import (
     ApprovalSpent,
     BadQuery,
     BotError,
@@ -42,6 +41,7 @@ from bot.errors import (
     Unreachable,
 )
 from bot.store.ledger import Payer
+from bot.writes.ticket import Approval
 
 _PASSING = frozenset({500, 502, 503, 504})
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)

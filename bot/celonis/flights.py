@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 from bot.celonis.connection import Caller
 from bot.celonis.governor import Governor
 from bot.celonis.queueing import Waiting
-from bot.clock import Clock, within
-from bot.errors import BotError, Unreachable
+from bot.model.clock import Clock, within
+from bot.model.errors import BotError, Unreachable
 from bot.store.ledger import Payer
 
 T = TypeVar("T")

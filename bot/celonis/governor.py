@@ -22,7 +22,7 @@ from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, from_database
 from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
-from bot.errors import MOMENT, BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
+from bot.model.errors import MOMENT, BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
 PACE = 0.95

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import quote
 
-from bot.errors import BadArgument
+from bot.model.errors import BadArgument
 
 LONGEST = 256
 

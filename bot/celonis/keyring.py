@@ -13,8 +13,8 @@ from urllib.parse import quote
 from bot.celonis.connection import ApiKey, Connection, Credential, Family, Identity, KeyKind, OAuthClient
 from bot.celonis.query import Asked, encoded
 from bot.celonis.refusals import Reply, payload, refusal
-from bot.clock import Clock
-from bot.errors import CelonisError, Unauthorized, UnexpectedReply
+from bot.model.clock import Clock
+from bot.model.errors import CelonisError, Unauthorized, UnexpectedReply
 
 RENEW_BEFORE = 60.0
 """Seconds before its end in which a token is no longer used (at most half its life)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bot.clock import Clock
+from bot.model.clock import Clock
 from bot.store.ledger import (
     BUCKET,
     DAY,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bot.celonis.connection import Limits
 from bot.celonis.ids import checked_id
-from bot.errors import BadArgument
+from bot.model.errors import BadArgument
 
 LONGEST_URL = 1800
 """From here on a question is posted: proxies may cut addresses from about 2,000 characters on."""

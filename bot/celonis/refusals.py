@@ -18,7 +18,7 @@ from typing import Any
 from bot.celonis.connection import Connection, Family, OAuthClient
 from bot.celonis.ratelimit import told
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
-from bot.errors import (
+from bot.model.errors import (
     MOMENT,
     ApiDisabled,
     BadQuery,

@@ -18,8 +18,8 @@ from bot.celonis.governor import Governor, Permit
 from bot.celonis.query import Asked
 from bot.celonis.ratelimit import told
 from bot.celonis.refusals import Reply
-from bot.clock import Clock, within
-from bot.errors import CelonisError, UnexpectedReply, Unreachable
+from bot.model.clock import Clock, within
+from bot.model.errors import CelonisError, UnexpectedReply, Unreachable
 
 AGENT = "celonis-chat"
 ACCEPT = "application/json, application/problem+json"

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.cards import (
+from bot.celonis import CallRecord
+from bot.commands.command import Command, Context
+from bot.commands.defaults import UseZone
+from bot.commands.lists import back, count, page_of, table
+from bot.language.declare import CelonisIntent, Count, Flag, Phrase, clause
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -28,15 +33,12 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.cards import Flag as FlagCell
-from bot.celonis import CallRecord
-from bot.commands.command import Command, Context
-from bot.commands.defaults import UseZone
-from bot.commands.lists import back, count, page_of, table
-from bot.errors import BadArgument, CelonisError, QuotaExhausted, StoreUnavailable
-from bot.formats import api, error_text, when
-from bot.intents import CelonisIntent, Count, Flag, Intent, Phrase, clause
+from bot.model.cards import Flag as FlagCell
+from bot.model.errors import BadArgument, CelonisError, QuotaExhausted, StoreUnavailable
+from bot.model.intents import Intent
 from bot.policy import Right
+from bot.render.card_text import api, error_text
+from bot.render.values import when
 
 REQUESTS = 5
 """Requests whose cost `debug` sums up."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.intents import Intent, Phrase, clause
+from bot.language.declare import Phrase, clause
+from bot.model.intents import Intent
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from bot.cards import Cell, Day, Flag, Missing, Moment, Number, Words
+from bot.model.cards import Cell, Day, Flag, Missing, Moment, Number, Words
 
 NUMERIC = frozenset({"integer", "float", "number"})
 

@@ -14,15 +14,17 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from bot.cards import Card, Reader, Source
 from bot.catalog import Catalog
 from bot.celonis import Asking, Celonis
-from bot.chat import Person, Place, Profile
-from bot.clock import Clock
-from bot.confirm import Approval, Outcome
-from bot.intents import CelonisIntent, Intent, Kind, Name, names
+from bot.language.declare import CelonisIntent, names
+from bot.model.cards import Card, Reader, Source
+from bot.model.clock import Clock
+from bot.model.intents import Intent
+from bot.model.names import Kind, Name
+from bot.model.people import Person, Place, Profile
 from bot.policy import Asker, Policy, Right, Touch
 from bot.store import Store
+from bot.writes.ticket import Approval, Outcome
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
 T = TypeVar("T")

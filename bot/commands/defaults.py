@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from zoneinfo import available_timezones
 
-from bot.cards import Button, Card, Run, Text, headline
 from bot.catalog import Item as Candidate
 from bot.catalog import closest, fold
-from bot.chat import Visibility
 from bot.commands.command import Command, Context
-from bot.errors import BadArgument, NotAllowed
-from bot.intents import CelonisIntent, Intent, Kind, Name, OneName, Phrase, clause
+from bot.language.declare import CelonisIntent, OneName, Phrase, clause
+from bot.model.cards import Button, Card, Run, Text, headline
+from bot.model.errors import BadArgument, NotAllowed
+from bot.model.intents import Intent
+from bot.model.names import Kind, Name
+from bot.model.people import Visibility
 from bot.policy import Right
 from bot.store import DefaultOf
 

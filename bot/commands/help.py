@@ -7,15 +7,17 @@ from typing import ClassVar
 
 from rapidfuzz import process
 
-from bot.cards import Button, Card, Column, Run, Text, Words, headline
 from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
 from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, right_of
 from bot.commands.jobs import Jobs
 from bot.commands.lists import back, page_of, table
 from bot.commands.models import Models
-from bot.errors import BadArgument
-from bot.intents import Count, Intent, Phrase, clause, say
+from bot.language.declare import Count, Phrase, clause
+from bot.language.say import say
+from bot.model.cards import Button, Card, Column, Run, Text, Words, headline
+from bot.model.errors import BadArgument
+from bot.model.intents import Intent
 from bot.policy import Right
 
 FEW = 12

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from bot.cards import (
+from bot.celonis import CancelRuns, Execution, JobRun
+from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
+from bot.commands.lists import back, count, page_of, table
+from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -25,14 +29,12 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.celonis import CancelRuns, Execution, JobRun
-from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
-from bot.commands.lists import back, count, page_of, table
-from bot.confirm import Approval, Outcome
-from bot.errors import BadArgument, BotError, CelonisError, NotFound, QuotaExhausted, StoreUnavailable
-from bot.formats import dated, duration, error_text, when
-from bot.intents import CelonisIntent, Count, Kind, Name, OneName, SomeOf, clause
+from bot.model.errors import BadArgument, BotError, CelonisError, NotFound, QuotaExhausted, StoreUnavailable
+from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
+from bot.render.card_text import error_text
+from bot.render.values import dated, duration, when
+from bot.writes.ticket import Approval, Outcome
 
 ACTIVE = frozenset({"RUNNING", "QUEUED"})
 ENDED = frozenset({"SUCCESS", "FAIL", "CANCEL", "SKIPPED"})

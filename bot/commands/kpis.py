@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 
-from bot.cards import (
+from bot.celonis import DataQuery, Header
+from bot.celonis import Kpi as KpiReply
+from bot.celonis.conditions import filter_expressions, ranges
+from bot.commands.cells import cell, is_numeric
+from bot.commands.command import Command, Context
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.records import span
+from bot.language.declare import CelonisIntent, Count, Names, OneName, Where, clause
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -24,28 +32,11 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.celonis import DataQuery, Header
-from bot.celonis import Kpi as KpiReply
-from bot.celonis.conditions import filter_expressions, ranges
-from bot.commands.cells import cell, is_numeric
-from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, page_of, table
-from bot.commands.records import span
-from bot.errors import BadArgument
-from bot.formats import write
-from bot.intents import (
-    CelonisIntent,
-    Condition,
-    Count,
-    Kind,
-    Name,
-    Names,
-    OneName,
-    Where,
-    clause,
-    comparisons,
-)
+from bot.model.errors import BadArgument
+from bot.model.intents import Condition, comparisons
+from bot.model.names import Kind, Name
 from bot.policy import Right
+from bot.render.values import write
 
 
 @dataclass(frozen=True, slots=True)

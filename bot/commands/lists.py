@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bot.cards import Button, Cell, Column, Run, Table
-from bot.errors import BadArgument
-from bot.intents import Intent
+from bot.model.cards import Button, Cell, Column, Run, Table
+from bot.model.errors import BadArgument
+from bot.model.intents import Intent
 
 T = TypeVar("T")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.cards import (
+from bot.commands.command import Command, Context
+from bot.commands.defaults import UseModel
+from bot.commands.kpis import Kpis
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.records import Filters, Records
+from bot.language.declare import CelonisIntent, Count, OneName, clause
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -20,12 +26,7 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.commands.command import Command, Context
-from bot.commands.defaults import UseModel
-from bot.commands.kpis import Kpis
-from bot.commands.lists import PAGE, back, count, page_of, table
-from bot.commands.records import Filters, Records
-from bot.intents import CelonisIntent, Count, Kind, Name, OneName, clause
+from bot.model.names import Kind, Name
 from bot.policy import Right
 
 

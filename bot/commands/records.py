@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from bot.cards import (
+from bot.catalog import Item
+from bot.celonis import DataQuery, Header
+from bot.celonis.conditions import filter_expressions, ranges
+from bot.commands.cells import cell, is_numeric
+from bot.commands.command import Command, Context
+from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
+from bot.model.cards import (
     Block,
     Button,
     Card,
@@ -24,32 +31,11 @@ from bot.cards import (
     Words,
     headline,
 )
-from bot.catalog import Item
-from bot.celonis import DataQuery, Header
-from bot.celonis.conditions import filter_expressions, ranges
-from bot.commands.cells import cell, is_numeric
-from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, page_of, table
-from bot.errors import BadArgument
-from bot.formats import when
-from bot.intents import (
-    CelonisIntent,
-    Comparison,
-    Condition,
-    Count,
-    Flag,
-    Kind,
-    Name,
-    Names,
-    OneName,
-    Op,
-    Phrase,
-    SortBy,
-    SortKey,
-    Where,
-    clause,
-)
+from bot.model.errors import BadArgument
+from bot.model.intents import Comparison, Condition, Op, SortKey
+from bot.model.names import Kind, Name
 from bot.policy import Right
+from bot.render.values import when
 
 SHOWN_FIELDS = 6
 """Columns of a table where nobody said which: more do not fit on a phone."""

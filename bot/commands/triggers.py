@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.cards import Card, Column, Text, Words, headline
 from bot.commands.command import Command, Context
 from bot.commands.lists import back, count, page_of, table
-from bot.intents import CelonisIntent, Count, Kind, Name, OneName, clause
+from bot.language.declare import CelonisIntent, Count, OneName, clause
+from bot.model.cards import Card, Column, Text, Words, headline
+from bot.model.names import Kind, Name
 from bot.policy import Right
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 CELONIS_DOMAIN = ".celonis.cloud"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

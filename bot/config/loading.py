@@ -54,7 +54,7 @@ from bot.config.tables import (
     parse_key_type,
     rule_faults,
 )
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 from bot.redaction import looks_secret, redact
 
 SHORTEST_SECRET_KEY = 32

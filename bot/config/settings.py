@@ -26,7 +26,7 @@ from bot.config.tables import (
     TeamsSection,
     Who,
 )
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 DEFAULT_CONNECTION = "default"
 SANDBOX_CONNECTION = "sandbox"

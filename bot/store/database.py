@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.errors import ConfigError, StoreUnavailable
+from bot.model.errors import ConfigError, StoreUnavailable
 from bot.redaction import redact
 
 _ADVISORY_LOCK = 0x63656C6F6E6973  # any number that no other program on the server uses

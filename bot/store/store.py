@@ -1,6 +1,6 @@
 """The bot's memory: defaults of places, stored sentences and forms, what was delivered, snapshots, leases.
 
-Tickets and the audit log have modules of their own beside this one; `bot.confirm` and `bot.audit` use them.
+Tickets and the audit log have modules of their own beside this one; `bot.writes.ticket` and `bot.audit` use them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.chat import Person, Place
-from bot.clock import Clock
-from bot.errors import StoreUnavailable
-from bot.intents import Name
+from bot.model.clock import Clock
+from bot.model.errors import StoreUnavailable
+from bot.model.names import Name
+from bot.model.people import Person, Place
 from bot.store import database, schema
 from bot.store.encryption import Encryption
 

@@ -1,4 +1,4 @@
-"""Rows of pending confirmations, and the atomic steps between their states. Rules and rights are `bot.confirm`'s."""
+"""Rows of pending confirmations, and the atomic steps between their states. Rules and rights are `bot.writes.ticket`'s."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from bot.chat import MessageRef, Person, Place
+from bot.model.people import MessageRef, Person, Place
 from bot.store import schema
 from bot.store.store import Store, as_json, person_from, place_from, plausible_id
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 import structlog
 
 from bot.audit import Audit, Broken, Entry, Verified
-from bot.chat import Person, Place, Visibility
-from bot.errors import BadArgument, ConfigError, StoreUnavailable
+from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
+from bot.model.people import Person, Place, Visibility
 from bot.store import Store, audit_rows
 from tests.store.databases import FakeClock
 

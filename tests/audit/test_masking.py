@@ -6,27 +6,11 @@ from typing import ClassVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.intents import (
-    And,
-    CelonisIntent,
-    Comparison,
-    Condition,
-    Flag,
-    Kind,
-    Name,
-    Names,
-    Not,
-    OneName,
-    Op,
-    Or,
-    Phrase,
-    SortBy,
-    SortKey,
-    Where,
-    clause,
-    say,
-)
+from bot.language.declare import CelonisIntent, Flag, Names, OneName, Phrase, SortBy, Where, clause
+from bot.language.say import say
 from bot.masking import mask
+from bot.model.intents import And, Comparison, Condition, Not, Op, Or, SortKey
+from bot.model.names import Kind, Name
 
 
 @dataclass(frozen=True, slots=True)

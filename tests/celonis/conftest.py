@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.celonis import ApiKey, Asking, Caller, Celonis, Connection, KeyKind, Lane, Limits
-from bot.clock import SystemClock
+from bot.model.clock import SystemClock
 from bot.sandbox import Key, Sandbox, SandboxOptions, Switches
 
 WIDE = Limits(per_second=2000, window=0.01)

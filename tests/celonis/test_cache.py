@@ -16,7 +16,7 @@ from bot.celonis import DataQuery, Lane, Limits
 from bot.celonis.cache import NEGATIVE, Cache, Entry, Keeps
 from bot.celonis.governor import forecast
 from bot.celonis.pace import Pace, supply
-from bot.errors import BotError, NotFound, QuotaExhausted
+from bot.model.errors import BotError, NotFound, QuotaExhausted
 from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
 from tests.celonis.team import Desk, Team, listed, rows, too_many
 from tests.fakes import in_virtual_time

@@ -12,8 +12,8 @@ import pytest
 from bot.celonis import ApiKey, Celonis, Connection, DataQuery, KeyKind, Lane, Limits, OAuthClient
 from bot.celonis.connection import Family
 from bot.celonis.refusals import Reply, foreign, payload, refusal
-from bot.clock import SystemClock
-from bot.errors import (
+from bot.model.clock import SystemClock
+from bot.model.errors import (
     ApiDisabled,
     BadArgument,
     BadQuery,

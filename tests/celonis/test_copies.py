@@ -12,8 +12,8 @@ import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane, Limits, MemoryLedger
 from bot.celonis.desk import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
-from bot.clock import SystemClock
-from bot.errors import BotError, ConfigError, RateLimited, StoreUnavailable
+from bot.model.clock import SystemClock
+from bot.model.errors import BotError, ConfigError, RateLimited, StoreUnavailable
 from bot.store import Store
 from bot.store.ledger import LEASE, Holder
 from bot.store.ledger import Ledger as StoredLedger

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bot.celonis import Caller, DataQuery, Lane, Limits
 from bot.celonis.flights import Flights, Stake
 from bot.celonis.queueing import Waiting
-from bot.errors import BotError, ServerFault, Unreachable
+from bot.model.errors import BotError, ServerFault, Unreachable
 from bot.store.ledger import Payer
 from tests.celonis.team import Desk, Team, rows
 from tests.fakes import LoopClock, VirtualLoop, in_virtual_time

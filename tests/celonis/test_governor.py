@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane, Limits, MemoryLedger
-from bot.errors import BotError, QuotaExhausted, RateLimited, ServerFault, Unreachable
+from bot.model.errors import BotError, QuotaExhausted, RateLimited, ServerFault, Unreachable
 from tests.celonis.team import Desk, Team, rows, too_many
 from tests.fakes import in_virtual_time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.celonis import ApiKey, Identity, KeyKind, OAuthClient
-from bot.errors import ApiDisabled, Forbidden, Unauthorized
+from bot.model.errors import ApiDisabled, Forbidden, Unauthorized
 from tests.celonis.conftest import Bench
 
 SCOPE = "intelligence.knowledge-models:read integration.data-pools"

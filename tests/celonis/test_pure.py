@@ -16,7 +16,7 @@ from bot.celonis.query import LONGEST_LIST, LONGEST_URL, data_request
 from bot.celonis.ratelimit import LONGEST_WAIT, Told, told
 from bot.celonis.replies import Header, Job, JobStatus, KnowledgeModel, Kpi, LoadInfo, PoolOverview, Record
 from bot.celonis.wire import without_values
-from bot.errors import BadArgument
+from bot.model.errors import BadArgument
 
 NOW = datetime(2026, 3, 2, 6, 10, 0, tzinfo=UTC)
 LIMITS = Limits()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.celonis.retries import PART, SPAN, Retries
-from bot.errors import BotError, NotFound, RateLimited, ServerFault, Unreachable
+from bot.model.errors import BotError, NotFound, RateLimited, ServerFault, Unreachable
 from bot.sandbox import Fault
 from tests.celonis.conftest import Bench
 from tests.celonis.team import Desk, Team, listed, too_many

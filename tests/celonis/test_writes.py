@@ -14,10 +14,8 @@ import httpx
 import pytest
 
 from bot.celonis import CancelRuns, JobRun, Lane, Limits, Mode, StartJob
-from bot.chat import Person, Place, Visibility
-from bot.clock import SystemClock
-from bot.confirm import Approval, Claimed, Tickets
-from bot.errors import (
+from bot.model.clock import SystemClock
+from bot.model.errors import (
     ApprovalSpent,
     BotError,
     Forbidden,
@@ -26,8 +24,10 @@ from bot.errors import (
     Unauthorized,
     Unreachable,
 )
+from bot.model.people import Person, Place, Visibility
 from bot.sandbox import Fault
 from bot.store import Store
+from bot.writes.ticket import Approval, Claimed, Tickets
 from tests.celonis.conftest import Bench
 
 T = TypeVar("T")

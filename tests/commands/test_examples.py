@@ -12,16 +12,17 @@ import pytest
 from adapters.cli import rendered
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
-from bot import errors
-from bot.cards import Card, Reader, Status
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.commands.command import GuardedCommand, right_of
 from bot.dispatch import explain
-from bot.formats import dated
-from bot.grammar import Entry, Grammar
-from bot.intents import Kind, Name, say
+from bot.language.parse import Entry, Grammar
+from bot.language.say import say
+from bot.model import errors
+from bot.model.cards import Card, Reader, Status
+from bot.model.names import Kind, Name
 from bot.policy import Right
+from bot.render.values import dated
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import OPERATOR, START, StoryClock, someone, stage
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.config import GERMAN
-from bot.grammar import Entry, Grammar
-from bot.intents import say
-from bot.phrases import LONGEST
-from tests.grammar.test_round_trip import ids, intents, texts
+from bot.language.parse import Entry, Grammar
+from bot.language.phrases import LONGEST
+from bot.language.say import say
+from tests.language.test_round_trip import ids, intents, texts
 
 GRAMMAR = Grammar([Entry(command.intent, command.aliases) for command in (*COMMANDS, *AGAIN)], GERMAN)
 

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from bot.cards import Reader, Run, Source, Status
 from bot.celonis import CancelRuns, Execution, ExecutionPage, Job, JobRun, JobStatus
 from bot.commands.command import Context, Question, Step
 from bot.commands.jobs import CANCEL, CancelJob
-from bot.confirm import Outcome
-from bot.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
-from bot.intents import Name
+from bot.model.cards import Reader, Run, Source, Status
+from bot.model.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
+from bot.model.names import Name
 from bot.policy import Policy
+from bot.writes.ticket import Outcome
 
 START = datetime(2026, 11, 20, 22, 10, tzinfo=UTC)
 NOW = START + timedelta(minutes=30)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import is_loopback, team_root
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 TEAM = "https://dev.us-2.celonis.cloud"
 

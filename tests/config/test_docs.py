@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from bot.config import ENVIRONMENT, Need, SettingsFile, load
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = DOCS / "celonis-chat.example.toml"

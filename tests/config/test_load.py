@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import Binding, KeyType, Need, Right, Settings, load
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 KEY = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo="
 TENANT = "11111111-2222-4333-8444-555555555555"

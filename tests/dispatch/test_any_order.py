@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.audit import Verified
-from bot.cards import HEADLINE_LENGTH, Confirm, Dismiss, Status
-from bot.chat import Clicked, Person, Said
-from bot.confirm import Outcome, State
+from bot.model.cards import HEADLINE_LENGTH, Confirm, Dismiss, Status
+from bot.model.people import Clicked, Person, Said
 from bot.sandbox import Switches
+from bot.writes.ticket import Outcome, State
 from tests.story import CHANNEL, CLERK, OPERATOR, SECOND, Stage, StoryClock, all_buttons, stage
 
 ALLOWED = (OPERATOR, SECOND)

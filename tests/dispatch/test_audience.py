@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from bot import config
-from bot.cards import Card, Everyone, Only, Status
-from bot.chat import Clicked, MessageRef, Person, Place, Said, Visibility
+from bot.model.cards import Card, Everyone, Only, Status
+from bot.model.people import Clicked, MessageRef, Person, Place, Said, Visibility
 from tests.story import CHANNEL, CLERK, HOME, OPERATOR, SECOND, Stage, rules, stage
 
 QUESTION = "stop main job pls"

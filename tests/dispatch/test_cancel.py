@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from bot.audit import Verified
-from bot.cards import Card, Everyone, Facts, Only, Status
-from bot.chat import Clicked, Place, Said, Visibility
-from bot.confirm import Outcome, State
+from bot.model.cards import Card, Everyone, Facts, Only, Status
+from bot.model.people import Clicked, Place, Said, Visibility
 from bot.sandbox import Fault, Switches
+from bot.writes.ticket import Outcome, State
 from tests.story import CHANNEL, CLERK, DIRECT, GUEST, HOME, OPERATOR, SECOND, Stage, stage, working
 
 QUESTION = "stop main job pls"

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from bot.cards import Card, Fact, Facts, Number, Status, Table, Words
-from bot.chat import Clicked, Said
 from bot.commands import COMMANDS
 from bot.commands.command import GuardedCommand, right_of
-from bot.formats import footer
-from bot.intents import say
+from bot.language.say import say
+from bot.model.cards import Card, Fact, Facts, Number, Status, Table, Words
+from bot.model.people import Clicked, Said
 from bot.policy import Right
+from bot.render.card_text import footer
 from bot.sandbox import Fault
 from tests.story import DIRECT, OPERATOR, Stage, someone, stage
 

@@ -10,13 +10,13 @@ import pytest
 
 from bot import config
 from bot.audit import Audit, Entry
-from bot.cards import Card, Status
 from bot.celonis import Asking
-from bot.chat import Clicked, MessageRef, Said
-from bot.confirm import Outcome, State, Ticket, Tickets
-from bot.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
+from bot.model.cards import Card, Status
+from bot.model.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
+from bot.model.people import Clicked, MessageRef, Said
 from bot.sandbox import Switches
 from bot.store import audit_rows
+from bot.writes.ticket import Outcome, State, Ticket, Tickets
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, stage
 
 QUESTION = "stop main job pls"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bot import config
-from bot.cards import Card, Everyone, Only, Run, Status, Table
 from bot.celonis import Asking
-from bot.chat import Clicked
-from bot.errors import Forbidden
-from bot.intents import Name
+from bot.model.cards import Card, Everyone, Only, Run, Status, Table
+from bot.model.errors import Forbidden
+from bot.model.names import Name
+from bot.model.people import Clicked
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, all_buttons, someone, stage
 
 KPI_ONLY = "Automation rate"

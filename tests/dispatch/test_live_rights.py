@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from bot import config
-from bot.cards import Status
-from bot.chat import Clicked, Profile, Standing
-from bot.confirm import Outcome, State
+from bot.model.cards import Status
+from bot.model.people import Clicked, Profile, Standing
 from bot.sandbox import Sandbox
+from bot.writes.ticket import Outcome, State
 from tests.story import CHANNEL, CLERK, HOME, OPERATOR, SECOND, Stage, someone, stage
 
 QUESTION = "stop main job pls"

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.cards import Card, Choices, Everyone, Facts, Number, Only, Run, Status, Table, Text
-from bot.chat import Clicked
 from bot.commands.jobs import CancelJob
-from bot.intents import Name, say
+from bot.language.say import say
+from bot.model.cards import Card, Choices, Everyone, Facts, Number, Only, Run, Status, Table, Text
+from bot.model.names import Name
+from bot.model.people import Clicked
 from bot.sandbox import Fault
 from tests.story import CHANNEL, CLERK, DIRECT, GUEST, OPERATOR, Stage, all_buttons, someone, stage
 

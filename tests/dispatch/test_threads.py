@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bot import config
-from bot.cards import Card, Only, Status
-from bot.chat import Place, Profile, Said, Standing, Visibility
+from bot.model.cards import Card, Only, Status
+from bot.model.people import Place, Profile, Said, Standing, Visibility
 from tests.dispatch.test_reads import texts
 from tests.story import CHANNEL, CLERK, DIRECT, GUEST, HOME, OPERATOR, SECOND, Stage, rules, stage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.cards import Status
-from bot.errors import StoreUnavailable
+from bot.model.cards import Status
+from bot.model.errors import StoreUnavailable
 from bot.store import Store
 from tests.story import CLERK, stage
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters.cli import rendered
-from bot.cards import Card, Status
-from bot.chat import Person, Profile, Said, Standing
+from bot.model.cards import Card, Status
+from bot.model.people import Person, Profile, Said, Standing
 from bot.sandbox import Fault, Switches
 from tests.story import CHANNEL, CLERK, DIRECT, OPERATOR, SECOND, Stage, StoryClock, rules, someone, stage
 

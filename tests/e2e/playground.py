@@ -22,10 +22,10 @@ from typing import Any, TypeAlias
 import aiohttp
 import pytest
 
-from adapters.serve import running
-from adapters.teams.listen import PATH
+from adapters.server import running
+from adapters.teams.app import PATH
 from bot import config
-from bot.clock import SystemClock
+from bot.model.clock import SystemClock
 from bot.sandbox import Sandbox
 from bot.store import Store
 from tests.fake_teams import TENANT

@@ -8,9 +8,10 @@ from itertools import combinations
 
 import pytest
 
-from bot.chat import Said
 from bot.commands import COMMANDS
-from bot.intents import clauses, say
+from bot.language.declare import clauses
+from bot.language.say import say
+from bot.model.people import Said
 from tests.fuzz.typed import Typist, answered, bot, faults
 from tests.story import StoryClock
 

@@ -25,17 +25,10 @@ from adapters.cli import FORMATS, rendered
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
 from bot import config
-from bot.cards import Card, Run, Status
-from bot.chat import Clicked, Said, Utterance
 from bot.commands import COMMANDS
-from bot.intents import (
-    DIRECTIONS,
-    FILLER,
-    OPERATOR_WORDS,
-    QUESTION_WORDS,
+from bot.language.declare import (
     Count,
     Flag,
-    Kind,
     Names,
     OneName,
     OneOf,
@@ -45,8 +38,11 @@ from bot.intents import (
     Takes,
     Where,
     clauses,
-    say,
 )
+from bot.language.say import DIRECTIONS, FILLER, OPERATOR_WORDS, QUESTION_WORDS, say
+from bot.model.cards import Card, Run, Status
+from bot.model.names import Kind
+from bot.model.people import Clicked, Said, Utterance
 from bot.sandbox import SandboxOptions, Switches
 from bot.sandbox.content import make_knowledge_models, make_pools
 from tests.platform_rules import assert_slack_ok, assert_teams_ok

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.chat import Person, Place, Profile, Standing, Visibility
 from bot.config import Binding, HiddenField, On, Rule, Who
-from bot.intents import Name
+from bot.model.names import Name
+from bot.model.people import Person, Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 
 BOUND = (

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.chat import Person, Place, Profile, Standing, Visibility
 from bot.config import Binding, HiddenField, On, Rule, Settings, Who
-from bot.intents import Name
+from bot.model.names import Name
+from bot.model.people import Person, Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch, pasteable
 
 TENANT = "11111111-1111-1111-1111-111111111111"

@@ -10,10 +10,10 @@ import pytest
 
 from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT, SlackChat
 from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
-from bot.cards import Card, Form, FormField, Nudge, Only
-from bot.chat import MessageRef, Person, Place, Profile, Standing, Visibility
 from bot.config import Secret
-from bot.errors import Undelivered
+from bot.model.cards import Card, Form, FormField, Nudge, Only
+from bot.model.errors import Undelivered
+from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 from tests.fake_slack import TOKEN, Fault
 from tests.slack.worlds import QuickClock, World, but, world
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from bot.cards import (
+from bot.model.cards import (
     Button,
     Card,
     Choices,
@@ -21,8 +21,8 @@ from bot.cards import (
     Text,
     Tone,
 )
-from bot.chat import Person, Visibility
-from bot.intents import Intent
+from bot.model.intents import Intent
+from bot.model.people import Person, Visibility
 from tests.fake_slack import BOT_USER, Fault, until
 from tests.slack.worlds import World, but
 

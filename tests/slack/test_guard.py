@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack.guard import Guard, Refusal, Seen, Sound, sign
+from adapters.slack.signature import Guard, Refusal, Seen, Sound, sign
 from bot.config import Secret
 from tests.store.databases import FakeClock
 

@@ -203,7 +203,7 @@ async def test_bolt_does_not_complain_about_the_environment(
 async def test_deliveries_beyond_what_can_be_answered_are_left_to_be_sent_again(
     slack_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.slack.listen.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 1)
     first = asyncio.Event()
     slack_world.bot.answers["kpis"] = [first]
     assert await slack_world.slack.tell("U1", "kpis") == 200

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.slack.blocks import escape
-from adapters.slack.incoming import (
+from adapters.slack.payloads import (
     Kind,
     Unreadable,
     plain,
@@ -17,7 +17,7 @@ from adapters.slack.incoming import (
     read_message,
     without_mention,
 )
-from bot.chat import Clicked, Filled, Said, Visibility
+from bot.model.people import Clicked, Filled, Said, Visibility
 
 COMMAND = {
     "command": "/celonis",

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from adapters.slack.manifest import GROUPS_SCOPE, HINT, MESSAGES, SCOPES, as_text, manifest
 from bot.commands import COMMANDS
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 PROJECT = Path(__file__).parents[2]
 SCHEMA = PROJECT / ".." / "shared" / "specs" / "slack" / "manifest.schema.2.0.0.json"

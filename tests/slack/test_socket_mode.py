@@ -11,7 +11,7 @@ from tests.slack.worlds import World, world
 
 @pytest.fixture
 async def socket_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr("adapters.slack.listen.PING_EVERY", 0.2)
+    monkeypatch.setattr("adapters.slack.app.PING_EVERY", 0.2)
     async with world(socket_mode=True) as made:
         await made.slack.connected()
         await until(made.listener.ready)
@@ -74,11 +74,11 @@ async def test_deliveries_of_other_kinds_are_acknowledged_and_wake_nobody(socket
 async def test_deliveries_beyond_what_can_be_answered_are_not_acknowledged(
     socket_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.slack.listen.MOST_AT_ONCE", 0)
+    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 0)
     delivery = asyncio.create_task(socket_world.slack.tell("U1", "kpis"))
     await asyncio.sleep(0.1)
     assert not delivery.done()
-    monkeypatch.setattr("adapters.slack.listen.MOST_AT_ONCE", 10)
+    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 10)
     await socket_world.slack.drop()
     await delivery
     await socket_world.quiet()

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from adapters.slack.app import SlackListener
 from adapters.slack.chat import SlackChat
-from adapters.slack.guard import PATH
-from adapters.slack.listen import SlackListener
-from bot.cards import Card
-from bot.chat import Clicked, Filled, MessageRef, Request, Said
+from adapters.slack.signature import PATH
 from bot.config import Secret, Slack
+from bot.model.cards import Card
+from bot.model.people import Clicked, Filled, MessageRef, Request, Said
 from bot.store import Store
 from tests.fake_slack import APP_TOKEN, SECRET, TOKEN, FakeSlack
 

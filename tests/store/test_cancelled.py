@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.clock import SystemClock
+from bot.model.clock import SystemClock
 from bot.store import Store
 from bot.store.store import _ended, _Whole
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.chat import Person, Place, Visibility
+from bot.model.people import Person, Place, Visibility
 from bot.store import Store, StoredForm, schema, tickets
 from bot.store.tickets import Ticket
 from tests.store.databases import FakeClock

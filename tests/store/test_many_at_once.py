@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.errors import StoreUnavailable
+from bot.model.errors import StoreUnavailable
 from bot.store import Snapshot, Store, schema
 from tests.store.databases import FakeClock
 

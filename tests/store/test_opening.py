@@ -19,10 +19,10 @@ from alembic.script import ScriptDirectory
 
 import bot.store
 from bot.audit import Audit, Entry
-from bot.chat import Person
-from bot.clock import SystemClock
-from bot.errors import ConfigError, StoreUnavailable
-from bot.intents import Name
+from bot.model.clock import SystemClock
+from bot.model.errors import ConfigError, StoreUnavailable
+from bot.model.names import Name
+from bot.model.people import Person
 from bot.store import DefaultOf, Store, database, schema
 from tests.store import databases
 from tests.store.databases import FakeClock

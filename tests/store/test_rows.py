@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.audit import Audit, Entry
-from bot.chat import Person, Place, Visibility
-from bot.confirm import Tickets
-from bot.intents import Name
+from bot.model.names import Name
+from bot.model.people import Person, Place, Visibility
 from bot.store import Default, DefaultOf, Defaults, Snapshot, Store, StoredForm
 from bot.store.schema import Moment, clean
+from bot.writes.ticket import Tickets
 from tests.store.databases import FakeClock, tokens
 
 CLERK = Person("slack", "T1", "U1", "the clerk")

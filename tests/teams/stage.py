@@ -12,9 +12,9 @@ import aiohttp
 from aiohttp import web
 from botframework.connector.auth import ChannelValidation
 
-from adapters.serve import Built, build
+from adapters.server import Built, build
+from adapters.teams.app import PATH, TeamsListener
 from adapters.teams.chat import TeamsChat
-from adapters.teams.listen import PATH, TeamsListener
 from adapters.teams.sdk import AppIdentity
 from bot import config
 from bot.sandbox import Sandbox, SandboxOptions, Switches

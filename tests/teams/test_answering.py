@@ -12,14 +12,14 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
-from adapters.teams import listen
+from adapters.teams import app as listen
+from adapters.teams.app import PATH, TeamsListener
 from adapters.teams.chat import TeamsChat
-from adapters.teams.listen import PATH, TeamsListener
 from adapters.teams.sdk import AppIdentity
-from bot.cards import Button, Card, Confirm, Everyone, Nudge, Only, Run, Status
-from bot.chat import MessageRef, Person, Request
 from bot.commands.help import Help
-from bot.errors import StoreUnavailable
+from bot.model.cards import Button, Card, Confirm, Everyone, Nudge, Only, Run, Status
+from bot.model.errors import StoreUnavailable
+from bot.model.people import MessageRef, Person, Request
 from bot.store import Store
 from tests.fake_teams import CHANNEL, PERSONAL, TENANT, Account, FakeTeams, Json, Message, Scope, StillClock
 

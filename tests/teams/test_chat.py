@@ -11,14 +11,14 @@ import pytest
 from aiohttp import web
 
 from adapters.teams import chat as chat_module
-from adapters.teams.answering import paced
 from adapters.teams.chat import CONSENT, FILE_INFO, TeamsChat, profile_of, trigger_of
-from adapters.teams.inbound import Arrival, read
+from adapters.teams.delivery import paced
+from adapters.teams.payloads import Arrival, read
 from adapters.teams.sdk import AppIdentity
-from bot.cards import Button, Card, Form, FormField, Nudge, Run, Status
-from bot.chat import MessageRef, Person, Place, Standing, Visibility
 from bot.commands.help import Help
-from bot.errors import Undelivered
+from bot.model.cards import Button, Card, Form, FormField, Nudge, Run, Status
+from bot.model.errors import Undelivered
+from bot.model.people import MessageRef, Person, Place, Standing, Visibility
 from bot.store import Store
 from tests.fake_teams import (
     CHANNEL,

@@ -16,13 +16,13 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.teams.app import LARGEST_BODY, PATH, TeamsListener
 from adapters.teams.chat import TeamsChat
-from adapters.teams.listen import LARGEST_BODY, PATH, TeamsListener
 from adapters.teams.sdk import AppIdentity
-from bot.cards import Card
-from bot.chat import Request
 from bot.config import Secret
-from bot.errors import ConfigError
+from bot.model.cards import Card
+from bot.model.errors import ConfigError
+from bot.model.people import Request
 from bot.store import Store
 from tests.fake_teams import (
     APP_ID,

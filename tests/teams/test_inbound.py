@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.teams.inbound import Kind, Unacceptable, read, without_mention
-from bot.chat import Visibility
+from adapters.teams.payloads import Kind, Unacceptable, read, without_mention
+from bot.model.people import Visibility
 from tests.fake_teams import BOT, CHANNEL, FOREIGN, GROUP, PERSONAL, TENANT, Account, FakeTeams, Json, Scope
 
 CLERK = Account("clerk", 3)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.teams.keys import BETWEEN_FETCHES, FRESH, KeyRing
+from adapters.teams.tokens import BETWEEN_FETCHES, FRESH, KeyRing
 from tests.fake_teams import FakeTeams, Signer, StillClock
 
 

@@ -23,7 +23,7 @@ from adapters.teams.manifest import (
 )
 from bot.commands import COMMANDS
 from bot.commands.command import GuardedCommand
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 
 PROJECT = Path(__file__).parents[2]
 SCHEMA = PROJECT / ".." / "shared" / "specs" / "teams" / "MicrosoftTeams.schema.json"

@@ -29,8 +29,7 @@ from botframework.connector.auth.jwt_token_extractor import _OpenIdMetadata
 from botframework.connector.models import ErrorResponseException
 from msrest.universal_http.requests import ClientRetryPolicy
 
-from adapters.teams.inbound import without_mention
-from adapters.teams.keys import KeyRing
+from adapters.teams.payloads import without_mention
 from adapters.teams.sdk import (
     PACKAGES,
     RELEASE,
@@ -40,8 +39,9 @@ from adapters.teams.sdk import (
     require_known_release,
     use_keys,
 )
+from adapters.teams.tokens import KeyRing
 from bot.config import Secret
-from bot.errors import ConfigError
+from bot.model.errors import ConfigError
 from tests.fake_teams import APP_ID, PERSONAL, TENANT, Account, FakeTeams, Signer, StillClock
 
 SOMEBODY = Account("somebody", 1)

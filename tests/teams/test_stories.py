@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot import config
-from bot.cards import Card as Shown
+from bot.model.cards import Card as Shown
 from tests.fake_teams import CHANNEL, GROUP, PERSONAL, TENANT, Account, Scope, copy
 from tests.teams.stage import CLERK, GUEST, LONER, OPERATOR, OUTSIDER, SECOND, Stage, stage
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from adapters.cli import CONFIRMED_WITHIN, until_known
-from bot.cards import Card, Status
-from bot.chat import Clicked
-from bot.confirm import State
+from bot.model.cards import Card, Status
+from bot.model.people import Clicked
 from bot.sandbox import Switches
+from bot.writes.ticket import State
 from tests.story import DIRECT, OPERATOR, StoryClock, stage
 
 

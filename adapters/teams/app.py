@@ -1,0 +1,374 @@
+"""`POST /api/messages`: what comes from Teams, through every check, to the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from botbuilder.core import InvokeResponse, TurnContext
+from botbuilder.schema import Activity
+from cachetools import TTLCache
+
+from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
+from adapters.teams.adaptive import read_action
+from adapters.teams.chat import TeamsChat, trigger_of
+from adapters.teams.delivery import Answering, Answers, Json, invoke_message
+from adapters.teams.payloads import Arrival, Kind, Unacceptable, read
+from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
+from adapters.teams.tokens import KeyRing
+from bot.commands.help import Help
+from bot.config import is_loopback
+from bot.model.cards import Button, Card, Run, Text
+from bot.model.clock import Clock
+from bot.model.errors import BadArgument, BotError, ConfigError, StoreUnavailable
+from bot.model.people import Clicked, Filled, Request, Said, Utterance, Visibility
+from bot.store import Store
+
+log = structlog.get_logger()
+
+PATH = "/api/messages"
+LARGEST_BODY = 256 * 1024
+"""Bytes. Teams' own messages stay below 100 KB."""
+INVOKE_PATIENCE = 2.5
+"""Seconds; Teams shows an error to the person after 10 to 15, and a card should answer within 3."""
+REMEMBERED = timedelta(hours=6)
+"""How long a repeated delivery is told from a new one."""
+UNDER_WAY = 1000
+"""Answers at once; more are refused, and the channel comes back later."""
+UNKNOWN = "I cannot tell who you are, so nothing was done."
+_WARMING = 15.0
+_AGAIN = 300.0
+_PATIENCE_AT_END = 10.0
+_FEW = 20_000
+
+
+class TeamsListener:
+    """Takes what Teams sends.
+
+    Args:
+        bot: Answers.
+        chat: The same one that the bot has.
+        store: Tells repeated deliveries from new ones.
+        clock: For the time of a request.
+        identity: The bot's registration.
+        tenants: Tenants that are looked at: the bot's own and those with a connection.
+        host: The address that is listened on.
+        service_hosts: Hosts that answers may go to; patterns as in the settings.
+        development: Take service URLs on this machine, and messages without a signature where there is no app id.
+        ids: Makes request ids.
+        refused: Told the HTTP status of each delivery that went no further, as text.
+        body_within: Seconds in which a body has to arrive.
+
+    Raises:
+        ConfigError: Messages would be taken from anybody on the network, or the SDK is another one.
+    """
+
+    def __init__(
+        self,
+        bot: Answers,
+        chat: TeamsChat,
+        store: Store,
+        clock: Clock,
+        *,
+        identity: AppIdentity,
+        tenants: Collection[str],
+        host: str,
+        service_hosts: Collection[str],
+        development: bool = False,
+        ids: Callable[[], str] = lambda: secrets.token_hex(4),
+        refused: Callable[[str], None] = lambda _reason: None,
+        body_within: float = BODY_WITHIN,
+    ) -> None:
+        if not identity.app_id and not (development and is_loopback(host)):
+            raise ConfigError(
+                [
+                    "Teams without MICROSOFT_APP_ID takes messages from anybody, so it needs server.development = true and a loopback address."
+                ]
+            )
+        if development and not is_loopback(host):
+            raise ConfigError(["server.development is for this machine only: set server.host = 127.0.0.1."])
+        self._bot = bot
+        self._chat = chat
+        self._store = store
+        self._clock = clock
+        self._tenants = frozenset(each.lower() for each in (*tenants, identity.tenant_id) if each)
+        self._service_hosts = tuple(service_hosts)
+        self._signed = bool(identity.app_id)
+        self._loopback = development
+        self._ids = ids
+        self._refused = refused
+        self._body_within = body_within
+        self._adapter = make_adapter(identity)
+        self._keys = KeyRing(metadata_address(), chat.session, clock)
+        self._seen: TTLCache[str, bool] = TTLCache(
+            _FEW, ttl=REMEMBERED.total_seconds(), timer=clock.monotonic
+        )
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def routes(self, app: web.Application) -> None:
+        """Adds `POST /api/messages`."""
+        app.router.add_post(PATH, self._receive)
+
+    async def start(self) -> None:
+        """Fetches keys and a token, so that the first message waits for neither. A failure is logged and tried again
+        later; until then `ready` is false.
+        """
+        if not self._signed:
+            return
+        use_keys(self._keys)
+        await self._warm()
+        self._keeper = asyncio.create_task(self._keep_warm())
+
+    async def close(self) -> None:
+        """Takes nothing more, waits a little for what is under way, and closes every connection."""
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=_PATIENCE_AT_END)
+            for each in late:
+                each.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        forget_keys(self._keys)
+        await self._chat.close()
+
+    def ready(self) -> bool:
+        """Whether messages can be checked and answered."""
+        if self._closing:
+            return False
+        return not self._signed or (
+            self._keys.there and self._chat.token is not None and self._chat.token.there
+        )
+
+    async def _warm(self) -> None:
+        async def token() -> None:
+            if self._chat.token is not None:
+                try:
+                    await self._chat.token.value()
+                except Exception as error:  # noqa: BLE001 - MSAL has no common base
+                    log.warning("no token for Teams", reason=type(error).__name__)
+
+        try:
+            async with asyncio.timeout(_WARMING):
+                await asyncio.gather(self._keys.refresh(), token())
+        except TimeoutError:
+            log.warning("Teams is slow to give keys and token")
+
+    async def _keep_warm(self) -> None:
+        while True:
+            await self._clock.sleep(_AGAIN if self.ready() else _AGAIN / 10)
+            await self._warm()
+
+    # --- what comes ---
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        try:
+            return await self._accept(request)
+        except NotRead as error:
+            if not error.slow:
+                log.info("refused", platform="teams", status=error.status, reason=error.reason)
+            self._refused(str(error.status))
+            return web.Response(status=error.status)
+        except Unacceptable as error:
+            log.info("refused", platform="teams", status=error.status, reason=str(error))
+            self._refused(str(error.status))
+            return web.Response(status=error.status)
+        except Exception:
+            # The channel would deliver it again, and the person would see an error of Teams' own.
+            log.exception("unexpected", platform="teams")
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        if self._closing or len(self._under_way) >= UNDER_WAY:
+            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
+        if request.content_type != "application/json":
+            raise Unacceptable(415, "not JSON by its own account")
+        if not self._signed and not _of_this_machine(request):
+            raise Unacceptable(403, "unsigned, and perhaps from another machine")
+        body = _parse(await read_body(request, largest=LARGEST_BODY, within=self._body_within))
+        activity = outline(body)
+        try:
+            who = await self._adapter.bot_framework_authentication.authenticate_request(
+                activity, request.headers.get("Authorization", "")
+            )
+        except Exception as error:  # noqa: BLE001 - the SDK has no common base for what is wrong with a token
+            raise Unacceptable(401, f"not authenticated: {type(error).__name__}") from None
+        arrival = read(body, tenants=self._tenants, hosts=self._service_hosts, loopback=self._loopback)
+        if not arrival.id and arrival.kind is not Kind.OTHER:
+            raise Unacceptable(400, "no id")
+
+        async def turn(context: TurnContext) -> None:
+            await self._turn(arrival, context)
+
+        answer = await self._adapter.process_activity(who, activity, turn)
+        if answer is None:
+            return web.Response(status=HTTPStatus.ACCEPTED)
+        return web.json_response(answer.body, status=int(answer.status))
+
+    async def _turn(self, arrival: Arrival, context: TurnContext) -> None:
+        match arrival.kind:
+            case Kind.PRESS:
+                await _respond(context, await self._press(arrival))
+            case Kind.FILE_CONSENT:
+                if await self._first_time(arrival):
+                    self._later(self._file(arrival))
+                await _respond(context, {})
+            case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
+                self._later(self._attend(arrival))
+            case Kind.OTHER:
+                if not arrival.expects_answer:
+                    self._later(self._noted(arrival))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("unexpected", platform="teams", exc_info=error)
+
+    async def _first_time(self, arrival: Arrival) -> bool:
+        """Whether this delivery is no repetition, on any replica; without a database, on this one.
+
+        An embedded database is not shared, so there a durable row would only tell a sentence that comes again after a
+        restart from a new one; it is answered again, which changes nothing. Clicks always have their row.
+        """
+        key = f"{arrival.place.key}:{arrival.id}"
+        if key in self._seen:
+            return False
+        self._seen[key] = True
+        if arrival.kind is Kind.TEXT and self._store.dialect == "sqlite":
+            return True
+        try:
+            return await self._store.first_time(key, REMEMBERED)
+        except StoreUnavailable:
+            log.warning("delivery not noted", platform="teams")
+            return True
+
+    async def _attend(self, arrival: Arrival) -> None:
+        if arrival.person is None or not await self._first_time(arrival):
+            return
+        if not await self._chat.note(arrival):
+            return
+        if arrival.kind is Kind.INSTALLED:
+            await self._welcome(arrival)
+            return
+        said: Utterance = Said(arrival.text)
+        if arrival.kind is Kind.SUBMIT:
+            try:
+                said = read_action(arrival.value)
+            except BadArgument as error:
+                await self._chat.line(arrival.place, f"{error.sentence} {error.hint}")
+                return
+        await self._answering(arrival, said).run()
+
+    async def _press(self, arrival: Arrival) -> Json:
+        if arrival.automatic:
+            # A client may press by itself whenever a card comes into view. That must never change anything.
+            return invoke_message("Press the button yourself.")
+        if arrival.person is None:
+            return invoke_message(UNKNOWN)
+        try:
+            said = read_action(arrival.value)
+        except BadArgument as error:
+            return invoke_message(f"{error.sentence} {error.hint}")
+        if not await self._first_time(arrival):
+            return invoke_message("This click has already arrived.")
+        reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._later(self._pressed(arrival, said, reply))
+        done, _ = await asyncio.wait({reply}, timeout=INVOKE_PATIENCE)
+        if not done:
+            reply.set_result(invoke_message("Working on it …"))
+        return reply.result()
+
+    async def _pressed(
+        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json]
+    ) -> None:
+        if await self._chat.note(arrival):
+            await self._answering(arrival, said, reply).run()
+        elif not reply.done():
+            reply.set_result(invoke_message(UNKNOWN))
+
+    def _answering(
+        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json] | None = None
+    ) -> Answering:
+        assert arrival.person is not None
+        request = Request(
+            id=self._ids(),
+            said=said,
+            person=arrival.person,
+            place=arrival.place,
+            at=self._clock.now(),
+            message=self._chat.reference(arrival),
+            trigger=trigger_of(arrival.person, arrival.place),
+            opens_thread=arrival.id == arrival.place.thread,
+            private_apart=arrival.place.visibility is not Visibility.PERSONAL,
+        )
+        return Answering(self._bot, self._chat, self._clock, request, reply)
+
+    async def _file(self, arrival: Arrival) -> None:
+        if not await self._chat.note(arrival):
+            return
+        try:
+            await self._chat.consented(arrival)
+        except BotError as error:
+            log.warning("file not sent", reason=error.sentence)
+
+    async def _noted(self, arrival: Arrival) -> None:
+        """What wants no answer says where the bot is, and costs no question about who."""
+        await self._chat.note(replace(arrival, person=None))
+
+    async def _welcome(self, arrival: Arrival) -> None:
+        """What a person sees who adds the bot. It asks Celonis nothing: an admin may add it for thousands at once."""
+        if arrival.place.visibility is not Visibility.PERSONAL:
+            return
+        card = Card(
+            "I answer questions about your Celonis data",
+            blocks=(Text("Say what you want to know, or press the button to see what I can do."),),
+            buttons=(Button("Show help", Run(Help())),),
+        )
+        try:
+            await self._chat.post(arrival.place, card)
+        except BotError as error:
+            log.info("welcome not delivered", reason=error.sentence)
+
+
+async def _respond(context: TurnContext, body: Json) -> None:
+    await context.send_activity(
+        Activity(type="invokeResponse", value=InvokeResponse(status=int(HTTPStatus.OK), body=body))
+    )
+
+
+def _parse(read: bytes) -> dict[str, Any]:
+    try:
+        body = parse_json(read.decode())
+    except (ValueError, RecursionError):
+        raise Unacceptable(400, "not JSON") from None
+    if not isinstance(body, dict):
+        raise Unacceptable(400, "not a JSON object")
+    return body
+
+
+def _of_this_machine(request: web.Request) -> bool:
+    """Whether a request comes from this machine, under its own name, and from nobody who says that he passes it on."""
+    passed_on = any(
+        name.casefold() == "forwarded" or name.casefold().startswith("x-forwarded-")
+        for name in request.headers
+    )
+    return not passed_on and is_loopback(request.remote or "") and is_loopback(_host(request))
+
+
+def _host(request: web.Request) -> str:
+    host = request.host
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

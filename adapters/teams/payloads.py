@@ -1,0 +1,251 @@
+"""What Teams sends, read once: a pure function from JSON to `Arrival`, with every check that needs nothing else.
+
+Fields are those of https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
+and https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/conversation-basics.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from babel import Locale, UnknownLocaleError
+
+from bot.config import host_matches, is_loopback
+from bot.model.people import Person, Place, Visibility
+
+PLATFORM = "teams"
+CHANNEL = "msteams"
+_THREAD = ";messageid="
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
+_LONGEST_ID = 1000
+_LONGEST_NAME = 100
+_VISIBILITY = {"personal": Visibility.PERSONAL, "groupChat": Visibility.GROUP, "channel": Visibility.CHANNEL}
+
+
+class Unacceptable(Exception):
+    """Not a message this bot may look at. The reason is for the log and holds nothing of what was sent.
+
+    Attributes:
+        status: The HTTP status to answer with.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Kind(StrEnum):
+    """What arrived, as far as the bot tells things apart."""
+
+    TEXT = "text"
+    PRESS = "press"
+    SUBMIT = "submit"
+    FILE_CONSENT = "file consent"
+    INSTALLED = "installed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One thing that arrived, after every check that needs no more than the JSON.
+
+    Attributes:
+        id: The platform's; the same for repeated deliveries.
+        person: Who; None where the channel names no account of the directory.
+        service: Where answers go; checked against the token's claim by the authentication.
+        conversation: Where answers go; holds the thread too.
+        user: The person's id within the channel.
+        bot: The bot's id within the channel.
+        replied: The message that was pressed.
+        text: Without the mention of the bot.
+        value: What a press carries.
+        automatic: The client pressed by itself, nobody did.
+        expects_answer: Whether the channel waits for a body.
+        zone: IANA zone of the person's client.
+        locale: Of the person's client, as Babel spells it.
+    """
+
+    kind: Kind
+    id: str
+    person: Person | None
+    place: Place
+    service: str
+    conversation: str
+    user: str
+    bot: str
+    replied: str = ""
+    text: str = ""
+    value: object = None
+    automatic: bool = False
+    expects_answer: bool = False
+    zone: str | None = None
+    locale: str | None = None
+
+
+def read(
+    body: Mapping[str, Any], *, tenants: Collection[str], hosts: Collection[str], loopback: bool
+) -> Arrival:
+    """An arrival.
+
+    Args:
+        body: The JSON object that came.
+        tenants: Whose messages are looked at; lower case.
+        hosts: Of Microsoft's, to which answers may go; patterns as in the settings.
+        loopback: Whether a service URL on this machine is good (development and tests).
+
+    Raises:
+        Unacceptable: It comes from elsewhere, or lacks what an answer needs.
+    """
+    if _text(body, "channelId") != CHANNEL:
+        raise Unacceptable(403, "another channel than Teams")
+    service = _text(body, "serviceUrl")
+    if not _good_service(service, hosts, loopback=loopback):
+        raise Unacceptable(400, "no usable service URL")
+    tenant = _text(_part(_part(body, "channelData"), "tenant"), "id").lower()
+    conversation = _part(body, "conversation")
+    if not tenant or tenant != _text(conversation, "tenantId").lower():
+        raise Unacceptable(403, "the tenant is missing or contradicts itself")
+    if tenant not in tenants:
+        raise Unacceptable(403, "a tenant that this bot does not serve")
+    conversation_id = _text(conversation, "id")
+    if not 0 < len(conversation_id) <= _LONGEST_ID:
+        raise Unacceptable(400, "no conversation")
+    place_id, _, thread = conversation_id.partition(_THREAD)
+    place = Place(
+        PLATFORM,
+        tenant,
+        place_id,
+        _VISIBILITY.get(_text(conversation, "conversationType"), Visibility.CHANNEL),
+        thread=thread,
+        name=_text(conversation, "name")[:_LONGEST_NAME],
+    )
+    bot = _text(_part(body, "recipient"), "id")
+    kind, text, value, automatic = _said(body, place, bot)
+    return Arrival(
+        kind=kind,
+        id=_text(body, "id")[:_LONGEST_ID],
+        person=_person(_part(body, "from"), tenant),
+        place=place,
+        service=service,
+        conversation=conversation_id,
+        user=_text(_part(body, "from"), "id")[:_LONGEST_ID],
+        bot=bot[:_LONGEST_ID],
+        replied=_text(body, "replyToId")[:_LONGEST_ID],
+        text=text,
+        value=value,
+        automatic=automatic,
+        expects_answer=_text(body, "type") == "invoke",
+        zone=_zone(body),
+        locale=_locale(_text(body, "locale")),
+    )
+
+
+def _said(body: Mapping[str, Any], place: Place, bot: str) -> tuple[Kind, str, object, bool]:
+    value = body.get("value")
+    match _text(body, "type"), _text(body, "name"):
+        case "message", _ if value is not None and not _text(body, "text").strip():
+            return Kind.SUBMIT, "", value, False
+        case "message", _:
+            text, mentioned = without_mention(_text(body, "text"), body.get("entities"), bot)
+            if place.visibility is not Visibility.PERSONAL and not mentioned:
+                return Kind.OTHER, "", None, False
+            return Kind.TEXT, text, None, False
+        case "invoke", "adaptiveCard/action":
+            pressed = value if isinstance(value, Mapping) else {}
+            action = _part(pressed, "action")
+            automatic = _text(pressed, "trigger") not in ("", "manual")
+            return Kind.PRESS, "", action.get("data"), automatic
+        case "invoke", "fileConsent/invoke":
+            return Kind.FILE_CONSENT, "", value, False
+        case "installationUpdate", _ if _text(body, "action").startswith("add"):
+            return Kind.INSTALLED, "", None, False
+        case _:
+            return Kind.OTHER, "", None, False
+
+
+def without_mention(text: str, entities: object, bot: str) -> tuple[str, bool]:
+    """Text without the mention of the bot, and whether there was one.
+
+    Exactly the text of the first entity that mentions the bot's id goes, once; other people's mentions become their
+    names. Teams writes some characters as HTML entities.
+    """
+    mentioned = False
+    for entity in entities if isinstance(entities, list) else []:
+        if not isinstance(entity, Mapping) or _text(entity, "type") != "mention":
+            continue
+        marked = _text(entity, "text")
+        whose = _part(entity, "mentioned")
+        if not marked or marked not in text:
+            continue
+        if bot and _text(whose, "id") == bot and not mentioned:
+            text = text.replace(marked, " ", 1)
+            mentioned = True
+        else:
+            text = text.replace(marked, _text(whose, "name"), 1)
+    return " ".join(html.unescape(text).split()), mentioned
+
+
+def _person(account: Mapping[str, Any], tenant: str) -> Person | None:
+    found = _text(account, "aadObjectId").lower()
+    if not _ID.match(found):
+        return None
+    return Person(PLATFORM, tenant, found, " ".join(_text(account, "name").split())[:_LONGEST_NAME])
+
+
+def _good_service(service: str, hosts: Collection[str], *, loopback: bool) -> bool:
+    if not 0 < len(service) <= _LONGEST_ID or not service.isascii() or not service.isprintable():
+        return False
+    try:
+        parts = urlsplit(service)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or parts.query or parts.fragment:
+        return False
+    if loopback and parts.scheme == "http" and is_loopback(host):
+        return True
+    # A token of the channel's vouches for the URL, but anybody's bot can be led to sign for a host of their own.
+    return parts.scheme == "https" and any(host_matches(host, port, each) for each in hosts)
+
+
+def _zone(body: Mapping[str, Any]) -> str | None:
+    said = [_text(body, "localTimezone")]
+    entities = body.get("entities")
+    said += [
+        _text(each, "timezone")
+        for each in (entities if isinstance(entities, list) else [])
+        if isinstance(each, Mapping) and _text(each, "type") == "clientInfo"
+    ]
+    return next((each for each in said if each and each in _zones()), None)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _locale(text: str) -> str | None:
+    if not 0 < len(text) <= _LONGEST_NAME:
+        return None
+    try:
+        return str(Locale.parse(text, sep="-"))
+    except (ValueError, UnknownLocaleError, TypeError):
+        return None
+
+
+def _part(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = body.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    found = body.get(key)
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,144 @@
+"""How the fields of an intent are spoken.
+
+An intent is a frozen dataclass. Its class attribute `words` is how its sentence starts; each field is one clause of
+that sentence and says in its metadata which keyword opens it and what it takes. `say` and the parser in
+`bot.language.parse` both walk these declarations, so a new intent needs no code in either, and
+`parse(say(intent)) == (intent,)` holds for every intent there will ever be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeAlias, assert_never
+
+from bot.model.intents import Intent, comparisons
+from bot.model.names import Kind, Name
+
+# --- what a clause takes: a closed set, known to `say` and to the parser ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OneName:
+    """One name: `main job`, or `main job #0bae5839` once it is resolved. Value: `Name | None`."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names with commas between them. Value: `tuple[Name, ...]`."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few fixed words. Value: `str`, empty where nothing was said."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SomeOf:
+    """Some of a few fixed words, with commas between them. Value: `tuple[str, ...]`."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number from 1 on. Value: `int`; its default is never said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The keyword alone. Value: `bool`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Free text. Value: `str`, empty where nothing was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition. Value: `Condition | None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SortBy:
+    """Fields to sort by, `-` before those that descend. Value: `tuple[SortKey, ...]`."""
+
+
+Takes: TypeAlias = OneName | Names | OneOf | SomeOf | Count | Flag | Phrase | Where | SortBy
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """How one field of an intent is said. Without a keyword it stands directly behind the command's words."""
+
+    keyword: str
+    takes: Takes
+    also: tuple[str, ...] = ()
+
+
+def clause(keyword: str, takes: Takes, *also: str) -> Mapping[str, Clause]:
+    """Metadata for a dataclass field.
+
+    Args:
+        keyword: The word or words that open the clause; empty for the one that stands first.
+        takes: What follows.
+        also: Other words that open the same clause.
+    """
+    return {"clause": Clause(keyword, takes, also)}
+
+
+@dataclass(frozen=True, slots=True)
+class CelonisIntent(Intent):
+    """An intent that asks a Celonis team; `via` says which where there are several."""
+
+    via: Name | None = field(default=None, metadata=clause("via", OneName(Kind.CONNECTION)))
+
+
+def ends_itself(takes: Takes) -> bool:
+    """Whether a clause's words show where it ends: fixed words and numbers do, names and free text do not."""
+    return isinstance(takes, OneOf | SomeOf | Count | Flag)
+
+
+def clauses(intent: type[Intent]) -> tuple[tuple[Field[Any], Clause], ...]:
+    """The fields of an intent with their clauses, in the order in which they are said.
+
+    First the one that stands directly behind the command's words, then fixed words without a keyword, then the
+    others as they are declared, `via` last.
+    """
+    pairs = [(each, each.metadata["clause"]) for each in fields(intent)]
+    return tuple(sorted(pairs, key=lambda pair: _place(pair[1])))
+
+
+def _place(how: Clause) -> tuple[bool, bool]:
+    return (True, how.keyword == "via") if how.keyword else (False, ends_itself(how.takes))
+
+
+def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
+    """Every name in an intent, with the field it stands in and what it names (conditions and sorting included)."""
+    for each, how in clauses(type(intent)):
+        value = getattr(intent, each.name)
+        match how.takes:
+            case OneName(kind):
+                if value is not None:
+                    yield each.name, kind, value
+            case Names(kind):
+                for name in value:
+                    yield each.name, kind, name
+            case Where():
+                if value is not None:
+                    for comparison in comparisons(value):
+                        yield each.name, Kind.FIELD, comparison.field
+            case SortBy():
+                for key in value:
+                    yield each.name, Kind.FIELD, key.field
+            case OneOf() | SomeOf() | Count() | Flag() | Phrase():
+                pass
+            case _:
+                assert_never(how.takes)

@@ -1,0 +1,421 @@
+"""An answer, before any platform has seen it.
+
+Text in here is plain: no markup, no escaping, no cutting. Commands put values into typed cells, and the renderers
+write them for the reader's locale and zone, escape them, and keep within their platform's limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from bot.model.intents import Intent
+
+if TYPE_CHECKING:
+    from bot.model.people import Person
+
+HEADLINE_LENGTH = 120
+
+# --- cells -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text, often from outside: any characters at all."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with the format and unit that Celonis gives for it (`,.0f`, `#.###`, `%Y-%m-%d`; may be empty)."""
+
+    value: int | float | Decimal
+    format: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment; aware, and shown in the reader's zone. `format` is Celonis' own, where it gave one."""
+
+    at: datetime
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar day, without a zone."""
+
+    on: date
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No value; never shown as zero or as an empty string."""
+
+
+Cell: TypeAlias = Words | Number | Moment | Day | Flag | Missing
+
+# --- actions and buttons ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Say a sentence; on the wire it is `say(intent)`."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Answer yes to the question with this ticket."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Answer no to the question with this ticket."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Post the fields of a form; `form` is the id of its stored row."""
+
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUrl:
+    """Open a page; only https addresses of a configured Celonis team are ever put here."""
+
+    url: str
+
+
+Action: TypeAlias = Run | Confirm | Dismiss | Submit | OpenUrl
+
+
+class Tone(StrEnum):
+    """How much a button or a notice matters; never the only carrier of a meaning."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WARNING = "warning"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something to press; the label says what happens (never a bare "Cancel")."""
+
+    label: str
+    action: Action
+    tone: Tone = Tone.PLAIN
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph; `quiet` ones are secondary. `code` ones keep every space (a curl line)."""
+
+    text: str
+    quiet: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A labelled value."""
+
+    label: str
+    value: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Labelled values, one below the other."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading; `numeric` ones are set flush right."""
+
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings. `more` leads to what is not shown, `hidden` counts it where the number is known."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    more: Button | None = None
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        wide = len(self.columns)
+        if not wide or any(len(row) != wide for row in self.rows):
+            raise ValueError(
+                "every row of a table has as many cells as the table has columns, and at least one"
+            )
+
+
+class Shape(StrEnum):
+    """How a chart draws its points."""
+
+    BARS = "bars"
+    LINE = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a chart with its label."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One series. A card with a chart always holds the same values as a table too."""
+
+    title: str
+    shape: Shape
+    points: tuple[Point, ...]
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the reader should not miss."""
+
+    tone: Tone
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A pick list: short ones become buttons, long ones a menu."""
+
+    prompt: str
+    options: tuple[Button, ...]
+
+
+class Input(StrEnum):
+    """What a form field takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One field; what is posted goes through the same parsers as a sentence. `options` are (value, label)."""
+
+    key: str
+    label: str
+    input: Input = Input.TEXT
+    options: tuple[tuple[str, str], ...] = ()
+    value: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields to fill in; `id` names the stored row that knows what they are for."""
+
+    id: str
+    fields: tuple[FormField, ...]
+    submit: str
+    title: str = ""
+
+
+Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices | Form
+
+# --- cards -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Calls of one of Celonis' APIs that an answer took, and how many are left of that API."""
+
+    api: str
+    calls: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the Celonis data on a card comes from and how old it is; of several inputs the oldest counts.
+
+    Attributes:
+        connection: The Celonis team's name among ours.
+        model: The knowledge model's or data pool's name, empty where there is none.
+        data_loaded_at: When Celonis last loaded its data; None where that is not known, and then the card says so.
+        fetched_at: When the bot read it (UTC).
+        cached: Whether nothing had to be asked.
+        cost: Every call of the request, by API; the dispatcher fills it in.
+        unread: Items that Celonis sent and that could not be read.
+        sandbox: Whether a sandbox stood in for the team; then headline and footer say SANDBOX.
+        loaded: Whether it is loaded data at all; a job's state is read as it is, and has no load time.
+    """
+
+    connection: str
+    fetched_at: datetime
+    model: str = ""
+    data_loaded_at: datetime | None = None
+    cached: bool = False
+    cost: tuple[Cost, ...] = ()
+    unread: int = 0
+    sandbox: bool = False
+    loaded: bool = True
+
+    @property
+    def calls(self) -> int:
+        """All calls of the request."""
+        return sum(each.calls for each in self.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """For one person's eyes."""
+
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone:
+    """For everybody in the place."""
+
+
+Audience: TypeAlias = Only | Everyone
+
+
+class Status(StrEnum):
+    """What kind of answer a card is. The command line's exit code and the renderers' signs follow from it."""
+
+    ANSWERED = "answered"
+    WORKING = "working"
+    QUESTION = "question"
+    NOT_UNDERSTOOD = "not understood"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """A short reply under the card that mentions somebody, since an edited message wakes no phone."""
+
+    person: Person
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom values are written, and when.
+
+    Attributes:
+        zone: An IANA name.
+        locale: Such as `de` or `en_GB`.
+        today: The day it is in that zone: times near it are written short. None: every time has its date.
+    """
+
+    zone: str = "UTC"
+    locale: str = "en"
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One answer.
+
+    Attributes:
+        headline: The verdict or the number first; at most 120 characters; it is the notification's text.
+        title: What was asked, spelt out; empty where the headline says it all.
+        blocks: The body, top to bottom.
+        buttons: What one can do next.
+        source: Required as soon as the card holds anything from Celonis.
+        audience: Who may see it.
+        status: What kind of answer it is.
+        sentence: The canonical sentence of the answered intent, for people to learn; empty where there is none.
+        nudge: A reply that mentions somebody, sent once beside the card.
+        lasting: Must still be changed later (questions, running work): an ordinary message, never an ephemeral one.
+        aside: Stands beside a clicked message, never in its place (the question there stays open).
+        reader: Zone and locale for the values.
+        reference: A short id that also stands in the log; only on errors.
+        sandbox: A sandbox stands in for Celonis; said even where nothing on the card comes from there.
+        ticket: The question that stands on this card; its message is changed when the question ends.
+    """
+
+    headline: str
+    title: str = ""
+    blocks: tuple[Block, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    source: Source | None = None
+    audience: Audience = field(default_factory=Everyone)
+    status: Status = Status.ANSWERED
+    sentence: str = ""
+    nudge: Nudge | None = None
+    lasting: bool = False
+    aside: bool = False
+    reader: Reader = field(default_factory=Reader)
+    reference: str = ""
+    sandbox: bool = False
+    ticket: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.headline) <= HEADLINE_LENGTH:
+            raise ValueError(
+                f"a headline has 1 to {HEADLINE_LENGTH} characters, this one {len(self.headline)}"
+            )
+
+
+def headline(text: str) -> str:
+    """Text as a headline: one line, cut visibly at 120 characters."""
+    line = " ".join(text.split()) or "…"
+    return line if len(line) <= HEADLINE_LENGTH else line[: HEADLINE_LENGTH - 1].rstrip() + "…"
+
+
+def buttons(card: Card) -> tuple[Button, ...]:
+    """Everything that can be pressed on a card, top to bottom: what stands in its blocks, then its buttons.
+
+    Where there are no real buttons (a terminal), their number in this order is how one presses them.
+    """
+    found: list[Button] = []
+    for block in card.blocks:
+        match block:
+            case Choices(_, options):
+                found.extend(options)
+            case Table(more=Button() as more):
+                found.append(more)
+            case Form():
+                found.append(form_button(block))
+            case _:
+                pass
+    return (*found, *card.buttons)
+
+
+def form_button(form: Form) -> Button:
+    """The button that opens a form where its fields cannot stand in the message, or sends it where they do."""
+    return Button(form.submit, Submit(form.id), Tone.GOOD)

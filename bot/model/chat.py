@@ -1,0 +1,46 @@
+"""What the product may ask of a chat platform."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Protocol
+
+from bot.model.cards import Card, Form
+from bot.model.people import MessageRef, Person, Place, Profile
+
+
+class Chat(Protocol):
+    """What the product may ask of a chat platform."""
+
+    async def post(self, place: Place, card: Card) -> MessageRef:
+        """Send a card as a message of its own. Raises `bot.model.errors.Undelivered`."""
+        ...
+
+    async def update(self, ref: MessageRef, card: Card) -> None:
+        """Replace a message. Raises `bot.model.errors.Undelivered`."""
+        ...
+
+    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
+        """Send a file. Raises `bot.model.errors.Undelivered`."""
+        ...
+
+    async def open_form(self, trigger: str, form: Form) -> None:
+        """Show a form to the person whose click gave the trigger."""
+        ...
+
+    async def profile(self, person: Person, *, anew: bool = False) -> Profile:
+        """What is known of a person. Never raises: what cannot be read is missing.
+
+        Args:
+            person: Who.
+            anew: Ask the platform now, whatever was known before.
+        """
+        ...
+
+    async def outsiders(self, place: Place) -> bool:
+        """Whether guests or people of other organisations read along. Never raises: what cannot be read counts as yes."""
+        ...
+
+    async def direct(self, person: Person) -> Place | None:
+        """The person's direct message with the bot, None where the bot cannot reach them."""
+        ...

@@ -1,0 +1,32 @@
+"""What things are called, and what a name can be the name of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a name can be the name of."""
+
+    CONNECTION = "connection"
+    MODEL = "knowledge model"
+    RECORD = "record"
+    FIELD = "field"
+    KPI = "KPI"
+    FILTER = "filter"
+    TRIGGER = "trigger"
+    POOL = "data pool"
+    JOB = "data job"
+    DATA_MODEL = "data model"
+    SPACE = "space"
+    PACKAGE = "package"
+    ANALYSIS = "analysis"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a person called something; `id` is filled in once it is known which thing is meant."""
+
+    text: str
+    id: str = ""

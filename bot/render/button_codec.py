@@ -1,0 +1,191 @@
+"""Actions on buttons: what leaves the product in a form that comes back.
+
+Every platform writes its buttons with `encode` and reads them with `decode`, so that a sentence, a ticket or a form
+means the same wherever it was pressed. What comes back is a claim of the client's: shapes are checked here, rights later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias, assert_never
+from urllib.parse import urlsplit
+
+from bot.language.say import say
+from bot.model.cards import (
+    Action,
+    Confirm,
+    Dismiss,
+    OpenUrl,
+    Run,
+    Submit,
+)
+from bot.model.errors import BadArgument
+from bot.model.people import Clicked, Filled
+
+Json: TypeAlias = dict[str, Any]
+Shorten: TypeAlias = Callable[[str], str]
+"""Gives the short stand-in for a sentence that a button cannot carry. The sentence was stored before; the stand-in comes
+back as `Clicked.sentence`, and whoever handed it out knows what it stands for."""
+
+
+class Verb(StrEnum):
+    """What a press asks for."""
+
+    RUN = "run"
+    CONFIRM = "confirm"
+    DISMISS = "dismiss"
+    SUBMIT = "submit"
+    PICK = "pick"
+    OPEN = "open"
+
+
+KEYS = {
+    Verb.RUN: "run",
+    Verb.CONFIRM: "confirm",
+    Verb.DISMISS: "dismiss",
+    Verb.SUBMIT: "form",
+    Verb.PICK: "pick",
+}
+"""The key under which a value travels where a platform takes an object instead of text."""
+
+_LONGEST_SENTENCE = 4000
+_ID = re.compile(r"[A-Za-z0-9_.~:-]{1,140}\Z")
+_UNFIT_TO_TRAVEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\\s|\\s$")
+
+
+def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None = None) -> tuple[Verb, str]:
+    """An action as a verb and a text.
+
+    Args:
+        action: What the button does.
+        fits: Whether the platform can carry a text in this spot.
+        shorten: Gives the stand-in for a sentence that does not fit.
+
+    Raises:
+        ValueError: Something does not fit and nobody gave a stand-in that does. A ticket, a form's id or an address never
+            has one.
+    """
+    match action:
+        case Run(intent):
+            return Verb.RUN, carried(say(intent), fits, shorten)
+        case Confirm(ticket):
+            verb, value = Verb.CONFIRM, ticket
+        case Dismiss(ticket):
+            verb, value = Verb.DISMISS, ticket
+        case Submit(form):
+            verb, value = Verb.SUBMIT, form
+        case OpenUrl(url):
+            verb, value = Verb.OPEN, url
+        case _:
+            assert_never(action)
+    return verb, carried(value, fits)
+
+
+def carried(text: str, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
+    """A text as a platform can carry it and give it back unchanged: itself, or its stand-in.
+
+    Raises:
+        ValueError: Neither fits.
+    """
+    if _can_travel(text, fits):
+        return text
+    stand_in = "" if shorten is None else shorten(text)
+    if _can_travel(stand_in, fits):
+        return stand_in
+    raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
+
+
+def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:
+    return bool(text) and fits(text) and not _UNFIT_TO_TRAVEL.search(text)
+
+
+def decode(verb: str, value: object) -> Clicked | Filled | None:
+    """What was pressed.
+
+    Returns:
+        The click; a `Filled` without values where somebody wants the form opened; None where the platform itself has
+        done all there was to do (it opened a page).
+
+    Raises:
+        BadArgument: Not one of our buttons.
+    """
+    if verb == Verb.OPEN:
+        return None
+    if verb == Verb.PICK and isinstance(value, str):
+        inner, _, rest = value.partition(":")
+        return _decode_value(inner, rest)
+    return _decode_value(verb, value)
+
+
+def _decode_value(verb: str, value: object) -> Clicked | Filled:
+    if isinstance(value, str):
+        match verb:
+            case Verb.RUN if value.strip() and len(value) <= _LONGEST_SENTENCE:
+                return Clicked(sentence=value)
+            case Verb.CONFIRM if _ID.match(value):
+                return Clicked(confirm=value)
+            case Verb.DISMISS if _ID.match(value):
+                return Clicked(dismiss=value)
+            case Verb.SUBMIT if _ID.match(value):
+                return Filled(value, ())
+    raise BadArgument(
+        "This button is not one I made, or it arrived broken.",
+        hint="Ask again, and use the new buttons.",
+    )
+
+
+def pack(action: Action, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
+    """An action as one text, for an entry of a menu; `decode(Verb.PICK, text)` reads it back. Raises as `encode` does."""
+    verb = _verb(action)
+    _, value = encode(action, lambda text: fits(f"{verb}:{text}"), shorten)
+    return f"{verb}:{value}"
+
+
+def _verb(action: Action) -> Verb:
+    match action:
+        case Run():
+            return Verb.RUN
+        case Confirm():
+            return Verb.CONFIRM
+        case Dismiss():
+            return Verb.DISMISS
+        case Submit():
+            return Verb.SUBMIT
+        case OpenUrl():
+            return Verb.OPEN
+        case _:
+            assert_never(action)
+
+
+def decode_data(data: object) -> Clicked | Filled:
+    """What was pressed, where the platform sends an object: `{"run": …}`, or `{"pick": <input>, <input>: <entry>}`.
+
+    Raises:
+        BadArgument: Not one of our buttons, or more than one at once.
+    """
+    if isinstance(data, Mapping):
+        verbs = [verb for verb, key in KEYS.items() if key in data]
+        if len(verbs) == 1:
+            value = data[KEYS[verbs[0]]]
+            if verbs[0] == Verb.PICK:
+                value = data.get(value) if isinstance(value, str) else None
+                if value in (None, ""):
+                    raise BadArgument(
+                        "Nothing was chosen.", hint="Choose an entry of the list, then press the button."
+                    )
+            found = decode(verbs[0], value)
+            if found is not None:
+                return found
+    return _decode_value("", None)
+
+
+def safe_url(url: str) -> bool:
+    """Whether an address may become a link: https, a host, nobody's password in it, nothing invisible."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and not re.search(r"[\s<>|\"\\]", url)
+    return plain and parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc

@@ -1,0 +1,110 @@
+"""What every renderer says of a card in the same words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from babel import Locale
+
+from bot.model.cards import (
+    Card,
+    Cost,
+    Reader,
+    Source,
+    Status,
+    Tone,
+)
+from bot.model.errors import BotError, QuotaExhausted, RateLimited
+from bot.render.safe_text import ELLIPSIS, clean
+from bot.render.values import fixed_point, locale_of, when
+
+
+def error_text(error: BotError, reader: Reader) -> tuple[str, str]:
+    """An error's sentence and hint for one reader. What is to be waited for is never named too early."""
+
+    def write(at: datetime) -> str:
+        waits = isinstance(error, RateLimited | QuotaExhausted) and (at.second or at.microsecond)
+        return when(at.replace(second=0, microsecond=0) + timedelta(minutes=1) if waits else at, reader)
+
+    return error.told(write)
+
+
+_SIGNS = {
+    Status.ANSWERED: "",
+    Status.WORKING: "Working",
+    Status.QUESTION: "Question",
+    Status.NOT_UNDERSTOOD: "Not understood",
+    Status.REFUSED: "Refused",
+    Status.FAILED: "Failed",
+}
+TONE_WORDS = {Tone.PLAIN: "Note", Tone.GOOD: "OK", Tone.WARNING: "Warning", Tone.DANGER: "Danger"}
+SANDBOX = "SANDBOX"
+COSTLY = 5
+"""Calls from which on a card says what it cost."""
+
+
+def announce(card: Card) -> str:
+    """The headline with its sign in words; also the notification's text. At most 150 characters, one line."""
+    line = " ".join(clean(card.headline).split()) or ELLIPSIS
+    sign = _SIGNS[card.status]
+    if sign and not line.casefold().startswith(sign.casefold()):
+        line = f"{sign}: {line}"
+    if _over_sandbox(card) and not line.startswith(SANDBOX):
+        line = f"{SANDBOX} · {line}"
+    return line
+
+
+def _over_sandbox(card: Card) -> bool:
+    return card.sandbox or (card.source is not None and card.source.sandbox)
+
+
+def source_line(source: Source, reader: Reader) -> str:
+    """Where the data comes from and when it was loaded and read, for one reader."""
+    locale = locale_of(reader.locale)
+    parts = [SANDBOX] if source.sandbox else []
+    parts.append(" > ".join(clean(each) for each in (source.connection, source.model) if each))
+    if source.data_loaded_at is None:
+        parts.append("data load time unknown" if source.loaded else "")
+    else:
+        parts.append(f"data loaded {when(source.data_loaded_at, reader)}")
+    parts.append(f"fetched {when(source.fetched_at, reader)}, {'cached' if source.cached else 'live'}")
+    if source.unread:
+        items = "item" if source.unread == 1 else "items"
+        parts.append(f"{_count(source.unread, locale)} {items} could not be read")
+    if source.calls >= COSTLY:
+        parts.append(", ".join(_cost(each, locale) for each in source.cost))
+    return " · ".join(part for part in parts if part)
+
+
+def _cost(cost: Cost, locale: Locale) -> str:
+    calls = "1 call" if cost.calls == 1 else f"{_count(cost.calls, locale)} calls"
+    return f"{calls} of {api(cost.api)} ({_count(cost.left, locale)} left)"
+
+
+def api(name: str) -> str:
+    """One of Celonis' APIs, as people read it."""
+    return "other APIs" if name == "other" else f"the {clean(name)} API"
+
+
+def _count(number: int, locale: Locale) -> str:
+    return clean(fixed_point(Decimal(number), locale))
+
+
+def footer(card: Card) -> tuple[str, ...]:
+    """The quiet lines under a card: source, canonical sentence, reference."""
+    lines = [source_line(card.source, card.reader)] if card.source is not None else []
+    if card.source is None and card.sandbox:
+        lines.append(SANDBOX)
+    if card.sentence:
+        lines.append(f"You can say: {clean(card.sentence)}")
+    if card.reference:
+        lines.append(f"Reference: {clean(card.reference)}")
+    return tuple(lines)
+
+
+def left_out(number: int, what: str) -> str:
+    """A cut, made visible: `12 more rows do not fit here.`"""
+    return (
+        f"{number:,} more {what}{'' if number == 1 else 's'} {'does' if number == 1 else 'do'} not fit here."
+    )

@@ -1,0 +1,234 @@
+"""The canonical sentence of an intent means this intent and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.language.declare import (
+    Count,
+    Flag,
+    Names,
+    OneName,
+    OneOf,
+    Phrase,
+    SomeOf,
+    SortBy,
+    Takes,
+    Where,
+    clauses,
+)
+from bot.language.parse import Entry
+from bot.language.phrases import LONGEST
+from bot.language.say import FILLER, OPERATOR_WORDS, say
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey
+from bot.model.names import Name
+from tests.language.sentences import ENTRIES, WORDS, Data, grammar
+
+GRAMMAR = grammar()
+AWKWARD = (
+    *(word for entry in ENTRIES for word in (entry.intent.words, *entry.aliases)),
+    *(word for entry in ENTRIES for _, how in clauses(entry.intent) for word in (how.keyword, *how.also)),
+    *("active", "failed", "not run", "full", "delta", "chart", "bar chart", "jobs", "data models", "refused"),
+    *(*FILLER, *OPERATOR_WORDS, *WORDS, "and", "or", "not", "desc", "ascending"),
+    *(
+        "=",
+        "!=",
+        "<>",
+        ">=",
+        "<",
+        "≤",
+        "==",
+        "->",
+        "#",
+        "#a",
+        "# a",
+        ",",
+        "(",
+        ")",
+        "((",
+        "()",
+        '"',
+        '""',
+        "'",
+        "''",
+    ),
+    *(
+        "“",
+        "”",
+        "„x“",
+        "«x»",
+        "＂",
+        "＝",
+        "，",
+        "（",
+        "？",
+        "’",
+        "'x'",
+        "x's",
+        "O'Leary",
+        "-",
+        "--",
+        "—",
+        "-x",
+        "+x",
+    ),
+    *(
+        "?",
+        "!",
+        ".",
+        "…",
+        "a.b",
+        "a.",
+        "1",
+        "0",
+        "12",
+        "10k",
+        "1,000.50",
+        "2026-03-01",
+        "top10",
+        "page2",
+        "in2",
+        "٣",
+    ),
+    *(
+        "🙂",
+        "👩‍🚀",
+        "Ä",
+        "ß",
+        "ﬁlter",
+        "ｓｈｏｗ",
+        "İ",
+        "日本",
+        " ",
+        "  ",
+        "\n",
+        "\t",
+        "\u00a0",
+        "\u200b",
+        "\u202e",
+        "\x00",
+    ),
+    *("Sales", "Main Job", "SAP ECC", "Cost of Goods Sold", "Value in EUR", "Full load", "x", "y"),
+)
+texts = st.one_of(
+    st.sampled_from(AWKWARD),
+    st.lists(st.sampled_from(AWKWARD), min_size=1, max_size=4).map(" ".join),
+    st.lists(st.sampled_from(AWKWARD), min_size=1, max_size=3).map("".join),
+    st.text(min_size=1, max_size=12),
+    st.sampled_from(("Sales", "Plant", "Order value", "x")),
+).filter(bool)
+ids = st.one_of(
+    st.just(""),
+    st.sampled_from(("0bae5839-6921", "a.b-c:d", "x.", ":", "-", "#", '"', "a b", "ä", ",", ")", "…")),
+    st.text(min_size=1, max_size=6),
+)
+plain_texts = st.sampled_from(("a", "b c", "Order value", "5", "10k"))
+
+
+@st.composite
+def comparisons(
+    draw: st.DrawFn, names: st.SearchStrategy[Name], values: st.SearchStrategy[str]
+) -> Comparison:
+    op = draw(st.sampled_from(Op))
+    count = {Op.IS_EMPTY: 0, Op.BETWEEN: 2, Op.IN: draw(st.integers(1, 3))}.get(op, 1)
+    return Comparison(draw(names), op, tuple(draw(values) for _ in range(count)))
+
+
+def _combined(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    some = st.lists(parts, min_size=2, max_size=3).map(tuple)
+    return st.one_of(st.builds(Not, parts), st.builds(And, some), st.builds(Or, some))
+
+
+def _values(
+    takes: Takes, texts: st.SearchStrategy[str], ids: st.SearchStrategy[str]
+) -> st.SearchStrategy[Any]:
+    names = st.builds(Name, texts, ids)
+    match takes:
+        case OneName():
+            return names
+        case Names():
+            return st.lists(names, min_size=1, max_size=3).map(tuple)
+        case OneOf(words):
+            return st.sampled_from(words)
+        case SomeOf(words):
+            return st.lists(st.sampled_from(words), min_size=1, max_size=3).map(tuple)
+        case Count():
+            return st.integers(1, 10**12)
+        case Flag():
+            return st.just(True)
+        case Phrase():
+            return texts
+        case Where():
+            return st.recursive(comparisons(names, st.one_of(texts, st.just(""))), _combined, max_leaves=4)
+        case SortBy():
+            keys = st.builds(SortKey, names, st.booleans())
+            return st.lists(keys, min_size=1, max_size=3).map(tuple)
+
+
+def intents(
+    of: type[Intent], texts: st.SearchStrategy[str], ids: st.SearchStrategy[str]
+) -> st.SearchStrategy[Intent]:
+    optional = {
+        each.name: st.one_of(st.just(each.default), _values(how.takes, texts, ids))
+        for each, how in clauses(of)
+    }
+    return st.builds(of, **optional)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_what_is_said_is_what_is_read(entry: Entry, data: st.DataObject) -> None:
+    intent = data.draw(intents(entry.intent, texts, ids))
+    said = say(intent)
+    if len(said) <= LONGEST:
+        assert GRAMMAR.parse(said) == (intent,), said
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.intent.__name__)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_names_that_need_no_quotes_of_their_own_are_read_back_too(entry: Entry, data: st.DataObject) -> None:
+    intent = data.draw(intents(entry.intent, plain_texts, st.sampled_from(("", "x1"))))
+    assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_a_keyword_that_is_an_operator_too_opens_its_clause() -> None:
+    for op, values in (
+        (Op.CONTAINS, ("b c",)),
+        (Op.CONTAINS, ("5",)),
+        (Op.BETWEEN, ("1", "5")),
+        (Op.IN, ("b", "c")),
+    ):
+        for within in ("z", "order by"):
+            test = Comparison(Name("a"), op, values)
+            intent = Data(where=And((Not(test), test)), within=Name(within), distinct=True)
+            assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_a_long_sentence_is_read_back() -> None:
+    tests = tuple(Comparison(Name(f"field {number}"), Op.CONTAINS, (f"x {number}",)) for number in range(100))
+    keys = tuple(SortKey(Name(f"field {number}"), descending=True) for number in range(30))
+    intent = Data(record=Name("R"), where=And(tests), within=Name("z"), sort=keys, page=3)
+    assert 3000 < len(say(intent)) <= LONGEST
+    assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_a_deep_condition_is_read_back() -> None:
+    condition: Condition = Comparison(Name("a"), Op.EQ, ("b",))
+    for number in range(15):
+        inner = Comparison(Name("c"), Op.IN, ("d", str(number)))
+        condition = And((Not(Or((condition, inner))), inner))
+    intent = Data(record=Name("R"), where=condition, within=Name("z"))
+    assert GRAMMAR.parse(say(intent)) == (intent,)
+
+
+def test_every_kind_of_clause_is_in_the_family() -> None:
+    used = {type(how.takes) for entry in ENTRIES for _, how in clauses(entry.intent)}
+    assert used == {OneName, Names, OneOf, SomeOf, Count, Flag, Phrase, Where, SortBy}
+    assert all(each.default is not MISSING for entry in ENTRIES for each in fields(entry.intent))

@@ -1,0 +1,369 @@
+"""A button means the same wherever it is pressed, and none gets lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.slack import blocks as slack
+from adapters.teams import adaptive as teams
+from bot.language.say import say
+from bot.model.cards import (
+    Action,
+    Button,
+    Card,
+    Choices,
+    Column,
+    Confirm,
+    Dismiss,
+    Form,
+    FormField,
+    Input,
+    OpenUrl,
+    Run,
+    Submit,
+    Table,
+    Text,
+    Tone,
+    Words,
+    buttons,
+)
+from bot.model.errors import BadArgument
+from bot.model.people import Clicked, Filled
+from bot.render.button_codec import Verb, decode, decode_data, encode, pack, safe_url
+from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_teams_ok, walk
+from tests.render.family import FAMILY, look
+
+LONG = "a data job with a name of many words " * 80
+
+
+def meaning(action: Action) -> Clicked | Filled | str:
+    match action:
+        case Run(intent):
+            return Clicked(sentence=say(intent))
+        case Confirm(ticket):
+            return Clicked(confirm=ticket)
+        case Dismiss(ticket):
+            return Clicked(dismiss=ticket)
+        case Submit(form):
+            return Filled(form, ())
+        case OpenUrl(url):
+            return url
+
+
+def on_slack(blocks: list[dict[str, Any]]) -> Iterator[Clicked | Filled | str]:
+    """Presses everything on a message, as Slack would report it."""
+    for element in walk(blocks):
+        if element.get("type") == "button":
+            pressed = slack.read_action({"action_id": element["action_id"], "value": element.get("value")})
+            yield element["url"] if pressed is None else pressed
+        elif element.get("type") == "static_select":
+            for option in element["options"]:
+                chosen = slack.read_action({"action_id": element["action_id"], "selected_option": option})
+                assert chosen is not None
+                yield chosen
+
+
+def on_teams(card: dict[str, Any]) -> Iterator[Clicked | Filled | str]:
+    """Presses everything on a card, as Teams would report it."""
+    for part in walk(card):
+        if part.get("type") == "Action.OpenUrl":
+            yield part["url"]
+        elif part.get("type") == "Action.Execute" and part["verb"] == "pick":
+            menu = next(each for each in walk(card) if each.get("id") == part["data"]["pick"])
+            for choice in menu["choices"]:
+                yield teams.read_action({**part["data"], menu["id"]: choice["value"]})
+        elif part.get("type") == "Action.Execute":
+            yield teams.read_action(part["data"])
+
+
+labels = st.text("abcdefgh ", min_size=1, max_size=20)
+actions = st.one_of(
+    labels.map(look),
+    st.just(LONG).map(look),
+    st.text("\x00\n\ud800 a", min_size=1, max_size=4).map(look),
+    st.integers(0, 9).map(lambda number: Confirm(f"tk_{number}")),
+    st.integers(0, 9).map(lambda number: Dismiss(f"tk_{number}")),
+    st.integers(0, 9).map(lambda number: Submit(f"form-{number}")),
+)
+pressed = st.builds(Button, labels, actions, st.sampled_from(Tone))
+blocks = st.one_of(
+    st.builds(Choices, labels, st.lists(pressed, max_size=8).map(tuple)),
+    pressed.map(lambda more: Table((Column("a"),), ((Words("b"),),), more)),
+    st.integers(0, 9).map(lambda number: Form(f"form-{number}", (), "Send it")),
+    st.just(Text("long " * 2000)),
+)
+cards = st.builds(
+    Card,
+    st.just("x"),
+    blocks=st.lists(blocks, max_size=6).map(tuple),
+    buttons=st.lists(pressed, max_size=30).map(tuple),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cards)
+def test_everything_on_a_card_can_be_pressed_on_every_platform_and_means_the_same(card: Card) -> None:
+    stored: dict[str, str] = {}
+
+    def shorten(sentence: str) -> str:
+        stored[f"~{len(stored)}"] = sentence
+        return f"~{len(stored) - 1}"
+
+    def restored(found: Clicked | Filled | str) -> str:
+        return repr(
+            Clicked(sentence=stored[found.sentence])
+            if isinstance(found, Clicked) and found.sentence in stored
+            else found
+        )
+
+    wanted = sorted(repr(meaning(button.action)) for button in buttons(card))
+    message, rendered = slack.render(card, shorten), teams.render(card, shorten)
+    assert_slack_ok(message)
+    assert_teams_ok(rendered)
+    assert sorted(map(restored, on_slack(message.blocks))) == wanted
+    assert sorted(map(restored, on_teams(rendered))) == wanted
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY if name != "hostile"])
+def test_no_card_of_the_family_loses_a_button(name: str) -> None:
+    card = FAMILY[name]
+    wanted = sorted(repr(meaning(button.action)) for button in buttons(card))
+    assert sorted(map(repr, on_slack(slack.render(card).blocks))) == wanted
+    assert sorted(map(repr, on_teams(teams.render(card)))) == wanted
+
+
+def test_a_question_keeps_its_answers_as_buttons_however_much_else_there_is() -> None:
+    others = tuple(Button(f"View {number}", look(f"view {number}")) for number in range(40))
+    card = Card(
+        "Stop it?",
+        blocks=(Choices("Views", others),),
+        buttons=(*others, Button("Stop", Confirm("tk")), Button("Leave", Dismiss("tk"))),
+    )
+    rendered = teams.render(card)
+    assert {"confirm", "dismiss"} <= {action["verb"] for action in rendered["actions"]}
+    assert_teams_ok(rendered)
+
+
+@pytest.mark.parametrize("long_sentences", [slack.long_sentences, teams.long_sentences])
+def test_sentences_that_no_button_can_carry_are_named_once_before_they_are_rendered(
+    long_sentences: Callable[[Card], tuple[str, ...]],
+) -> None:
+    card = Card(
+        "x",
+        buttons=(
+            Button("a", look(LONG)),
+            Button("b", look("short")),
+            Button("c", look(LONG)),
+            Button("d", look("a\x00b")),
+        ),
+    )
+    assert long_sentences(card) == (f'job "{LONG}"', 'job "a\x00b"')
+
+
+@pytest.mark.parametrize("render", [slack.render, teams.render])
+def test_a_sentence_that_is_too_long_is_refused_not_cut(render: Callable[[Card], object]) -> None:
+    with pytest.raises(ValueError, match="shorten"):
+        render(Card("x", buttons=(Button("a", look(LONG)),)))
+
+
+def test_an_entry_of_a_slack_menu_carries_less_than_a_button() -> None:
+    name = "a name of many words " * 8
+    options = tuple(Button(f"{number}", look(name)) for number in range(6))
+    assert slack.long_sentences(Card("x", buttons=options)) == ()
+    assert slack.long_sentences(Card("x", blocks=(Choices("which", options),))) == (f'job "{name}"',)
+
+
+# --- what comes back is a claim --------------------------------------------------------------------------------
+
+_VALUES = st.none() | st.integers() | st.text() | st.lists(st.text(), max_size=2)
+_NESTED = st.recursive(
+    _VALUES,
+    lambda inner: st.dictionaries(st.sampled_from(["value", "selected_option", "run", "x"]), inner),
+    max_leaves=4,
+)
+
+
+def or_refused(read: Callable[[object], object], arrived: object) -> object:
+    """What was read, or the refusal; anything else that is raised fails the test."""
+    try:
+        return read(arrived)
+    except BadArgument as refused:
+        return refused
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["run", "confirm", "dismiss", "form", "pick", "pick:0", "field:at", "fields:x"]),
+        _NESTED,
+    )
+    | _NESTED
+)
+def test_whatever_arrives_from_teams_is_a_click_or_refused(data: object) -> None:
+    assert isinstance(or_refused(teams.read_action, data), Clicked | Filled | BadArgument)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["action_id", "value", "selected_option"]),
+        st.sampled_from(["run:0", "confirm:1", "pick:2", "form", "open:1"]) | _NESTED,
+    )
+    | _NESTED
+)
+def test_whatever_arrives_from_slack_is_a_click_or_refused(action: object) -> None:
+    assert isinstance(or_refused(slack.read_action, action), Clicked | Filled | BadArgument | None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "value"),
+    [
+        ("run", ""),
+        ("run", "   "),
+        ("run", "x" * 5000),
+        ("run", None),
+        ("confirm", "../../x"),
+        ("confirm", "tk 1"),
+        ("confirm", "tk\n"),
+        ("dismiss", "x" * 200),
+        ("submit", "ü"),
+        ("pick", "confirm:"),
+        ("pick", "delete:all"),
+        ("pick", "pick:run:jobs"),
+        ("delete", "all"),
+        ("", ""),
+    ],
+)
+def test_what_is_none_of_our_buttons_is_refused_in_words(verb: str, value: object) -> None:
+    with pytest.raises(BadArgument, match="not one I made"):
+        decode(verb, value)
+
+
+def test_two_things_at_once_are_refused() -> None:
+    with pytest.raises(BadArgument, match="not one I made"):
+        decode_data({"run": "jobs", "confirm": "tk"})
+
+
+def test_a_menu_in_which_nothing_was_chosen_says_so() -> None:
+    for data in ({"pick": "pick:0"}, {"pick": "pick:0", "pick:0": ""}):
+        with pytest.raises(BadArgument, match="Nothing was chosen"):
+            decode_data(data)
+
+
+def test_a_page_that_was_opened_asks_for_nothing() -> None:
+    assert encode(OpenUrl("https://acme.celonis.cloud/"), lambda _: True) == (
+        Verb.OPEN,
+        "https://acme.celonis.cloud/",
+    )
+    assert decode(Verb.OPEN, None) is None
+
+
+def test_an_entry_of_a_menu_comes_back_as_its_action() -> None:
+    assert decode(Verb.PICK, pack(look("a: b"), lambda _: True)) == Clicked(sentence='job "a: b"')
+    assert decode(Verb.PICK, pack(Confirm("tk:1"), lambda _: True)) == Clicked(confirm="tk:1")
+
+
+@pytest.mark.parametrize("ticket", ["", "a\nb", "x" * 3000])
+def test_a_ticket_that_cannot_travel_is_a_programming_error(ticket: str) -> None:
+    with pytest.raises(ValueError, match="cannot carry"):
+        slack.render(Card("x", buttons=(Button("Stop", Confirm(ticket)),)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://acme.celonis.cloud/",
+        "javascript:alert(1)",
+        "https://",
+        "https:///x",
+        "https://celonis.cloud@evil.example/",
+        "https://acme.celonis.cloud/ x",
+        "https://acme.celonis.cloud/|x>",
+        "https://аcme.celonis.cloud/",
+        "https://[::1",
+        "",
+    ],
+)
+def test_only_plain_https_addresses_can_be_opened(url: str) -> None:
+    assert not safe_url(url)
+    card = Card("x", buttons=(Button("Open it", OpenUrl(url)),))
+    assert list(on_slack(slack.render(card).blocks)) == []
+    assert list(on_teams(teams.render(card))) == []
+    assert "Open it" in str(slack.render(card).blocks)
+    assert "Open it" in str(teams.render(card)["body"])
+
+
+# --- forms -----------------------------------------------------------------------------------------------------
+
+FORM = Form(
+    "form-1",
+    (
+        FormField("at", "At", Input.TIME, value="23:45", required=True),
+        FormField("mode", "Mode", Input.CHOICE, (("full", "Full load"), ("delta", "Delta"))),
+        FormField(
+            "days", "Days", Input.CHOICES, (("mon", "Monday"), ("tue, wed", "Midweek"), ("50%", "Half"))
+        ),
+        FormField("note", "Note"),
+        FormField("empty", "Nothing"),
+    ),
+    "Guard it",
+)
+FILLED = Filled(
+    "form-1",
+    (
+        ("at", ("00:15",)),
+        ("mode", ("full",)),
+        ("days", ("mon", "tue, wed", "50%")),
+        ("note", ("a, b",)),
+        ("empty", ()),
+    ),
+)
+
+
+def test_a_form_filled_in_on_slack_comes_back_field_by_field() -> None:
+    view = slack.render_form(FORM)
+    assert_slack_view_ok(view)
+    posted = {
+        "at": {"value": {"type": "timepicker", "selected_time": "00:15"}},
+        "mode": {"value": {"type": "static_select", "selected_option": {"value": "full"}}},
+        "days": {
+            "value": {
+                "type": "multi_static_select",
+                "selected_options": [{"value": "mon"}, {"value": "tue, wed"}, {"value": "50%"}],
+            }
+        },
+        "note": {"value": {"type": "plain_text_input", "value": "a, b"}},
+        "empty": {"value": {"type": "plain_text_input", "value": None}},
+    }
+    assert {block["block_id"] for block in view["blocks"]} == set(posted)
+    assert slack.read_form({**view, "state": {"values": posted}}) == FILLED
+
+
+def test_a_form_filled_in_on_teams_comes_back_field_by_field() -> None:
+    rendered = teams.render(Card("x", blocks=(FORM,)))
+    inputs = {part["id"]: part for part in walk(rendered) if str(part.get("type", "")).startswith("Input.")}
+    days = ",".join(choice["value"] for choice in inputs["fields:days"]["choices"])
+    posted = {
+        "form": "form-1",
+        "field:at": "00:15",
+        "field:mode": "full",
+        "fields:days": days,
+        "field:note": "a, b",
+        "field:empty": "",
+    }
+    assert set(inputs) | {"form"} == set(posted)
+    assert teams.read_action(posted) == FILLED
+
+
+@given(_NESTED)
+def test_whatever_arrives_as_a_form_is_a_form_or_refused(values: object) -> None:
+    view = {"callback_id": "form", "private_metadata": "form-1", "state": {"values": values}}
+    assert isinstance(or_refused(slack.read_form, view), Filled | BadArgument)
+
+
+def test_a_form_with_more_fields_than_slack_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 100"):
+        slack.render_form(Form("f", tuple(FormField(f"k{number}", "x") for number in range(101)), "Send"))

@@ -1,0 +1,125 @@
+"""The family of cards in every form, held against golden files and against the platforms' rules."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from rich.console import Console
+
+from adapters.slack import blocks as slack
+from adapters.teams import adaptive as teams
+from adapters.terminal.text import render_rich, render_text
+from bot.model import errors
+from bot.model.cards import (
+    Action,
+    Block,
+    Card,
+    Cell,
+    Choices,
+    Facts,
+    Form,
+    Input,
+    Notice,
+    Shape,
+    Status,
+    Table,
+    Tone,
+    buttons,
+)
+from bot.render.card_json import to_json
+from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_teams_ok
+from tests.render.family import FAILURES, FAMILY, FORM, HOSTILE_CARD, STOPPED
+
+Golden = Callable[[str, object], None]
+OTHERS = {"nudge", "form view"}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_card_looks_as_reviewed_on_every_platform(name: str, assert_golden: Golden) -> None:
+    card = FAMILY[name]
+    message = slack.render(card)
+    rendered = teams.render(card)
+    assert_slack_ok(message)
+    assert_teams_ok(rendered)
+    console = Console(width=90, file=io.StringIO(), color_system=None)
+    console.print(render_rich(card))
+    drawn = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    assert_golden(
+        name,
+        {
+            "text": render_text(card).split("\n"),
+            "rich": [line.rstrip() for line in drawn.split("\n")],
+            "slack": {"text": message.text, "blocks": message.blocks},
+            "teams": rendered,
+            "json": to_json(card),
+        },
+    )
+
+
+def test_a_nudge_and_a_form_view_look_as_reviewed(assert_golden: Golden) -> None:
+    assert STOPPED.nudge is not None
+    assert HOSTILE_CARD.nudge is not None
+    shown: dict[str, Any] = {}
+    for name, nudge in (("fair", STOPPED.nudge), ("hostile", HOSTILE_CARD.nudge)):
+        message = slack.render_nudge(nudge)
+        assert_slack_ok(message)
+        card = teams.render_nudge(nudge)
+        assert_teams_ok(card)
+        shown[name] = {"slack": {"text": message.text, "blocks": message.blocks}, "teams": card}
+    assert_golden("nudge", shown)
+    form = FORM.blocks[0]
+    assert isinstance(form, Form)
+    view = slack.render_form(form)
+    assert_slack_view_ok(view)
+    assert_golden("form view", view)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    there = {file.stem for file in (Path(__file__).parent / "golden").iterdir()}
+    assert there == set(FAMILY) | OTHERS
+
+
+def test_the_family_holds_every_block_cell_action_tone_status_shape_and_input() -> None:
+    cards = list(FAMILY.values())
+    found = {type(part) for card in cards for part in _parts(card)}
+    for union in (Block, Cell, Action):
+        assert set(get_args(union)) <= found
+    assert {card.status for card in cards} == set(Status)
+    every = [button for card in cards for button in buttons(card)]
+    notices = [block for card in cards for block in card.blocks if isinstance(block, Notice)]
+    assert {button.tone for button in every} == set(Tone)
+    assert {notice.tone for notice in notices} == set(Tone)
+    assert {block.shape for card in cards for block in card.blocks if hasattr(block, "shape")} == set(Shape)
+    forms = [block for card in cards for block in card.blocks if isinstance(block, Form)]
+    assert {asked.input for form in forms for asked in form.fields} == set(Input)
+
+
+def test_the_family_holds_every_error_that_is_raised() -> None:
+    ours = {each for each in _below(errors.BotError) if each.__module__ == "bot.model.errors"}
+    leaves = {each for each in ours if ours.isdisjoint(each.__subclasses__())}
+    assert {type(error) for error in FAILURES} == leaves
+
+
+def _below(kind: type[errors.BotError]) -> Iterator[type[errors.BotError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def _parts(card: Card) -> Iterator[object]:
+    yield from (button.action for button in buttons(card))
+    for block in card.blocks:
+        yield block
+        match block:
+            case Facts(facts):
+                yield from (fact.value for fact in facts)
+            case Table():
+                yield from (cell for row in block.rows for cell in row)
+            case Choices(_, options):
+                yield from (option.action for option in options)
+            case _:
+                pass

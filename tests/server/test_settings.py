@@ -1,0 +1,178 @@
+"""Every setting does something: each one is read by what it is about."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from structlog.testing import capture_logs
+
+from adapters.server import connection_of
+from bot import celonis, config
+from bot.config import Limits
+from bot.config.tables import Admin, ConnectionSection, TeamsSection
+from bot.model.people import Place, Profile, Standing, Visibility
+from bot.policy import Asker, Policy, Right, Touch
+from bot.sandbox import Fault
+from tests.server.towns import CLERK, OPERATOR, town
+from tests.story import StoryClock, someone, stage
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "celonis-chat.example.toml"
+ENVIRON = {
+    "CELONIS_API_TOKEN": "made-up-default-key",
+    "CELONIS_API_TOKEN_PRODUCTION": "made-up-production-key",
+    "CELONIS_FINANCE_CLIENT_ID": "made-up-client",
+    "SLACK_BOT_TOKEN": "xoxb-made-up",
+    "SLACK_SIGNING_SECRET": "made-up-signing-secret",
+    "CELONIS_CHAT_SECRET_KEY": "made-up-secret-key-of-enough-length",
+}
+LOADED = frozenset({config.SettingsFile, ConnectionSection, Admin, TeamsSection, config.Binding})
+"""What `load` turns into something else, which has to be read in its turn."""
+BUILT = (config.Settings, config.Connection, config.OAuthClient, config.Slack, config.Teams)
+CLIENT = (celonis.Connection, celonis.Limits)
+NO_SETTING = frozenset({"alone", "body", "cache_bytes", "list_page", "list_pages", "oldest", "shared"})
+"""Limits of the client that nothing in the settings feeds."""
+
+
+def sections(kind: Any) -> list[type[BaseModel]]:
+    """A table of the toml and all tables that can be in it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind, *(each for about in kind.model_fields.values() for each in sections(about.annotation))]
+    return [each for arg in get_args(kind) for each in sections(arg)]
+
+
+def keys(kind: Any) -> list[str]:
+    return [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
+
+
+@contextmanager
+def watching(kinds: list[Any], seen: set[tuple[str, str]]) -> Iterator[None]:
+    """Notes which attribute of which class is read by code that the class is not for its own sake."""
+
+    def watched(kind: Any) -> Callable[[Any, str], Any]:
+        known = frozenset(keys(kind))
+        own = "bot.celonis.connection" if kind in CLIENT else "bot.config"
+
+        def look(self: Any, name: str) -> Any:
+            if name in known:
+                frame = sys._getframe(1)
+                module, where = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+                loads = kind in LOADED and module.startswith("bot.config.")
+                loads |= where == "over_sandbox"
+                copies = kind in CLIENT or where not in {"replace", "model_copy"}
+                if loads or (
+                    copies and module.startswith(("bot.", "adapters.")) and not module.startswith(own)
+                ):
+                    seen.add((f"{kind.__module__}.{kind.__name__}", name))
+            return object.__getattribute__(self, name)
+
+        return look
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in kinds:
+            patch.setattr(kind, "__getattribute__", watched(kind), raising=False)
+        yield
+
+
+async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE, tmp_path / "celonis-chat.toml")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "finance.client-secret").write_text("made-up-client-secret")
+    kinds = [*dict.fromkeys(sections(config.SettingsFile)), *BUILT, *CLIENT]
+    seen: set[tuple[str, str]] = set()
+    with watching(kinds, seen):
+        settings = config.load(ENVIRON, tmp_path / "celonis-chat.toml", need=config.Need.SERVING)
+        for each in settings.connections.values():
+            connection_of(each, celonis.Limits())
+        policy = Policy.of(settings)
+        asker = Asker(
+            someone("U1", home="T0123456"),
+            Profile(standing=Standing.MEMBER),
+            Place("slack", "T0123456", "C0NIGHT", Visibility.CHANNEL),
+        )
+        policy.connections(asker.place)
+        policy.may(asker, Right.CANCEL, Touch())
+        teams = config.Teams(app_id="", tenant_id="")
+
+        def both(serving: config.Settings) -> config.Settings:
+            given = {
+                name: replace(
+                    each,
+                    permissions=True,
+                    total_retry=1,
+                    data_models=settings.connections["production"].data_models,
+                )
+                for name, each in serving.connections.items()
+            }
+            server = config.Server(port=0, admin_port=0, development=True)
+            return replace(
+                serving,
+                teams=teams,
+                server=server,
+                connections=given,
+                synonyms={"sandbox": settings.synonyms["production"]},
+            )
+
+        async with town(changed=both, database=f"sqlite:///{tmp_path / 'kept.db'}") as here:
+            here.sandbox.faults.add(Fault(kind="status", status=503, count=1))
+            await here.says(CLERK, "C1", "data Materials")
+            await here.says(CLERK, "C1", "kpis of Order to Cash")
+            await here.says(OPERATOR, "C1", "cancel main job")
+    nobody_reads = {
+        (f"{kind.__module__}.{kind.__name__}", key)
+        for kind in kinds
+        for key in keys(kind)
+        if not (kind is celonis.Limits and key in NO_SETTING)
+    } - seen
+    assert not nobody_reads, "\n".join(map(str, sorted(nobody_reads)))
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_permissions_decides_whether_the_grants_of_the_key_are_read_at_start(*, read: bool) -> None:
+    def told(settings: config.Settings) -> config.Settings:
+        return replace(
+            settings,
+            connections={
+                name: replace(each, permissions=read) for name, each in settings.connections.items()
+            },
+        )
+
+    async with town(changed=told) as here:
+        await here.says(CLERK, "C1", "models")
+        asked = [each.path for each in here.sandbox.log if each.path == "/api/cloud/permissions"]
+    assert len(asked) == read
+
+
+@pytest.mark.parametrize(
+    ("limits", "refusal"),
+    [
+        (Limits(per_day=100, person_share=0.01), "You have used up the share of today's calls."),
+        (Limits(per_day=100, place_share=0.01), "This place has used up the share of today's calls."),
+    ],
+)
+async def test_a_person_and_a_place_have_the_share_that_is_set(limits: Limits, refusal: str) -> None:
+    async with stage(clock=StoryClock(pace=1.0), connection={"limits": limits}) as scene:
+        await scene.says("models")
+        card = await scene.says("pools")
+        assert card.headline == refusal
+
+
+def test_the_slots_kept_for_one_shot_commands_are_those_that_are_set() -> None:
+    from adapters.server import _limits
+
+    assert _limits(Limits(per_second=20, guest_slots=7), 2).guest_slots == 7
+
+
+async def test_what_looks_unintended_is_said_at_start() -> None:
+    remark = "SLACK_BOT_TOKN means nothing to this program; did you mean SLACK_BOT_TOKEN?"
+    with capture_logs() as entries:
+        async with town(changed=lambda settings: replace(settings, remarks=(remark,))):
+            pass
+    assert [each["remark"] for each in entries if "remark" in each] == [remark]
