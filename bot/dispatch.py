@@ -89,6 +89,7 @@ from bot.model.people import Clicked, Filled, MessageRef, Person, Place, Profile
 from bot.policy import Asker, Policy, Right, Touch
 from bot.policy import Decision as Decided
 from bot.redaction import looks_secret
+from bot.render.button_codec import carried_everywhere
 from bot.render.card_text import error_text
 from bot.render.values import dated, when
 from bot.store import Defaults, Store
@@ -109,8 +110,6 @@ KEEP_EVERY = 20.0
 ANSWERS = frozenset(
     {"yes", "y", "ok", "okay", "no", "n", "ja", "nein", "sure", "do it", "confirm", "go", "yes please"}
 )
-BUTTON_SENTENCE = 1500
-MENU_SENTENCE = 120
 MENU_FROM = 5
 MINUTE = 60.0
 REMEMBERED = 10_000
@@ -121,7 +120,7 @@ PACE_KEPT = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Recall(Intent):
-    """A kept sentence that is too long for a button."""
+    """A kept sentence that no button can carry."""
 
     words: ClassVar[str] = "again"
     id: str = field(default="", metadata=clause("", Phrase()))
@@ -1550,8 +1549,9 @@ class Bot:
 
     async def _sealed(self, card: Card) -> Card:
         async def seal(buttons: Sequence[Button]) -> tuple[Button, ...]:
-            limit = MENU_SENTENCE if len(buttons) > MENU_FROM else BUTTON_SENTENCE
-            return tuple([kept for each in buttons if (kept := await self._short(each, limit)) is not None])
+            in_menu = len(buttons) > MENU_FROM
+            kept = [await self._short(each, in_menu=in_menu) for each in buttons]
+            return tuple([each for each in kept if each is not None])
 
         blocks: list[Block] = []
         for block in card.blocks:
@@ -1559,14 +1559,17 @@ class Bot:
                 case Choices(prompt, options):
                     blocks.append(Choices(prompt, await seal(options)))
                 case Table(more=Button() as more):
-                    blocks.append(replace(block, more=await self._short(more, BUTTON_SENTENCE)))
+                    blocks.append(replace(block, more=await self._short(more, in_menu=False)))
                 case _:
                     blocks.append(block)
         return replace(card, blocks=tuple(blocks), buttons=await seal(card.buttons))
 
-    async def _short(self, button: Button, limit: int) -> Button | None:
-        """The button with a sentence that fits; None where a long one cannot be kept, since the card must not wait."""
-        if not isinstance(button.action, Run) or len(sentence := say(button.action.intent)) <= limit:
+    async def _short(self, button: Button, *, in_menu: bool) -> Button | None:
+        """The button with a sentence that fits; None where another one cannot be kept, since the card must not wait."""
+        if not isinstance(button.action, Run):
+            return button
+        sentence = say(button.action.intent)
+        if carried_everywhere(sentence, in_menu=in_menu):
             return button
         try:
             return replace(button, action=Run(Recall(await self._parts.store.keep_sentence(sentence))))

@@ -57,7 +57,7 @@ CARD_SIZE = 28 * 1024
 
 # Ours: what keeps a card readable on a phone, and leaves room for the rest of it.
 _VALUE = 500
-_OPTION_VALUE = 200
+_OPTION_VALUE = 500
 _MENU_SIZE = 10_000
 _FORM_MENU_SIZE = 4000
 _OPTIONS = 100

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.slack.blocks import render as render_slack
+from adapters.teams.adaptive import render as render_teams
 from bot.commands.jobs import CancelJob
 from bot.language.say import say
 from bot.model.cards import Card, Choices, Everyone, Facts, Number, Only, Run, Status, Table, Text
 from bot.model.names import Name
 from bot.model.people import Clicked
 from bot.sandbox import Fault
+from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import CHANNEL, CLERK, DIRECT, GUEST, OPERATOR, Stage, all_buttons, someone, stage
 
 
@@ -254,6 +257,21 @@ async def test_a_long_sentence_travels_as_a_kept_one() -> None:
         assert again.title == "Data jobs"
         gone = (await scene.cards(Clicked(sentence="again nosuchid")))[-1]
         assert gone.status is Status.REFUSED
+
+
+@pytest.mark.parametrize(
+    "searched", ["\r\n", "é" * 90, "🏽" * 45, "x" * 450], ids=["controls", "accents", "emoji", "long"]
+)
+async def test_a_sentence_that_some_platform_cannot_carry_is_kept_and_read_again(searched: str) -> None:
+    async with stage() as scene:
+        card = await scene.says(f'data Materials search "{searched}" in "Material name" page 2')
+        assert card.status is Status.ANSWERED
+        (back,) = [each for each in all_buttons(card) if each.label == "Back"]
+        assert isinstance(back.action, Run)
+        assert say(back.action.intent).startswith("again ")
+        assert_slack_ok(render_slack(card))
+        assert_teams_ok(render_teams(card))
+        assert (await scene.presses(card, back.label)).title == card.title
 
 
 async def test_the_sentence_under_an_answer_has_no_ids() -> None:

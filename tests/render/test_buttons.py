@@ -34,7 +34,17 @@ from bot.model.cards import (
 )
 from bot.model.errors import BadArgument
 from bot.model.people import Clicked, Filled
-from bot.render.button_codec import Verb, decode, decode_data, encode, pack, safe_url
+from bot.render.button_codec import (
+    BUTTON_SENTENCE,
+    MENU_SENTENCE,
+    Verb,
+    carried_everywhere,
+    decode,
+    decode_data,
+    encode,
+    pack,
+    safe_url,
+)
 from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_teams_ok, walk
 from tests.render.family import FAMILY, look
 
@@ -176,6 +186,33 @@ def test_an_entry_of_a_slack_menu_carries_less_than_a_button() -> None:
     options = tuple(Button(f"{number}", look(name)) for number in range(6))
     assert slack.long_sentences(Card("x", buttons=options)) == ()
     assert slack.long_sentences(Card("x", blocks=(Choices("which", options),))) == (f'job "{name}"',)
+
+
+@pytest.mark.parametrize("sign", ["a", "é", "語", "🏽", '"', "\\", "/"])
+@pytest.mark.parametrize("count", [1, 5, 6, 30])
+def test_a_sentence_that_is_carried_everywhere_needs_no_stand_in_on_any_platform(
+    sign: str, count: int
+) -> None:
+    in_menu = count > 5
+    names = [sign * length for length in range(1, BUTTON_SENTENCE)]
+    longest = max(
+        (name for name in names if carried_everywhere(say(look(name).intent), in_menu=in_menu)), key=len
+    )
+    assert not carried_everywhere(say(look(longest + sign).intent), in_menu=in_menu)
+    options = tuple(Button(f"{number}", look(longest)) for number in range(count))
+    for card in (
+        Card("x", buttons=options),
+        Card("x", blocks=(Choices("which", options),)),
+        Card("x", blocks=(Choices("which", options), Choices("or", options)), buttons=options),
+    ):
+        assert_slack_ok(slack.render(card))
+        assert_teams_ok(teams.render(card))
+
+
+@pytest.mark.parametrize("sign", ["\r\n", "\x00", "\x9f", "\ud800"])
+def test_a_sentence_with_what_platforms_change_on_the_way_is_carried_nowhere(sign: str) -> None:
+    assert not carried_everywhere(say(look(f"a{sign}b").intent), in_menu=False)
+    assert MENU_SENTENCE < BUTTON_SENTENCE
 
 
 # --- what comes back is a claim --------------------------------------------------------------------------------
