@@ -16,7 +16,19 @@ from typing import Any, NamedTuple
 from rapidfuzz import fuzz, process
 
 from bot.language.declare import Clause, Count, OneOf, Phrase, SomeOf, Where, clauses, ends_itself
-from bot.language.phrases import LONGEST, MARKS, Care, Fillers, Is, Reader, Sentence, Token, Weighed, words_at
+from bot.language.phrases import (
+    LONGEST,
+    MARKS,
+    Care,
+    Fillers,
+    Is,
+    Reader,
+    Sentence,
+    Token,
+    Weighed,
+    whole_number,
+    words_at,
+)
 from bot.language.say import OFTEN_IN_NAMES, OPERATOR_WORDS, Reserved, fold, own_words, reserved_words
 from bot.model.intents import Intent, comparisons
 
@@ -291,7 +303,7 @@ class _Search:
         how = self.form.parts[occurrence.clause][1]
         word = self.tokens[occurrence.start].word
         if isinstance(how.takes, Count) and occurrence.start == occurrence.after and not word.isdecimal():
-            return int(word[len(word.rstrip(_DIGITS)) :]), occurrence.start + 1
+            return whole_number(word[len(word.rstrip(_DIGITS)) :]), occurrence.start + 1
         return self.reader.closed(how.takes, occurrence.after, self.end)
 
     def _closed(self, partial: _Partial, end: int) -> _Partial | None:
@@ -461,6 +473,9 @@ class Grammar:
         Returns:
             At most 16 intents, those with the fewest clauses first; none if the text cannot be read or is longer than
             4,000 characters.
+
+        Raises:
+            BadArgument: A number is larger than anything that can be counted.
         """
         if len(text) > LONGEST:
             return ()

@@ -17,11 +17,14 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 
 from bot.language.declare import Count, Flag, Names, OneName, OneOf, Phrase, SomeOf, SortBy, Takes, Where
 from bot.language.say import DIRECTIONS, FILLER, LONGEST_BARE, OPERATOR_WORDS, fold, looks_like_a_number
+from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Not, Op, Or, SortKey
 from bot.model.names import Name
 
 LONGEST = 4000
 """Characters of the longest text that is read."""
+LARGEST = 10**12
+"""The largest whole number that is read: whatever is counted, added or stored with it stays within 64 bits."""
 _DEEPEST = 40
 _READINGS = 4
 _FUEL = 20_000
@@ -379,6 +382,21 @@ def _folded(phrase: str) -> tuple[str, ...]:
     return tuple(fold(phrase).split())
 
 
+def whole_number(digits: str) -> int:
+    """What digits stand for.
+
+    Raises:
+        BadArgument: It is larger than anything that can be counted here.
+    """
+    number = int(digits)
+    if number > LARGEST:
+        raise BadArgument(
+            f"The largest number I take is {LARGEST:,}.",
+            hint="Say a smaller one. Where it belongs to a name, put the name in quotes.",
+        )
+    return number
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads stretches of one sentence as the clauses of one intent.
@@ -405,7 +423,7 @@ class Reader:
         match takes:
             case Count():
                 if start < end and (word := self._token(start).word).isdecimal() and int(word) > 0:
-                    return int(word), start + 1
+                    return whole_number(word), start + 1
                 return None
             case Flag():
                 return True, start

@@ -8,7 +8,9 @@ import pytest
 
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
+from bot import config
 from bot.commands.jobs import CancelJob
+from bot.language.phrases import LARGEST
 from bot.language.say import say
 from bot.model.cards import Card, Choices, Everyone, Facts, Number, Only, Run, Status, Table, Text
 from bot.model.names import Name
@@ -272,6 +274,19 @@ async def test_a_sentence_that_some_platform_cannot_carry_is_kept_and_read_again
         assert_slack_ok(render_slack(card))
         assert_teams_ok(render_teams(card))
         assert (await scene.presses(card, back.label)).title == card.title
+
+
+async def test_a_number_beyond_all_counting_is_answered_with_the_largest_one() -> None:
+    everything = config.Rule(
+        name="all", who=config.Who(slack=("T1:*",)), may=(config.Right.READ, config.Right.ADMIN)
+    )
+    async with stage(policy=[everything]) as scene:
+        for text in ("quota allow <@UCLERK> {} today", "jobs page {}", "jobs page{}"):
+            refused = await scene.says(text.format(LARGEST + 1))
+            assert refused.headline == "The largest number I take is 1,000,000,000,000."
+        given = await scene.says(f"quota allow <@UCLERK> {LARGEST} today")
+        assert given.status is Status.ANSWERED
+        assert f"no page {LARGEST}" in (await scene.says(f"jobs page {LARGEST}")).headline
 
 
 async def test_the_sentence_under_an_answer_has_no_ids() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from bot.language.declare import Count, Names, OneName, Where, clause
 from bot.language.parse import MOST_READINGS, Entry, Grammar, unchecked
-from bot.language.phrases import LONGEST
+from bot.language.phrases import LARGEST, LONGEST
 from bot.language.say import say
+from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey
 from bot.model.names import Kind, Name
 from tests.language.sentences import (
@@ -411,13 +413,26 @@ def test_no_text_costs_more_than_a_bounded_amount_of_work(text: str) -> None:
         nonlocal calls
         calls += 1
 
+    found: tuple[Intent, ...] = ()
     sys.setprofile(count)
     try:
-        found = GRAMMAR.parse(text[:LONGEST])
+        with suppress(BadArgument):
+            found = GRAMMAR.parse(text[:LONGEST])
     finally:
         sys.setprofile(None)
     assert len(found) <= MOST_READINGS
     assert calls < 400_000
+
+
+@pytest.mark.parametrize("text", ["audit {}", "jobs page {}", "jobs page{}", "kpi x top{}"])
+def test_a_number_larger_than_anything_that_is_counted_is_refused_where_it_is_read(text: str) -> None:
+    assert GRAMMAR.parse(text.format(LARGEST))
+    with pytest.raises(BadArgument, match="largest number I take is 1,000,000,000,000"):
+        GRAMMAR.parse(text.format(LARGEST + 1))
+
+
+def test_a_name_in_quotes_may_hold_any_number() -> None:
+    assert read('job "page 10000000000000"') == ['job "page 10000000000000"']
 
 
 def test_longer_texts_are_not_read() -> None:
