@@ -47,8 +47,8 @@ imports: $(DEV_READY)  ## which module may know which
 unit: $(DEV_READY)  ## the tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-fuzz: $(DEV_READY)  ## two minutes of what people may type; prints its seed, SEED=N types the same again
-	$(BIN)/python -m tests.fuzz.typed --minutes 2 $(if $(SEED),--seed $(SEED))
+fuzz: $(DEV_READY)  ## two minutes of what people may type, other texts each time; SEED=N types the same again, TEXTS=N so many
+	$(BIN)/python -m tests.fuzz.typed $(if $(TEXTS),--texts $(TEXTS),--minutes 2) $(if $(SEED),--seed $(SEED))
 
 docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py

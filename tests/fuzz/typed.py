@@ -1,9 +1,10 @@
 """What people may type, in abundance, through the whole path: text in, card out, over the sandbox.
 
-    python -m tests.fuzz.typed --minutes 2 [--seed N]
+    python -m tests.fuzz.typed [--minutes 2 | --texts N] [--seed N]
 
 prints its seed, and each text that broke the law: no answer is "something unexpected", nothing in the log is an
-error, and every card can be shown in every format. The same seed types the same texts.
+error, and every card can be shown in every format. The same seed types the same texts; how many of them in a minute is
+the machine's doing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import assert_never
+from typing import assert_never, cast
 
 import structlog
 from structlog.testing import capture_logs
@@ -391,18 +392,17 @@ async def answered(scene: Stage, said: Utterance, number: int) -> tuple[list[str
     return found, cards[-1]
 
 
-async def type_for(minutes: float, seed: int, say_it: Callable[[str], None]) -> int:
-    """Types for so long, and counts what broke the law.
+async def type_while(more: Callable[[int], bool], seed: int, say_it: Callable[[str], None]) -> int:
+    """Types, and counts what broke the law.
 
     Args:
-        minutes: How long.
+        more: Whether to type another one after so many.
         seed: Of the texts.
         say_it: Takes each line of the account.
     """
     typist, broken, understood, number = Typist(seed), 0, 0, 0
-    ends = time.monotonic() + 60 * minutes
     async with bot() as scene:
-        while time.monotonic() < ends:
+        while more(number):
             text, found, meant = await faults(scene, typist, number)
             number += 1
             understood += meant
@@ -420,13 +420,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=2.0)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=2.0)
+    length.add_argument("--texts", type=int, default=None)
     parser.add_argument("--seed", type=int, default=None)
     told = parser.parse_args()
     seed = secrets.randbelow(10**9) if told.seed is None else told.seed
+    ends, texts = time.monotonic() + 60 * told.minutes, cast("int | None", told.texts)
+
+    def more(typed: int) -> bool:
+        return time.monotonic() < ends if texts is None else typed < texts
+
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     print(f"seed {seed}", flush=True)  # noqa: T201 - a program that speaks on standard output
-    sys.exit(1 if asyncio.run(type_for(told.minutes, seed, lambda line: print(line, flush=True))) else 0)  # noqa: T201
+    sys.exit(1 if asyncio.run(type_while(more, seed, lambda line: print(line, flush=True))) else 0)  # noqa: T201
 
 
 if __name__ == "__main__":
