@@ -6,11 +6,10 @@ The database itself allows two things more: taking the name off a row, and delet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import schema
 from bot.store.store import Store, upsert
@@ -58,11 +57,9 @@ def _row(row: Any) -> Row:
     return Row(_number(row.seq), str(row.key), str(row.entry), str(row.digest), person)
 
 
-async def _found(connection: AsyncConnection, wanted: Iterable[int]) -> dict[int, Row]:
+def _found(connection: sa.Connection, wanted: Iterable[int]) -> dict[int, Row]:
     newest = sa.select(sa.func.max(_ROWS.c.seq)).scalar_subquery()
-    rows = await connection.execute(
-        sa.select(_ROWS).where(_ROWS.c.seq.in_([*wanted]) | (_ROWS.c.seq == newest))
-    )
+    rows = connection.execute(sa.select(_ROWS).where(_ROWS.c.seq.in_([*wanted]) | (_ROWS.c.seq == newest)))
     return {row.seq: row for row in map(_row, rows)}
 
 
@@ -86,57 +83,42 @@ async def append(
         The new head.
     """
     nothing = {"id": _ONLY, "length": 0, "digest": "", "seal": "", "checkpoint": 0}
-    async with store.writing() as connection:
-        await connection.execute(upsert(store.dialect, _HEAD, nothing).on_conflict_do_nothing())
-        found = (
-            await connection.execute(sa.select(_HEAD).where(_HEAD.c.id == _ONLY).with_for_update())
-        ).one()
-        rows, head = make(
-            Head(_number(found.length), str(found.digest), str(found.seal)), await _found(connection, wanted)
-        )
-        await connection.execute(
-            _ROWS.insert(),
-            [
-                {
-                    "seq": row.seq,
-                    "key": row.key,
-                    "person": row.person,
-                    "entry": row.entry,
-                    "digest": row.digest,
-                }
-                for row in rows
-            ],
-        )
+
+    def work(connection: sa.Connection) -> Head:
+        connection.execute(upsert(store.dialect, _HEAD, nothing).on_conflict_do_nothing())
+        found = connection.execute(sa.select(_HEAD).where(_HEAD.c.id == _ONLY).with_for_update()).one()
+        before = Head(_number(found.length), str(found.digest), str(found.seal))
+        rows, head = make(before, _found(connection, wanted))
+        connection.execute(_ROWS.insert(), [asdict(row) for row in rows])
         new = {"length": head.count, "digest": head.digest, "seal": head.seal}
         if checkpoint:
             new["checkpoint"] = checkpoint
-        await connection.execute(_HEAD.update().where(_HEAD.c.id == _ONLY).values(new))
+        connection.execute(_HEAD.update().where(_HEAD.c.id == _ONLY).values(new))
         if checkpoint:
-            await connection.execute(_ROWS.delete().where(_ROWS.c.seq <= checkpoint))
-    return head
+            connection.execute(_ROWS.delete().where(_ROWS.c.seq <= checkpoint))
+        return head
+
+    return await store.write(work)
 
 
 async def take_name_off(store: Store, person: str) -> int:
     """Takes the name off every row of this person; returns how many there were."""
-    async with store.writing() as connection:
-        done = await connection.execute(_ROWS.update().where(_ROWS.c.person == person).values(person=None))
-    return int(done.rowcount)
+    taken = _ROWS.update().where(_ROWS.c.person == person).values(person=None)
+    return await store.write(lambda connection: connection.execute(taken).rowcount)
 
 
 async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
     """The rows behind this number, in order, at most `limit`."""
-    async with store.reading() as connection:
-        rows = await connection.execute(
-            sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit)
-        )
-        return tuple(_row(row) for row in rows)
+    return await _select(store, sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit))
 
 
 async def newest(store: Store, limit: int) -> tuple[Row, ...]:
     """The last rows, newest first."""
-    async with store.reading() as connection:
-        rows = await connection.execute(sa.select(_ROWS).order_by(_ROWS.c.seq.desc()).limit(limit))
-        return tuple(_row(row) for row in rows)
+    return await _select(store, sa.select(_ROWS).order_by(_ROWS.c.seq.desc()).limit(limit))
+
+
+async def _select(store: Store, asked: sa.Select[Any]) -> tuple[Row, ...]:
+    return tuple(map(_row, await store.read(lambda connection: connection.execute(asked).all())))
 
 
 async def end(store: Store) -> tuple[Head, int]:
@@ -146,8 +128,7 @@ async def end(store: Store) -> tuple[Head, int]:
     statement = sa.select(_HEAD.c.length, _HEAD.c.digest, _HEAD.c.seal, highest.label("highest")).select_from(
         one.outerjoin(_HEAD, _HEAD.c.id == one.c.id)
     )
-    async with store.reading() as connection:
-        found = (await connection.execute(statement)).one()
+    found = await store.read(lambda connection: connection.execute(statement).one())
     if found.length is None:
         return Head(), _number(found.highest)
     return Head(_number(found.length), str(found.digest), str(found.seal)), _number(found.highest)

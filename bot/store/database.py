@@ -1,4 +1,4 @@
-"""Getting at a database: addresses, engines, what a failure is, and bringing the schema up to date."""
+"""The two databases: addresses, whole transactions, what a failure is, and bringing the schema up to date."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.model.errors import ConfigError, StoreUnavailable
 from bot.redaction import redact
@@ -27,6 +26,40 @@ _REVISIONS = Path(__file__).parent / "migrations" / "versions"
 _WRITES = "celonis_chat_writes"
 _READERS = 2
 T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Whole transactions: `work` gets a connection, and what it returns is returned. Everything raises
+    `StoreUnavailable` where the database fails.
+    """
+
+    dialect: str
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that only reads."""
+        ...
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that writes: committed at its end, rolled back by any exception."""
+        ...
+
+    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
+        """Like `write`, and no other program does the same at the same time."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what runs, and closes every connection."""
+        ...
+
+
+def connect(url: URL, *, lasting: bool = True) -> Database:
+    """The database at an address from `parse_address`; it connects when it is first used.
+
+    Args:
+        url: The address.
+        lasting: Whether a committed row must survive a power failure (SQLite only).
+    """
+    return SqliteFile(url, lasting=lasting) if url.get_backend_name() == "sqlite" else PostgresServer(url)
 
 
 def parse_address(address: str) -> URL:
@@ -49,7 +82,7 @@ def parse_address(address: str) -> URL:
         case "sqlite":
             if url.database in (None, "", ":memory:"):
                 raise ConfigError(["DATABASE_URL names no file; give one, as in sqlite:///celonis-chat.db"])
-            return url.set(drivername="sqlite+aiosqlite")
+            return url.set(drivername="sqlite")
         case "postgresql" | "postgres":
             query = dict(url.query)
             if "sslmode" in query:
@@ -65,31 +98,6 @@ def _server_settings(options: str | tuple[str, ...]) -> dict[str, str]:
     """What libpq's `options` sets (`-c name=value`), since asyncpg wants it apart."""
     words = " ".join([options] if isinstance(options, str) else options).replace("-c", " ").split()
     return dict(word.split("=", 1) for word in words if "=" in word)
-
-
-def make_engine(url: URL, *, lasting: bool = True) -> AsyncEngine:
-    """An engine for an address from `parse_address`; it connects when it is first used.
-
-    Args:
-        url: The address.
-        lasting: Whether a committed row must survive a power failure (SQLite only).
-    """
-    if url.get_backend_name() != "sqlite":
-        settings = {"application_name": "celonis-chat", **_server_settings(url.query.get("options", ""))}
-        return create_async_engine(
-            url.difference_update_query(["options"]),
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_timeout=_SECONDS_TO_CONNECT,
-            connect_args={
-                "timeout": _SECONDS_TO_CONNECT,
-                "command_timeout": _SECONDS_TO_ANSWER,
-                "server_settings": settings,
-            },
-        )
-    engine = create_async_engine(url, hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT)
-    _as_we_use_it(engine.sync_engine, lasting=lasting)
-    return engine
 
 
 def _as_we_use_it(engine: sa.Engine, *, lasting: bool) -> None:
@@ -109,49 +117,79 @@ def _as_we_use_it(engine: sa.Engine, *, lasting: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-class File:
+class SqliteFile:
     """SQLite, a whole transaction at a time, in threads.
 
     A driver that goes to its thread and back for every step of a transaction waits each time for its turn in the event
     loop: some twenty times for one booking, seconds when the loop is busy. Here the loop is left once.
-
-    Args:
-        url: From `parse_address`.
-        lasting: See `make_engine`.
     """
 
+    dialect = "sqlite"
+
     def __init__(self, url: URL, *, lasting: bool) -> None:
-        engine = sa.create_engine(
-            url.set(drivername="sqlite"), hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT
-        )
-        _as_we_use_it(engine, lasting=lasting)
-        self._engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self._url = url
+        self._engine = sa.create_engine(url, hide_parameters=True, pool_timeout=_SECONDS_TO_CONNECT)
+        _as_we_use_it(self._engine, lasting=lasting)
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+        self._file: tuple[int, int] | None = None
         # Writers come one after the other; readers see the state before and need not wait for them.
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-writes")
         self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reads")
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs something in a transaction that only reads."""
+        """See `Database`."""
         return await self._run(self._reading, self._engine, work)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs something in a transaction that writes. Whoever is cancelled meanwhile does not stop it half-way: it
-        has not begun and never will, or it goes on to its end.
+        """See `Database`. Whoever is cancelled meanwhile does not stop it half-way: it has not begun and never will,
+        or it goes on to its end.
         """
         return await self._run(self._writing, self._writer, work)
+
+    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
+        """See `Database`; a writer holds the whole file."""
+        await self.write(work)
+
+    def make(self) -> None:
+        """An empty file that only its owner can read; one that exists stays as it is.
+
+        SQLite gives its side files the mode of the database.
+        """
+        path = Path(str(self._url.database))
+        with _failures_told():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+    def pin(self) -> None:
+        """From now on this file, and no other under its name."""
+        self._file = self._named()
+
+    def _named(self) -> tuple[int, int] | None:
+        try:
+            found = Path(str(self._url.database)).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     async def _run(
         self, threads: ThreadPoolExecutor, engine: sa.Engine, work: Callable[[sa.Connection], T]
     ) -> T:
-        try:
-            running = asyncio.get_running_loop().run_in_executor(threads, _transacted, engine, work)
-        except RuntimeError as closed:
-            raise OSError("the store is closed") from closed
-        return await running
+        # A file that was replaced or removed stays open here, and whatever is written to it is lost.
+        if self._file is not None and self._named() != self._file:
+            raise StoreUnavailable(
+                "The bot's database was replaced or removed while the bot was running.",
+                hint="The bot's admin finds out why, and restarts the bot.",
+            )
+        with _failures_told(sqlite3.Error):
+            try:
+                running = asyncio.get_running_loop().run_in_executor(threads, _transacted, engine, work)
+            except RuntimeError as closed:
+                raise OSError("the store is closed") from closed
+            return await running
 
     async def close(self) -> None:
-        """Ends what runs, and closes every connection."""
+        """See `Database`."""
         for threads in (self._writing, self._reading):
             await asyncio.to_thread(threads.shutdown)
         self._engine.dispose()
@@ -162,47 +200,56 @@ def _transacted(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         return work(connection)
 
 
-def writer(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine, for transactions that write."""
-    return engine.execution_options(**{_WRITES: True})
+class PostgresServer:
+    """PostgreSQL, shared by the replicas."""
 
+    dialect = "postgresql"
 
-def make_file(path: Path) -> None:
-    """An empty SQLite file that only its owner can read; one that exists stays as it is.
+    def __init__(self, url: URL) -> None:
+        from asyncpg import (  # type: ignore[import-untyped] # it ships none
+            InterfaceError,
+            PostgresError,
+        )
+        from sqlalchemy.ext.asyncio import create_async_engine
 
-    SQLite gives its side files the mode of the database.
+        # The driver raises these past SQLAlchemy: a connection that cannot be made comes as it is.
+        self._failures = (PostgresError, InterfaceError)
+        settings = {"application_name": "celonis-chat", **_server_settings(url.query.get("options", ""))}
+        self._engine = create_async_engine(
+            url.difference_update_query(["options"]),
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=_SECONDS_TO_CONNECT,
+            connect_args={
+                "timeout": _SECONDS_TO_CONNECT,
+                "command_timeout": _SECONDS_TO_ANSWER,
+                "server_settings": settings,
+            },
+        )
 
-    Raises:
-        OSError: The directory cannot be made or written to.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """See `Database`."""
+        return await self.write(work)
 
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """See `Database`."""
+        with _failures_told(*self._failures):
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
 
-def file_of(url: URL) -> tuple[int, int] | None:
-    """Which file an SQLite address names now: device and number; None where there is none, and on PostgreSQL."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    try:
-        found = Path(str(url.database)).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
+        """See `Database`."""
+        with _failures_told(*self._failures):
+            async with asyncio.timeout(_SECONDS_TO_MIGRATE), self._engine.begin() as connection:
+                # Asking again and again, not waiting in the server, keeps each statement within the driver's limit.
+                asked = sa.select(sa.func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))
+                while not (await connection.execute(asked)).scalar_one():  # noqa: ASYNC110 - another program's lock tells nobody
+                    await asyncio.sleep(0.05)
+                await connection.run_sync(work)
 
-
-def driver_failures(url: URL) -> tuple[type[Exception], ...]:
-    """What the driver raises past SQLAlchemy: a connection that cannot be made comes as it is."""
-    if url.get_backend_name() == "sqlite":
-        return (sqlite3.Error,)
-    from asyncpg import (  # type: ignore[import-untyped] # it ships none
-        InterfaceError,
-        PostgresError,
-    )
-
-    return (PostgresError, InterfaceError)
+    async def close(self) -> None:
+        """See `Database`."""
+        await self._engine.dispose()
 
 
 def describe(url: URL) -> str:
@@ -213,9 +260,9 @@ def describe(url: URL) -> str:
 
 
 @contextmanager
-def failures_told(failures: tuple[type[Exception], ...]) -> Iterator[None]:
+def _failures_told(*of_the_driver: type[Exception]) -> Iterator[None]:
     """Turns whatever a database raises into `StoreUnavailable`; the cause is kept for the log."""
-    known: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *failures)
+    known: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *of_the_driver)
     try:
         yield
     except known as error:
@@ -257,14 +304,13 @@ def _upgrade(connection: sa.Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def migrate(database: Database) -> None:
     """Brings the schema up to date; many may do this at once, and one does it while the others wait.
 
     Raises:
         StoreUnavailable: The database belongs to a newer version of the program.
     """
-    async with engine.connect() as connection:
-        found = await connection.run_sync(_revision)
+    found = await database.read(_revision)
     if found == head():
         return
     if found is not None and found > head():
@@ -272,36 +318,25 @@ async def migrate(engine: AsyncEngine) -> None:
             f"The database has the schema {found} of a newer version; this one knows schemas up to {head()}.",
             hint="Start the newer version of celonis-chat, or restore a backup of the database.",
         )
-    async with asyncio.timeout(_SECONDS_TO_MIGRATE), writer(engine).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            await _wait_for_turn(connection)
-        await connection.run_sync(_upgrade)
+    await database.alone(_upgrade)
 
 
-async def expect(engine: AsyncEngine, url: URL) -> None:
+async def expect(database: Database, url: URL) -> None:
     """Finds out, without changing anything, that a database is there and has this program's schema.
 
     Raises:
         StoreUnavailable: It is not there, or its schema is another one.
     """
-    if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(Path(str(url.database)).is_file):
+    if database.dialect == "sqlite" and not await asyncio.to_thread(Path(str(url.database)).is_file):
         raise StoreUnavailable(
             f"There is no database: {describe(url)}.",
             hint="Check DATABASE_URL.",
             undone="Nothing was looked at.",
         )
-    async with engine.connect() as connection:
-        found = await connection.run_sync(_revision)
+    found = await database.read(_revision)
     if found != head():
         raise StoreUnavailable(
             f"The database has the schema {found or 'of no version'}; this version of the program wants {head()}.",
             hint="Use the version of celonis-chat that serves with it; one that starts to serve brings it up to date.",
             undone="Nothing was looked at.",
         )
-
-
-async def _wait_for_turn(connection: Any) -> None:
-    # Asking again and again, rather than waiting in the server, keeps each statement within the driver's limit.
-    asked = sa.select(sa.func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))
-    while not (await connection.execute(asked)).scalar_one():  # noqa: ASYNC110 - another program's lock tells nobody
-        await asyncio.sleep(0.05)

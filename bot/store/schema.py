@@ -156,14 +156,6 @@ snapshots = Table(
     _column("fetched_at", Moment),
 )
 
-leases = Table(
-    "leases",
-    metadata,
-    _column("name", Words, primary_key=True),
-    _column("owner", Words),
-    _column("until", Moment),
-)
-
 meta = Table(
     "meta",
     metadata,

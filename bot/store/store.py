@@ -1,4 +1,4 @@
-"""The bot's memory: defaults of places, stored sentences and forms, what was delivered, snapshots, leases.
+"""The bot's memory: defaults of places, stored sentences, what was delivered, snapshots.
 
 Tickets and the audit log have modules of their own beside this one; `bot.writes.ticket` and `bot.audit` use them.
 """
@@ -10,8 +10,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,13 +23,13 @@ from cachetools import TTLCache
 from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
 from bot.model.names import Name
 from bot.model.people import Person, Place
 from bot.store import database, schema
+from bot.store.database import Database
 from bot.store.encryption import Encryption
 
 SENTENCES_KEPT = timedelta(days=30)
@@ -120,47 +119,6 @@ def upsert(dialect: str, table: sa.Table, values: dict[str, Any]) -> Any:
     return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
 
 
-class _Whole:
-    """A transaction whose begin and end are never cut off in the middle.
-
-    A cancelled begin leaves the driver's thread holding SQLite's write lock for nobody, and a cancelled end leaves it
-    open: "database is locked" for everybody else. The caller is still cancelled, only not before the step is done.
-    """
-
-    def __init__(self, transaction: AbstractAsyncContextManager[AsyncConnection]) -> None:
-        self._transaction = transaction
-
-    async def __aenter__(self) -> AsyncConnection:
-        begun = asyncio.ensure_future(self._transaction.__aenter__())
-        cancelled = await _ended(begun)
-        connection = begun.result()
-        if cancelled is not None:
-            await self.__aexit__(type(cancelled), cancelled, cancelled.__traceback__)
-            raise cancelled
-        return connection
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        ending = asyncio.ensure_future(self._transaction.__aexit__(kind, error, trace))
-        cancelled = await _ended(ending)
-        swallowed = ending.result()
-        if cancelled is not None and error is None:
-            raise cancelled
-        return swallowed
-
-
-async def _ended(step: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Waits until a step has ended, and returns the last attempt to cut the waiting short."""
-    cancelled = None
-    while not step.done():
-        try:
-            await asyncio.wait({step})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return cancelled
-
-
 class Store:
     """One database. Every method raises `StoreUnavailable` where it fails; what it was asked to write may then be
     written or not.
@@ -168,25 +126,17 @@ class Store:
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        url: URL,
+        database: Database,
         clock: Clock,
         *,
         encryption: Encryption,
-        file: database.File | None = None,
         folder: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         """Use `Store.open` or `Store.temporary`."""
         self.clock = clock
         self.encryption = encryption
-        self.dialect = engine.dialect.name
-        self._engine = engine
-        self._writer = database.writer(engine)
-        self._failures = database.driver_failures(url)
-        self._url = url
-        self._file: tuple[int, int] | None = None
-        self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
-        self._threads = file
+        self.dialect = database.dialect
+        self._database = database
         self._folder = folder
         self._defaults: TTLCache[str, Defaults] = TTLCache(
             _PLACES, _SECONDS_OF_DEFAULTS, timer=clock.monotonic
@@ -222,7 +172,7 @@ class Store:
     async def temporary(cls, clock: Clock) -> Store:
         """A store of its own for a demo or a test; it is gone when it is closed."""
         folder = tempfile.TemporaryDirectory(prefix="celonis-chat-", ignore_cleanup_errors=True)
-        url = URL.create("sqlite+aiosqlite", database=str(Path(folder.name) / "celonis-chat.db"))
+        url = URL.create("sqlite", database=str(Path(folder.name) / "celonis-chat.db"))
         return await cls._open(url, clock, folder)
 
     @classmethod
@@ -235,19 +185,17 @@ class Store:
         secret_keys: Sequence[bytes] = (),
         as_it_is: bool = False,
     ) -> Store:
-        failures = database.driver_failures(url)
-        engine = database.make_engine(url, lasting=folder is None)
-        file = database.File(url, lasting=folder is None) if url.get_backend_name() == "sqlite" else None
-        store = cls(engine, url, clock, encryption=Encryption(secret_keys), file=file, folder=folder)
+        opened = database.connect(url, lasting=folder is None)
+        store = cls(opened, clock, encryption=Encryption(secret_keys), folder=folder)
         try:
-            with database.failures_told(failures):
-                if as_it_is:
-                    await database.expect(engine, url)
-                else:
-                    if url.get_backend_name() == "sqlite":
-                        database.make_file(Path(str(url.database)))
-                    await database.migrate(engine)
-            store._file = database.file_of(url)
+            if as_it_is:
+                await database.expect(opened, url)
+            else:
+                if isinstance(opened, database.SqliteFile):
+                    opened.make()
+                await database.migrate(opened)
+            if isinstance(opened, database.SqliteFile):
+                opened.pin()
         except StoreUnavailable as error:
             await store.close()
             if error.__cause__ is None:
@@ -264,9 +212,7 @@ class Store:
 
     async def close(self) -> None:
         """Closes every connection; a temporary store is removed."""
-        await self._engine.dispose()
-        if self._threads is not None:
-            await self._threads.close()
+        await self._database.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -280,64 +226,13 @@ class Store:
 
     # For the modules of bot.store --------------------------------------------------------------------------
 
-    def _check_file(self) -> None:
-        """An SQLite file that was replaced or removed stays open here, and whatever is written to it is lost.
-
-        Raises:
-            StoreUnavailable: That has happened.
-        """
-        if self._file is not None and database.file_of(self._url) != self._file:
-            raise StoreUnavailable(
-                "The bot's database was replaced or removed while the bot was running.",
-                hint="The bot's admin finds out why, and restarts the bot.",
-            )
-
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs something in a transaction that only reads, whole and outside the event loop where the database is a
-        file. Only for modules of `bot.store`.
-        """
-        self._check_file()
-        with database.failures_told(self._failures):
-            if self._threads is not None:
-                return await self._threads.read(work)
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
+        """See `Database.read`. Only for modules of `bot.store`."""
+        return await self._database.read(work)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs something in a transaction that writes: committed at its end, rolled back by any exception. Only for
-        modules of `bot.store`.
-        """
-        self._check_file()
-        with database.failures_told(self._failures):
-            if self._threads is not None:
-                return await self._threads.write(work)
-            async with _Whole(self._begin_write()) as connection:
-                return await connection.run_sync(work)
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads. Only for modules of `bot.store`."""
-        self._check_file()
-        with database.failures_told(self._failures):
-            async with self._engine.begin() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that writes: committed at its end, rolled back by any exception; never nested.
-
-        On SQLite the writers of this store queue here, since waiting in the engine means polling. Only for modules
-        of `bot.store`.
-        """
-        self._check_file()
-        async with AsyncExitStack() as stack:
-            stack.enter_context(database.failures_told(self._failures))
-            if self._turn is not None:
-                await stack.enter_async_context(self._turn)
-            yield await stack.enter_async_context(_Whole(self._begin_write()))
-
-    def _begin_write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self._writer.begin()
+        """See `Database.write`. Only for modules of `bot.store`."""
+        return await self._database.write(work)
 
     async def _put(self, table: sa.Table, values: dict[str, Any]) -> None:
         """Inserts a row or replaces the one with the same primary key."""
@@ -445,12 +340,14 @@ class Store:
         """
         table = schema.threads
         rest = {"last": self.encryption.encrypt(last), "expires_at": self.clock.now() + keep_for}
-        async with self.writing() as connection:
-            for digest in sorted(
-                map(_digest, keys)
-            ):  # in one order, so that two replicas never wait for each other
+
+        def keep(connection: sa.Connection) -> None:
+            # In one order, so that two replicas never wait for each other.
+            for digest in sorted(map(_digest, keys)):
                 statement = upsert(self.dialect, table, {"key": digest, **rest})
-                await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=rest))
+                connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=rest))
+
+        await self.write(keep)
 
     async def last(self, key: str) -> str | None:
         """What was last asked in a conversation, None where nothing is known (any more)."""
@@ -566,44 +463,6 @@ class Store:
         if not done.cancelled():
             done.exception()  # so that it is not reported as forgotten where everybody who waited has gone
 
-    # Leases ------------------------------------------------------------------------------------------------
-
-    async def take_lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Takes a lease that is free, has run out, or is already the owner's; atomic among replicas.
-
-        Args:
-            name: What the lease is of.
-            owner: Who takes it; unique for each running program.
-            seconds: How long it lasts. A lease is no lock: a program that was stopped for longer no longer has it.
-        """
-        now = self.clock.now()
-        table = schema.leases
-        until = now + timedelta(seconds=seconds)
-        statement = upsert(self.dialect, table, {"name": name, "owner": owner, "until": until})
-        statement = statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"owner": owner, "until": until},
-            where=(table.c.until <= now) | (table.c.owner == owner),
-        ).returning(table.c.name)
-        return await self.write(lambda connection: connection.execute(statement).one_or_none() is not None)
-
-    async def renew_lease(self, name: str, owner: str, seconds: float) -> bool:
-        """Makes a lease that the owner still holds last `seconds` from now. False: it is lost."""
-        now = self.clock.now()
-        table = schema.leases
-        statement = (
-            table.update()
-            .where(table.c.name == name, table.c.owner == owner, table.c.until > now)
-            .values(until=now + timedelta(seconds=seconds))
-        )
-        return await self.write(lambda connection: connection.execute(statement).rowcount == 1)
-
-    async def release_lease(self, name: str, owner: str) -> None:
-        """Gives a lease back, if it is still the owner's."""
-        table = schema.leases
-        mine = table.delete().where(table.c.name == name, table.c.owner == owner)
-        await self.write(lambda connection: connection.execute(mine))
-
     # Single values -----------------------------------------------------------------------------------------
 
     async def meta(self, name: str) -> str | None:
@@ -618,8 +477,7 @@ class Store:
     # Purging -----------------------------------------------------------------------------------------------
 
     async def purge(self, now: datetime) -> int:
-        """Removes what has expired: sentences, threads, forms, deliveries, leases, old snapshots, tickets that ended 90 days
-        ago. The audit log is never touched.
+        """Removes what has expired: sentences, threads, forms, deliveries, old snapshots, tickets that ended 90 days ago. The audit log is never touched.
 
         Returns:
             How many rows went.
@@ -630,7 +488,6 @@ class Store:
             (tables.threads, tables.threads.c.expires_at <= now),
             (tables.forms, tables.forms.c.expires_at <= now),
             (tables.deliveries, tables.deliveries.c.expires_at <= now),
-            (tables.leases, tables.leases.c.until <= now),
             (tables.snapshots, tables.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
             (tables.tickets, tables.tickets.c.finished_at <= now - TICKETS_KEPT),
         )

@@ -122,21 +122,19 @@ _T = schema.tickets
 
 
 async def _select(store: Store, *conditions: sa.ColumnElement[bool]) -> tuple[Ticket, ...]:
-    async with store.reading() as connection:
-        rows = await connection.execute(sa.select(_T).where(*conditions).order_by(_T.c.created_at, _T.c.id))
-        found = [_ticket(store, row) for row in rows]
-    return tuple(each for each in found if each.sentence)
+    asked = sa.select(_T).where(*conditions).order_by(_T.c.created_at, _T.c.id)
+    rows = await store.read(lambda connection: connection.execute(asked).all())
+    return tuple(found for row in rows if (found := _ticket(store, row)).sentence)
 
 
 async def _move(
     store: Store, conditions: Sequence[sa.ColumnElement[bool]], **values: Any
 ) -> tuple[Ticket, ...]:
     """One UPDATE: whoever it returns a row to, and nobody else, has made the step."""
-    async with store.writing() as connection:
-        rows = await connection.execute(_T.update().where(*conditions).values(**values).returning(_T))
-        return tuple(
-            sorted((_ticket(store, row) for row in rows), key=lambda ticket: (ticket.created_at, ticket.id))
-        )
+    move = _T.update().where(*conditions).values(**values).returning(_T)
+    rows = await store.write(lambda connection: connection.execute(move).all())
+    moved = (_ticket(store, row) for row in rows)
+    return tuple(sorted(moved, key=lambda ticket: (ticket.created_at, ticket.id)))
 
 
 def _is_due(now: datetime) -> sa.ColumnElement[bool]:
@@ -145,23 +143,21 @@ def _is_due(now: datetime) -> sa.ColumnElement[bool]:
 
 async def insert(store: Store, ticket: Ticket) -> None:
     """Writes a new, open ticket."""
-    async with store.writing() as connection:
-        await connection.execute(
-            _T.insert().values(
-                id=ticket.id,
-                command=ticket.command,
-                sentence=store.encryption.encrypt(ticket.sentence),
-                target=ticket.target_json,
-                connection=ticket.connection,
-                asker=as_json(ticket.asker),
-                place_key=ticket.place.key,
-                place=as_json(ticket.place),
-                created_at=ticket.created_at,
-                expires_at=ticket.expires_at,
-                state=ticket.state,
-                outcome_note=ticket.outcome_note,
-            )
-        )
+    row = _T.insert().values(
+        id=ticket.id,
+        command=ticket.command,
+        sentence=store.encryption.encrypt(ticket.sentence),
+        target=ticket.target_json,
+        connection=ticket.connection,
+        asker=as_json(ticket.asker),
+        place_key=ticket.place.key,
+        place=as_json(ticket.place),
+        created_at=ticket.created_at,
+        expires_at=ticket.expires_at,
+        state=ticket.state,
+        outcome_note=ticket.outcome_note,
+    )
+    await store.write(lambda connection: connection.execute(row))
 
 
 async def load(store: Store, key: str) -> Ticket | None:
@@ -174,12 +170,15 @@ async def load(store: Store, key: str) -> Ticket | None:
 
 async def attach(store: Store, key: str, message: MessageRef) -> None:
     """Notes one more message that shows the question, in whatever state it is."""
-    async with store.writing() as connection:
+
+    def note(connection: sa.Connection) -> None:
         held = sa.select(_T.c.message).where(_T.c.id == key).with_for_update()
-        messages = _messages((await connection.execute(held)).scalar_one_or_none())
+        messages = _messages(connection.execute(held).scalar_one_or_none())
         if message not in messages:
             written = json.dumps([asdict(each) for each in (*messages, message)], ensure_ascii=False)
-            await connection.execute(_T.update().where(_T.c.id == key).values(message=written))
+            connection.execute(_T.update().where(_T.c.id == key).values(message=written))
+
+    await store.write(note)
 
 
 async def answer(

@@ -3,14 +3,13 @@ import json
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 import structlog
 
 from bot.audit import Audit, Broken, Entry, Verified
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.model.people import Person, Place, Visibility
 from bot.store import Store, audit_rows
-from tests.store.databases import FakeClock
+from tests.store.databases import FakeClock, execute, value
 
 KEY = b"only for this test, and long enough"
 OLDER, NEWER = [KEY], [b"another one for this test, and long enough", KEY]
@@ -31,14 +30,12 @@ async def write(audit: Audit, count: int) -> None:
 
 async def tamper(store: Store, *statements: str) -> None:
     """What somebody with full rights on the database, but without the key, can do."""
-    async with store.writing() as connection:
-        if store.dialect == "sqlite":
-            names = ("audit_rows_kept_update", "audit_rows_kept_delete")
-            drops = [f"DROP TRIGGER IF EXISTS {name}" for name in names]
-        else:
-            drops = ["ALTER TABLE audit_rows DISABLE TRIGGER ALL"]
-        for statement in (*drops, *statements):
-            await connection.execute(sa.text(statement.replace(":", r"\:")))
+    if store.dialect == "sqlite":
+        names = ("audit_rows_kept_update", "audit_rows_kept_delete")
+        drops = [f"DROP TRIGGER IF EXISTS {name}" for name in names]
+    else:
+        drops = ["ALTER TABLE audit_rows DISABLE TRIGGER ALL"]
+    await execute(store, *drops, *statements)
 
 
 async def test_a_row_holds_what_was_decided_and_when(audit: Audit, clock: FakeClock) -> None:
@@ -141,8 +138,7 @@ async def test_a_log_put_back_to_an_earlier_whole_state_shows_against_a_kept_hea
     await write(audit, 3)
     earlier = await audit.verify()
     assert isinstance(earlier, Verified)
-    async with store.reading() as connection:
-        seal = (await connection.execute(sa.text("SELECT seal FROM audit_head"))).scalar_one()
+    seal = await value(store, "SELECT seal FROM audit_head")
     await write(audit, 2)
     kept = await audit.verify()
     assert isinstance(kept, Verified)
@@ -188,8 +184,7 @@ async def test_the_database_itself_refuses_to_change_rows(store: Store, audit: A
         statements.append("TRUNCATE audit_rows")
     for statement in statements:
         with pytest.raises(StoreUnavailable):
-            async with store.writing() as connection:
-                await connection.execute(sa.text(statement))
+            await execute(store, statement)
     assert isinstance(await audit.verify(), Verified)
 
 
@@ -313,8 +308,12 @@ async def test_every_new_head_is_in_the_log_stream_once_and_verifies(audit: Audi
 async def test_rows_that_could_not_be_written_leave_a_row_that_says_so(
     store: Store, audit: Audit, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def away(_store: Store, _work: object) -> None:
+        await asyncio.sleep(0)
+        raise StoreUnavailable("The bot's database does not answer.")
+
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "writing", lambda _: _Away())
+        patch.setattr(Store, "write", away)
         results = await asyncio.gather(*(audit.write(ENTRY) for _ in range(3)), return_exceptions=True)
         assert all(isinstance(result, StoreUnavailable) for result in results)
         clock.advance(60)
@@ -324,14 +323,6 @@ async def test_rows_that_could_not_be_written_leave_a_row_that_says_so(
     assert lines[0]["entry"]["rows"] == 3
     assert lines[0]["entry"]["since"] < lines[0]["entry"]["at"]
     assert await audit.verify() == Verified(3, f"3:{lines[2]['digest']}")
-
-
-class _Away:
-    async def __aenter__(self) -> object:
-        await asyncio.sleep(0)
-        raise StoreUnavailable("The bot's database does not answer.")
-
-    async def __aexit__(self, *_: object) -> None: ...
 
 
 # --- keys ------------------------------------------------------------------------------------------------------

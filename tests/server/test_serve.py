@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 import aiohttp
 import pytest
-import sqlalchemy as sa
 import structlog
 
 from adapters import server as serve
@@ -27,6 +26,7 @@ from tests.fake_slack import SECRET, TEAM, TOKEN, FakeSlack, until
 from tests.fake_slack import Fault as SlackFault
 from tests.server.towns import CLERK, OPERATOR, town
 from tests.slack.worlds import QuickClock
+from tests.store.databases import execute, nowhere
 
 PROJECT = Path(__file__).parents[2]
 
@@ -68,11 +68,10 @@ async def test_without_its_database_or_slack_the_server_is_not_ready() -> None:
     async with town() as here:
         (copy,) = here.copies
         store = copy.built.store
-        file, failures = store._threads, store._failures
-        store._threads, store._failures = object(), (Exception,)  # type: ignore[assignment] # broken on purpose
+        there, store._database = store._database, nowhere()
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["store"]) == (503, "no answer")
-        store._threads, store._failures = file, failures
+        store._database = there
         here.listener()._chat._identity = None
         status, said = await fetched(f"{copy.admin}/readyz")
         assert (status, json.loads(said)["platforms"]) == (503, {"slack": "no answer"})
@@ -101,13 +100,12 @@ async def test_wiping_the_audit_log_shows_and_nothing_is_stopped_until_somebody_
         message = await here.asks()
         _, text = await fetched(f"{copy.admin}/metrics")
         assert "celonis_chat_audit_head 1.0" in text
-        async with built.store.writing() as connection:
-            for statement in (
-                "DROP TRIGGER audit_rows_kept_delete",
-                "DELETE FROM audit_rows",
-                "DELETE FROM audit_head",
-            ):
-                await connection.execute(sa.text(statement))
+        await execute(
+            built.store,
+            "DROP TRIGGER audit_rows_kept_delete",
+            "DELETE FROM audit_rows",
+            "DELETE FROM audit_head",
+        )
         with structlog.testing.capture_logs() as lines:
             _, text = await fetched(f"{copy.admin}/metrics")
             assert "celonis_chat_audit_head 0.0" in text

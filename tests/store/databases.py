@@ -8,10 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped] # it ships none
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
+
+from bot.store import Store, database
 
 ADDRESS = os.environ.get(  # noqa: TID251 - the tests' own switch
     "CELONIS_CHAT_TEST_DATABASE_URL", "postgresql+asyncpg://root@127.0.0.1:5432/test"
@@ -91,3 +95,23 @@ def tokens() -> Iterator[str]:
     while True:
         number += 1
         yield f"ticket-{number}"
+
+
+async def execute(store: Store, *statements: str) -> None:
+    """Runs SQL past the store's own methods."""
+
+    def work(connection: sa.Connection) -> None:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+    await store.write(work)
+
+
+async def value(store: Store, statement: str) -> Any:
+    """The one value that a query finds."""
+    return await store.read(lambda connection: connection.execute(sa.text(statement)).scalar_one())
+
+
+def nowhere() -> database.Database:
+    """A database where nothing answers."""
+    return database.connect(database.parse_address("postgresql://u@127.0.0.1:9/none"))

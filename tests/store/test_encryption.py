@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from bot.model.people import Person, Place, Visibility
 from bot.store import Store, StoredForm, schema, tickets
@@ -47,12 +46,12 @@ async def raw(store: Store, address: str, folder: Path) -> bytes:
     """All that the database holds, past the store."""
     if store.dialect == "sqlite":
         return files(folder)
-    async with store.reading() as connection:
-        rows = [
-            await connection.execute(sa.text(f'SELECT * FROM "{name}"'))  # noqa: S608 - names of our own tables
-            for name in schema.metadata.tables
+    rows = await store.read(
+        lambda connection: [
+            connection.execute(each.select()).all() for each in schema.metadata.tables.values()
         ]
-        return repr([each.all() for each in rows]).encode()
+    )
+    return repr(rows).encode()
 
 
 async def test_nothing_that_somebody_typed_is_in_the_clear_in_the_database(

@@ -159,28 +159,6 @@ async def test_the_newest_snapshot_counts(store: Store, clock: FakeClock) -> Non
     assert await store.snapshot("team", "pools") == Snapshot("[2]", clock.now() + timedelta(minutes=1))
 
 
-async def test_a_lease_has_one_owner_until_it_runs_out(address: str, store: Store, clock: FakeClock) -> None:
-    async with await Store.open(address, clock) as second:
-        took = await asyncio.gather(
-            *((store, second)[n % 2].take_lease("watching", f"replica {n}", 30) for n in range(6))
-        )
-    assert took.count(True) == 1
-    owner = f"replica {took.index(True)}"
-    assert await store.take_lease("watching", owner, 30)
-    clock.advance(20)
-    assert await store.renew_lease("watching", owner, 30)
-    assert not await store.renew_lease("watching", "somebody", 30)
-    clock.advance(29)
-    assert not await store.take_lease("watching", "next", 30)
-    clock.advance(1)
-    assert not await store.renew_lease("watching", owner, 30)
-    assert await store.take_lease("watching", "next", 30)
-    await store.release_lease("watching", owner)
-    assert not await store.take_lease("watching", owner, 30)
-    await store.release_lease("watching", "next")
-    assert await store.take_lease("watching", owner, 30)
-
-
 async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, clock: FakeClock) -> None:
     start = clock.now()
     tickets = Tickets(store, clock, tokens().__next__)
@@ -199,7 +177,6 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
         await tickets.dismiss(ticket.id, CLERK)
         await store.keep_form(StoredForm(f"f{suffix}", PLACE, CLERK, "{}", clock.now() + timedelta(hours=1)))
         await store.first_time(f"d{suffix}", timedelta(hours=1))
-        await store.take_lease(f"l{suffix}", "me", 30)
         await store.put_snapshot("team", suffix, "[]", clock.now())
         await store.keep_conversation(CLERK, "{}")
         await store.set_meta("word", "kept")
@@ -212,13 +189,12 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
     old = await fill("old")
     clock.advance(90 * 86_400)
     new = await fill("new")
-    assert await store.purge(clock.now()) == 7
+    assert await store.purge(clock.now()) == 6
     assert await store.purge(clock.now()) == 0
     assert (await tickets.load(old), await store.snapshot("team", "old")) == (None, None)
     assert await tickets.load(new)
     assert await store.form("fnew")
     assert not await store.first_time("dnew", timedelta(hours=1))
-    assert not await store.take_lease("lnew", "you", 30)
     assert await store.snapshot("team", "new")
     assert await store.conversation(CLERK) == "{}"
     assert await store.meta("word") == "kept"

@@ -14,9 +14,9 @@ import pytest
 from bot.model.clock import SystemClock
 from bot.model.errors import ApprovalSpent, StoreUnavailable, TicketGone
 from bot.model.people import MessageRef, Person, Place, Visibility
-from bot.store import Store, database
+from bot.store import Store
 from bot.writes.ticket import Approval, Claimed, Lost, Outcome, State, Ticket, Tickets
-from tests.store.databases import FakeClock, tokens
+from tests.store.databases import FakeClock, nowhere, tokens
 
 CLERK = Person("slack", "T1", "U1", "the clerk")
 OPERATOR = Person("slack", "T1", "U2", "operator")
@@ -459,14 +459,11 @@ async def test_the_open_questions_of_a_place_are_found(tickets: Tickets, clock: 
 @contextlib.contextmanager
 def broken(store: Store) -> Iterator[None]:
     """The database is gone for a while."""
-    engine, writer = store._engine, store._writer
-    url = database.parse_address("postgresql://u@127.0.0.1:9/none")
-    store._engine = database.make_engine(url)
-    store._writer = database.writer(store._engine)
+    there, store._database = store._database, nowhere()
     try:
         yield
     finally:
-        store._engine, store._writer = engine, writer
+        store._database = there
 
 
 async def test_without_the_database_nothing_can_be_confirmed_or_sent(store: Store, tickets: Tickets) -> None:
