@@ -1,18 +1,21 @@
 """Our Slack and Teams adapters beside the stock SDKs, on this machine, everything in one run.
 
-    python bench/adapters.py [--seconds 4] [--rounds 3] [--json]
+    python -m bench.adapters [--seconds 4] [--rounds 3] [--minutes 1] [--only slack|teams|ack|start] [--json]
 
-Each server is a program of its own: ours is what `celonis-chat serve` runs, over a sandbox in yet another program; the
-baselines do nothing but send the same card. This program generates the load and plays both platforms. A request counts as
-done when its acknowledgement *and* its answer have arrived, so that nobody gains by answering later. Rounds alternate, and the
-median one counts.
+Each server is a program of its own. Ours is `celonis-chat serve` as an admin starts it, with its log and the audit rows of
+reads, over a sandbox in yet another program. The baselines do nothing but send the same card the same way, over one HTTP
+session. This program generates the load and plays both platforms. A request counts as done when its acknowledgement *and*
+its answer have arrived, so that nobody gains by answering later. Rounds alternate, and the median one counts.
 
-- Slack: a signed slash command whose answer is in our cache; beside it a bolt `AsyncApp` with `process_before_response`, a
-  lazy listener and one `chat.postMessage` of the same card through its default client.
-- Teams: an unsigned message with the same question; beside it a stock `CloudAdapter.process` that echoes the same card.
+- Slack: a slash command `kpi …` and one `jobs`, both answered through their response_url, and the same `kpi …` as a direct
+  message, answered by `chat.postMessage`; all from our cache. Beside it a bolt `AsyncApp` with `process_before_response` and
+  lazy listeners.
+- Teams: an unsigned message with the `kpi …`; beside it a stock `CloudAdapter.process` that echoes the same card.
 - For both, our adapter alone as well: the same listener before a bot that remembers each answer, so that the difference to
   "ours" is what reading the sentence, resolving its names and asking the policy take.
-- Acknowledgements while Celonis is dead: 83 slash commands a second, whatever comes back.
+- Acknowledgements while Celonis is dead: 83 slash commands a second, whatever comes back, in ten windows.
+- Start: from exec to the first 200 of `/readyz`, Slack alone, over a database that is there. Memory: after so many minutes of 83
+  commands a second.
 """
 
 from __future__ import annotations

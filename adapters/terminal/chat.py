@@ -178,11 +178,8 @@ def _read_line(console: Console) -> str | None:
 def _meant(line: str, shown: tuple[Button, ...]) -> Utterance | None:
     """A number presses that button, a button's own words press it too; everything else is a sentence."""
     text = line.strip()
-    chosen: Button | None = None
-    if text.isdecimal() and 1 <= int(text) <= len(shown):
-        chosen = shown[int(text) - 1]
-    else:
-        chosen = next((each for each in shown if each.label.casefold() == text.casefold()), None)
+    words = {each.label.casefold(): each for each in reversed(shown)}
+    chosen = {str(at): each for at, each in enumerate(shown, 1)}.get(text) or words.get(text.casefold())
     if chosen is not None:
         return pressed(chosen.action)
     return Said(text)

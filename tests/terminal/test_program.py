@@ -54,6 +54,14 @@ def test_the_demo_ends_with_its_input_and_takes_the_words_of_a_button(program: P
     assert "0 time(s) to cancel a job" in done.stdout
 
 
+def test_the_demo_goes_on_after_a_line_of_more_digits_than_a_number_may_have(program: Program) -> None:
+    done = run(program, "demo", typed="jobs\n" + "9" * 5000 + "\npools\n")
+    assert done.returncode == 0, done.stderr
+    assert "That is longer than the 4,000 characters I read." in done.stdout
+    assert "Data pools" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 QUESTIONS = (
     ("kpis of Order to Cash", 0),
     ("data Materials show material name, material group where payment amount > 1000 sort -payment amount", 0),
