@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bench.adapters import SECRET, Json, Platforms, Program, program, quantile
+from bench.adapters import SECRET, Json, Platforms, Program, bot, program, quantile
 
 SENTENCES = (
     "kpi On-time delivery of Order to Cash by Plant",
@@ -175,14 +175,7 @@ async def once(given: argparse.Namespace) -> dict[str, Load]:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
                 program("sandbox", per_second="20") as sandbox,
-                program(
-                    "ours",
-                    log,
-                    platforms="slack",
-                    url=slack.url,
-                    sandbox=sandbox.url,
-                    key=sandbox.said["key"],
-                ) as ours,
+                bot(Path(folder), both=False, log=log, url=slack.url, sandbox=sandbox.url) as ours,
             ):
                 cold = await load(slack, session, ours, log, given)
                 warm = await load(slack, session, ours, log, given)
