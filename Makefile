@@ -10,7 +10,7 @@ DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup demo test lint types imports unit fuzz docs e2e bench bench-quick size lock sbom audit clean
+.PHONY: help setup hooks demo test lint types imports unit fuzz docs e2e bench bench-quick size lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -29,6 +29,9 @@ $(DEV_READY): requirements/dev.txt $(RUN_READY)
 
 setup: $(DEV_READY)  ## a virtual environment with everything that developing needs
 
+hooks: $(DEV_READY)  ## style, types and import contracts before each commit
+	$(BIN)/pre-commit install
+
 demo: $(RUN_READY)  ## a chat in the terminal against a sandbox, no account needed
 	@$(BIN)/python -m adapters.cli demo
 
@@ -44,8 +47,8 @@ types: $(DEV_READY)  ## static types, strict
 imports: $(DEV_READY)  ## which module may know which
 	$(BIN)/lint-imports
 
-unit: $(DEV_READY)  ## the tests
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+unit: $(DEV_READY)  ## the tests; COVERAGE=1 reports what they reach, and fails where that has fallen
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 fuzz: $(DEV_READY)  ## two minutes of what people may type, other texts each time; SEED=N types the same again, TEXTS=N so many
 	$(BIN)/python -m tests.fuzz.typed $(if $(TEXTS),--texts $(TEXTS),--minutes 2) $(if $(SEED),--seed $(SEED))

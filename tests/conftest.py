@@ -8,11 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import bot.dispatch  # noqa: F401 - as below
 import tests.language.sentences  # noqa: F401 - what `say` quotes follows from all intents there are: the same in every run
 
 pytest.register_assert_rewrite("tests.platform_rules")
+# No test measures time; what is slow on a busy machine is no failure.
+settings.register_profile(
+    "untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
