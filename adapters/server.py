@@ -27,7 +27,7 @@ from adapters.metrics import CONTENT_TYPE, Answers, Measured, Metrics, reachable
 from bot import config
 from bot.audit import Audit
 from bot.catalog import fold
-from bot.celonis import ApiKey, Celonis, Connection, Credential, KeyKind, Limits, OAuthClient
+from bot.celonis import Celonis
 from bot.dispatch import Bot, Parts
 from bot.model.cards import Reader
 from bot.model.chat import Chat
@@ -69,36 +69,6 @@ class Built:
     tickets: Tickets
 
 
-def connection_of(configured: config.Connection, limits: Limits) -> Connection:
-    """A configured connection as the client wants it."""
-    return Connection(
-        name=configured.name,
-        team_root=configured.root,
-        credential=_credential(configured),
-        limits=limits,
-        timeout=configured.timeout,
-        total_retry=configured.total_retry,
-        backoff_factor=configured.backoff_factor,
-        read_only=configured.read_only,
-        sandbox=configured.sandbox,
-    )
-
-
-def _credential(configured: config.Connection) -> Credential:
-    if configured.oauth is not None:
-        oauth = configured.oauth
-        return OAuthClient(
-            id=oauth.id.reveal(),
-            secret=oauth.secret.reveal(),
-            scope=oauth.scope,
-            read_again=lambda: oauth.secret.read_again().reveal(),
-        )
-    token = configured.api_token
-    assert token is not None, "settings give every connection a token or an OAuth client"
-    kind = KeyKind(configured.key_type.value) if configured.key_type else None
-    return ApiKey(secret=token.reveal(), kind=kind, read_again=lambda: token.read_again().reveal())
-
-
 @asynccontextmanager
 async def build(
     settings: config.Settings,
@@ -127,13 +97,19 @@ async def build(
         if store is None:
             store = await stack.enter_async_context(await _store(settings, clock))
         celonis: dict[str, Celonis] = {}
-        for name, configured in settings.connections.items():
-            connection = connection_of(configured, _limits(configured.limits, settings.replicas))
+        for name, connection in settings.connections.items():
             beside = next(
                 (each for each in celonis.values() if each.connection.scope == connection.scope), None
             )
             celonis[name] = await stack.enter_async_context(
-                Celonis(connection, clock=clock, ledger=Ledger(store), guest=guest, beside=beside)
+                Celonis(
+                    connection,
+                    clock=clock,
+                    ledger=Ledger(store),
+                    replicas=settings.replicas,
+                    guest=guest,
+                    beside=beside,
+                )
             )
         policy = Policy.of(settings)
         tickets = Tickets(store, clock, token)
@@ -186,23 +162,6 @@ def _secret_keys(settings: config.Settings) -> list[bytes]:
 
 async def _store(settings: config.Settings, clock: Clock) -> Store:
     return await Store.open(settings.database_url.reveal(), clock, secret_keys=_secret_keys(settings))
-
-
-def _limits(configured: config.Limits, replicas: int) -> Limits:
-    return Limits(
-        per_second=configured.per_second,
-        per_day=configured.per_day,
-        fields=configured.fields,
-        page=configured.page,
-        rows=configured.rows,
-        window=configured.window_seconds,
-        guest_slots=configured.guest_slots,
-        per_person=configured.person_share,
-        per_place=configured.place_share,
-        background_reserve=configured.background_reserve,
-        guarded_reserve=configured.people_reserve,
-        replicas=replicas,
-    )
 
 
 # --- the server ------------------------------------------------------------------------------------------------

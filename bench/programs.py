@@ -27,7 +27,8 @@ from typing import Any
 import httpx
 
 from bench.network import Network
-from bot.celonis import ApiKey, Caller, Celonis, Connection, DataQuery, KeyKind, Lane, Limits
+from bot.celonis import Caller, Celonis, DataQuery, Lane
+from bot.config import Connection, KeyType, Limits, Secret
 from bot.model.clock import SystemClock
 from bot.model.errors import BotError
 from bot.sandbox import Sandbox, SandboxOptions, Switches
@@ -69,16 +70,16 @@ async def work(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     limits = Limits(
         per_second=PER_SECOND,
-        window=options.window,
+        window_seconds=options.window,
         per_day=MUCH,
-        replicas=options.replicas,
-        per_person=1.0,
-        per_place=1.0,
+        person_share=1.0,
+        place_share=1.0,
     )
     connection = Connection(
-        "bench",
-        options.url,
-        ApiKey(options.key, KeyKind.APPLICATION),
+        name="bench",
+        root=options.url,
+        api_token=Secret(options.key),
+        key_type=KeyType.APP_KEY,
         limits=limits,
         timeout=10.0,
         sandbox=True,
@@ -87,7 +88,7 @@ async def work(options: argparse.Namespace) -> None:
     done = 0
     async with (
         await Store.open(options.database, clock) as store,
-        Celonis(connection, clock=clock, ledger=StoredLedger(store)) as celonis,
+        Celonis(connection, clock=clock, ledger=StoredLedger(store), replicas=options.replicas) as celonis,
     ):
         print(json.dumps({"ready": clock.monotonic()}), flush=True)
         numbers = itertools.count(options.seed * 10**7)
@@ -285,10 +286,11 @@ async def spend(options: argparse.Namespace) -> None:
     clock = SystemClock()
     async with await Store.open(options.database, clock) as store:
         connection = Connection(
-            "bench",
-            options.url,
-            ApiKey(options.key, KeyKind.APPLICATION),
-            limits=Limits(per_day=options.per_day, per_person=1.0, per_place=1.0),
+            name="bench",
+            root=options.url,
+            api_token=Secret(options.key),
+            key_type=KeyType.APP_KEY,
+            limits=Limits(per_day=options.per_day, person_share=1.0, place_share=1.0),
             sandbox=True,
         )
         async with Celonis(connection, clock=clock, ledger=StoredLedger(store)) as celonis:

@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,9 @@ import httpx
 
 from bench.network import Network
 from bench.programs import KM, MUCH, PER_SECOND, RECORD, Postgres, Program, database, question
-from bot.celonis import (
-    ApiKey,
-    Caller,
-    CancelRuns,
-    Celonis,
-    Connection,
-    JobRun,
-    KeyKind,
-    Lane,
-    Limits,
-    MemoryLedger,
-)
+from bot.celonis import Caller, CancelRuns, Celonis, JobRun, Lane, MemoryLedger
 from bot.celonis.desk import share
+from bot.config import Connection, KeyType, Limits, Secret
 from bot.model.clock import Clock, SystemClock
 from bot.model.errors import BotError, QuotaExhausted, RateLimited
 from bot.sandbox import Sandbox, SandboxOptions, Switches
@@ -207,9 +197,8 @@ def true_window(
             program.end()
     violations, most = judged(arrivals, window)
     seconds_alive = [life.seconds(finished) for life in lives]
-    limits = Limits(replicas=replicas)
     # Copies sit down in the order in which they started, and a copy's share follows from its seat.
-    slots = sum(alive * share(limits, number) for number, alive in enumerate(seconds_alive))
+    slots = sum(alive * share(Limits(), replicas, number) for number, alive in enumerate(seconds_alive))
     return {
         "replicas": replicas,
         "window": window,
@@ -395,9 +384,10 @@ Answer = Callable[[Asked], Awaitable[float]]
 @asynccontextmanager
 async def ours(sandbox: Sandbox, clock: Clock, loop: VirtualLoop, per_day: int) -> AsyncIterator[Answer]:
     connection = Connection(
-        "bench",
-        sandbox.url,
-        ApiKey(sandbox.keys.reader.secret, KeyKind.APPLICATION),
+        name="bench",
+        root=sandbox.url,
+        api_token=Secret(sandbox.keys.reader.secret),
+        key_type=KeyType.APP_KEY,
         limits=Limits(per_day=per_day),
         sandbox=True,
     )
@@ -623,10 +613,11 @@ def _asking(
 @asynccontextmanager
 async def _client(sandbox: Sandbox, url: str | None = None, **limits: Any) -> AsyncIterator[Celonis]:
     connection = Connection(
-        "bench",
-        url or sandbox.url,
-        ApiKey(sandbox.keys.operator.secret, KeyKind.APPLICATION),
-        limits=Limits(**{"per_person": 1.0, "per_place": 1.0, **limits}),
+        name="bench",
+        root=url or sandbox.url,
+        api_token=Secret(sandbox.keys.operator.secret),
+        key_type=KeyType.APP_KEY,
+        limits=Limits(**{"person_share": 1.0, "place_share": 1.0, **limits}),
         total_retry=0,
         sandbox=True,
     )
@@ -820,10 +811,13 @@ async def own_time(calls: int, ledger: str, address: str) -> list[float]:
         return response
 
     clock = SystemClock()
-    limits = Limits(per_second=1_000_000, window=0.0001, per_day=MUCH, per_person=1.0, per_place=1.0)
-    limits = replace(limits, per_second=1000)
+    limits = Limits(per_second=1000, window_seconds=0.0001, per_day=MUCH, person_share=1.0, place_share=1.0)
     connection = Connection(
-        "bench", "https://bench.eu-1.celonis.cloud", ApiKey("k" * 40, KeyKind.USER), limits=limits
+        name="bench",
+        root="https://bench.eu-1.celonis.cloud",
+        api_token=Secret("k" * 40),
+        key_type=KeyType.USER_KEY,
+        limits=limits,
     )
     times = []
     async with await Store.open(address, clock) if address else _nothing() as store:

@@ -3,18 +3,11 @@
 from bot.celonis.asking import Asking
 from bot.celonis.client import Celonis, FamilyQuota, QuotaView
 from bot.celonis.connection import (
-    ApiKey,
     Caller,
-    Connection,
-    Credential,
     Family,
     Identity,
-    KeyKind,
     Lane,
-    Limits,
-    OAuthClient,
     Usage,
-    masked,
 )
 from bot.celonis.engine import Answer, KeyInfo
 from bot.celonis.ids import checked_id, segment
@@ -52,14 +45,11 @@ from bot.celonis.writes import CancelRuns, JobRun, Mode, StartJob
 __all__ = [
     "Analysis",
     "Answer",
-    "ApiKey",
     "Asking",
     "CallRecord",
     "Caller",
     "CancelRuns",
     "Celonis",
-    "Connection",
-    "Credential",
     "DataModel",
     "DataPage",
     "DataQuery",
@@ -76,12 +66,10 @@ __all__ = [
     "JobRun",
     "JobStatus",
     "KeyInfo",
-    "KeyKind",
     "KnowledgeModel",
     "Kpi",
     "Lane",
     "Ledger",
-    "Limits",
     "LoadInfo",
     "LogMessage",
     "LogPage",
@@ -89,7 +77,6 @@ __all__ = [
     "MemoryLedger",
     "Mode",
     "Node",
-    "OAuthClient",
     "Pool",
     "PoolOverview",
     "QuotaView",
@@ -100,6 +87,5 @@ __all__ = [
     "Trigger",
     "Usage",
     "checked_id",
-    "masked",
     "segment",
 ]

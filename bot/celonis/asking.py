@@ -11,19 +11,24 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.celonis import replies
 from bot.celonis.cache import Keeps
-from bot.celonis.connection import Caller, Identity, Limits
+from bot.celonis.connection import Caller, Identity
 from bot.celonis.engine import Answer, Engine, KeyInfo, Question
 from bot.celonis.flights import Stake
 from bot.celonis.ids import segment
 from bot.celonis.query import Asked, DataQuery, data_request, encoded
 from bot.celonis.replies import DataPage, ExecutionPage, Header, LogPage
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.config import Limits
 from bot.model.cards import Source
 from bot.model.errors import BotError, UnexpectedReply
 from bot.writes.ticket import Approval
 
 T = TypeVar("T")
 
+LIST_PAGE = 50
+"""Entries a page of a list: the specification names no maximum, and this is its default."""
+LIST_PAGES = 200
+"""Pages after which a list is taken for endless."""
 _KM = "/intelligence/api/knowledge-models"
 _POOLS = "/integration/api/pools"
 _STUDIO = "/package-manager/api"
@@ -367,12 +372,12 @@ class Asking:
             keeps: How long the answer keeps.
             size: What the API calls the size of a page, and the size; None for `pageSize` and the configured one.
         """
-        name, length = size or ("pageSize", self.limits.list_page)
+        name, length = size or ("pageSize", LIST_PAGE)
 
         async def fetch(stake: Stake) -> tuple[T, ...]:
             found: list[T] = []
             before: object = None
-            for number in range(self.limits.list_pages):
+            for number in range(LIST_PAGES):
                 query = encoded([("page", str(number)), (name, str(length))])
                 content = await self._page(stake, Asked("GET", path, query))
                 raw: Any = content.get("content")

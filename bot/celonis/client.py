@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 
 from bot.celonis.asking import Asking
-from bot.celonis.connection import ApiKey, Caller, Connection, Family, KeyKind, Lane, Limits
+from bot.celonis.connection import Caller, Family, Lane
 from bot.celonis.desk import TRAVEL, Desk
 from bot.celonis.engine import Engine, KeyInfo
 from bot.celonis.flights import Stake
@@ -21,6 +21,7 @@ from bot.celonis.memory import Ledger, MemoryLedger
 from bot.celonis.query import Asked
 from bot.celonis.replies import Grants
 from bot.celonis.wire import CallRecord
+from bot.config import Connection, KeyType, Limits
 from bot.model.clock import Clock
 from bot.model.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
 from bot.store.ledger import Payer
@@ -87,6 +88,7 @@ class Celonis:
         ledger: Where spending is counted; None keeps it in memory (tests, demo).
         transport: Stands in for the network.
         random: From 0 to 1; for waiting times.
+        replicas: How many copies of the bot share the limits.
         guest: A one-shot command beside running copies.
         beside: Another connection to the same team, whose limits this one shares.
     """
@@ -99,6 +101,7 @@ class Celonis:
         ledger: Ledger | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         random: Callable[[], float] = dice.random,
+        replicas: int = 1,
         guest: bool = False,
         beside: Celonis | None = None,
     ) -> None:
@@ -114,6 +117,7 @@ class Celonis:
             self._desk = Desk(
                 connection.scope,
                 connection.limits,
+                replicas=replicas,
                 clock=clock,
                 ledger=ledger or MemoryLedger(clock),
                 guest=guest,
@@ -144,7 +148,7 @@ class Celonis:
         if self._owns_desk:
             # What has not been answered by now counts like what a killed program leaves behind.
             free_in = max(governor.free_in() for governor in self._governors.values())
-            free_in = min(free_in, self.connection.limits.window + TRAVEL)
+            free_in = min(free_in, self.connection.limits.window_seconds + TRAVEL)
             for governor in self._governors.values():
                 await governor.close()
             await self._desk.close(free_in)
@@ -280,31 +284,27 @@ class Celonis:
             ) from None
         return self.kind()
 
-    async def _other_kind(self, caller: Caller) -> KeyKind | None:
+    async def _other_kind(self, caller: Caller) -> KeyType | None:
         """Tries a key whose kind was set wrongly as the other kind, once."""
-        credential = self.connection.credential
-        if not isinstance(credential, ApiKey) or credential.kind is None:
+        key, kind = self.connection.api_token, self.connection.key_type
+        if key is None or kind is None:
             return None
-        other = credential.kind.other
-        authorization = f"{other.scheme} {credential.secret}"
+        other = kind.other
+        authorization = f"{other.scheme} {key.reveal()}"
         stake = Stake(caller)
         reply = await self._engine.exchange(stake, Asked("GET", "/api/cloud/team"), authorization)
         return other if reply.ok else None
 
 
 def governors_of(connection: Connection, desk: Desk, random: Callable[[], float]) -> dict[Family, Governor]:
-    """The doors of a team's API families: one each, or one for all where they share a quota."""
-
-    def door(family: Family) -> Governor:
-        return Governor(
+    """The doors of a team's API families."""
+    return {
+        family: Governor(
             family, desk, timeout=connection.timeout, random=random, total_retry=connection.total_retry
         )
-
-    if connection.limits.shared:
-        one = door(Family.INTELLIGENCE)
-        return dict.fromkeys(Family, one)
-    return {family: door(family) for family in Family}
+        for family in Family
+    }
 
 
-def _called(kind: KeyKind) -> str:
-    return "application key" if kind is KeyKind.APPLICATION else "user key"
+def _called(kind: KeyType) -> str:
+    return "application key" if kind is KeyType.APP_KEY else "user key"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
 
-from bot.celonis.connection import Limits
 from bot.celonis.memory import Ledger
+from bot.config import Limits
 from bot.model.clock import Clock, within
 from bot.model.errors import ConfigError, StoreUnavailable
 from bot.store.ledger import LEASE, Holder, Seat
@@ -77,11 +77,11 @@ def certainly_gone(holder: Holder, alone: Callable[[], bool] = lambda: True) -> 
     return gone
 
 
-def share(limits: Limits, number: int) -> int:
+def share(limits: Limits, replicas: int, number: int) -> int:
     """How many of the slots belong to a seat: all together are never more than there are."""
     if number < 0:
         return limits.guest_slots
-    each, rest = divmod(limits.per_second - limits.guest_slots, limits.replicas)
+    each, rest = divmod(limits.per_second - limits.guest_slots, replicas)
     return each + (number < rest)
 
 
@@ -115,7 +115,8 @@ class Desk:
 
     Args:
         scope: The team's host.
-        limits: For the number of seats.
+        limits: Whose slots are divided.
+        replicas: The number of seats.
         clock: Wall and monotonic clock.
         ledger: Where seats are kept.
         holder: Who this program is.
@@ -128,6 +129,7 @@ class Desk:
         scope: str,
         limits: Limits,
         *,
+        replicas: int = 1,
         clock: Clock,
         ledger: Ledger,
         holder: Holder | None = None,
@@ -135,7 +137,10 @@ class Desk:
         guest: bool = False,
     ) -> None:
         self.scope = scope
+        if limits.per_second - limits.guest_slots < replicas:
+            raise ValueError(f"{replicas} replicas cannot share {limits.per_second} requests a second")
         self.limits = limits
+        self.replicas = replicas
         self.clock = clock
         self.ledger = ledger
         self.holder = holder or this_program()
@@ -166,7 +171,7 @@ class Desk:
     @property
     def slots(self) -> int:
         """How many of the team's slots are this copy's."""
-        return share(self.limits, self.seat.number) if self.seat else 0
+        return share(self.limits, self.replicas, self.seat.number) if self.seat else 0
 
     @property
     def blind(self) -> bool:
@@ -193,9 +198,7 @@ class Desk:
         _SEATED.add(self)
         while not await self._sit_down():
             if self.clock.monotonic() - begun > LEASE + 1:
-                seats = f"{self.limits.replicas} copies run" + (
-                    " and a one-shot command" if self._guest else ""
-                )
+                seats = f"{self.replicas} copies run" + (" and a one-shot command" if self._guest else "")
                 raise ConfigError(
                     [
                         f"as many copies of the bot as the settings allow are running already ({seats}); stop one, or set `replicas` to the real number for all of them"
@@ -243,13 +246,13 @@ class Desk:
 
     async def _sit_down(self) -> bool:
         seat = await self.ledger.sit_down(
-            self.scope, self.holder, seats=self.limits.replicas, guest=self._guest, dead=self._dead
+            self.scope, self.holder, seats=self.replicas, guest=self._guest, dead=self._dead
         )
         if seat is None:
             return False
         now = self.clock.monotonic()
         self.seat, self._sat_at = seat, now
-        wait = seat.free_at - seat.at if seat.clean else self.limits.window + TRAVEL
+        wait = seat.free_at - seat.at if seat.clean else self.limits.window_seconds + TRAVEL
         self.quiet_until = now + min(max(wait, 0.0), 3600.0)
         self._tell()
         return True

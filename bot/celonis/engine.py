@@ -14,7 +14,7 @@ import stamina
 
 from bot.celonis import replies
 from bot.celonis.cache import LEAST, OVERHEAD, Cache, Entry, Keeps
-from bot.celonis.connection import ApiKey, Caller, Connection, Family, Identity, KeyKind, Lane
+from bot.celonis.connection import Caller, Family, Identity, Lane
 from bot.celonis.desk import Desk
 from bot.celonis.flights import Flights, Stake
 from bot.celonis.governor import Governor, Permit
@@ -25,6 +25,7 @@ from bot.celonis.refusals import Reply, payload, refusal
 from bot.celonis.retries import Retries
 from bot.celonis.wire import NOT_SENT, Wire, without_values
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.config import Connection, KeyType
 from bot.model.errors import (
     ApprovalSpent,
     BadQuery,
@@ -43,6 +44,10 @@ from bot.model.errors import (
 from bot.store.ledger import Payer
 from bot.writes.ticket import Approval
 
+CACHE_BYTES = 64 * 1024 * 1024
+"""What the cache of a connection may hold."""
+OLDEST = 1800.0
+"""Seconds that an answer's age is stretched to, at most, while calls are left."""
 _PASSING = frozenset({500, 502, 503, 504})
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
 _NEGATIVE = (NotFound, BadQuery, Forbidden)
@@ -133,7 +138,7 @@ class Engine:
         self.desk = desk
         self.governors = governors
         self.wire = Wire(connection, desk.clock, transport)
-        self.cache = Cache(connection.limits.cache_bytes, desk.clock.monotonic)
+        self.cache = Cache(CACHE_BYTES, desk.clock.monotonic)
         self.flights = Flights(desk.clock)
         self.keyring = Keyring(connection, desk.clock)
         self.paces = {family: Pace(desk.clock.monotonic()) for family in Family}
@@ -149,9 +154,8 @@ class Engine:
     def learned(self, me: replies.Me | None) -> None:
         """What `/api/cloud` said: nothing for an application key."""
         self._me = me
-        credential = self.connection.credential
-        if isinstance(credential, ApiKey) and credential.kind is None:
-            self.keyring.use_kind(KeyKind.APPLICATION if me is None else KeyKind.USER)
+        if self.connection.oauth is None and self.connection.key_type is None:
+            self.keyring.use_kind(KeyType.APP_KEY if me is None else KeyType.USER_KEY)
 
     async def answer(
         self, caller: Caller, question: Question, fetch: Callable[[Stake], Awaitable[Any]]
@@ -202,7 +206,7 @@ class Engine:
     def _keeps_for(self, question: Question) -> tuple[float, float]:
         """Seconds for which an answer is fresh now, and for which it is given while a new one is fetched."""
         shelf = question.keeps.value
-        cap = self.connection.limits.oldest if question.keeps is Keeps.DATA else shelf.stretched
+        cap = OLDEST if question.keeps is Keeps.DATA else shelf.stretched
         cap = max(cap, shelf.fresh)
         fresh = min(shelf.fresh * self.paces[question.family].stretch, cap)
         return fresh, min(_SWR * fresh, cap)

@@ -17,14 +17,17 @@ from datetime import datetime, timedelta
 from math import inf
 
 from bot.celonis.breaker import TOLERATED, Breaker, Passage
-from bot.celonis.connection import Family, Lane, Limits
+from bot.celonis.connection import Family, Lane
 from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, from_database
 from bot.celonis.queueing import Line, Waiting
 from bot.celonis.ratelimit import LONGEST_WAIT, Told
 from bot.celonis.slots import Slots
+from bot.config import Limits
 from bot.model.errors import MOMENT, BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
 
+ALONE = 0.02
+"""Part of the day's calls that may be used while the database does not answer."""
 PACE = 0.95
 """Requests go out evenly, at this part of the time that the slots allow: it leaves the limit to the slots."""
 FIRST_TRIP = 0.1
@@ -153,16 +156,16 @@ class Governor:
         self._random = random
         most = max(
             self._limits.guest_slots,
-            -(-(self._limits.per_second - self._limits.guest_slots) // self._limits.replicas),
+            -(-(self._limits.per_second - self._limits.guest_slots) // desk.replicas),
         )
-        self._slots = Slots(most, self._limits.window)
+        self._slots = Slots(most, self._limits.window_seconds)
         self._slots.usable = desk.slots
         self._line = Line()
         self._confirmed: deque[tuple[float, asyncio.Future[int | None]]] = deque()
         self._turns: dict[Waiting, asyncio.Future[Permit]] = {}
         self._pump: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
-        self._trip = FIRST_TRIP * self._limits.window
+        self._trip = FIRST_TRIP * self._limits.window_seconds
         self._lead = 0.0
         self._next_at = -inf
         self._paused_until = -inf
@@ -341,7 +344,11 @@ class Governor:
     def free_in(self) -> float:
         """Seconds until the last request stops counting in the limit of a second."""
         at = self._slots.all_free_at()
-        return self._timeout + self._limits.window if at == inf else max(0.0, at - self._clock.monotonic())
+        return (
+            self._timeout + self._limits.window_seconds
+            if at == inf
+            else max(0.0, at - self._clock.monotonic())
+        )
 
     def moment(self, at: float) -> datetime:
         """A moment of the ledger's time on the wall clock."""
@@ -459,7 +466,7 @@ class Governor:
         """When a request behind so many others can be expected to go."""
         slot = self._slots.ready_at()
         if slot == inf:
-            slot = now + self._trip + self._limits.window
+            slot = now + self._trip + self._limits.window_seconds
         start = max(slot, now, self._next_at, self._paused_until, self._desk.quiet_until)
         return start + ahead * self._pace()
 
@@ -479,7 +486,7 @@ class Governor:
 
     def _pace(self) -> float:
         """Seconds between two requests that spread the usable slots evenly over the time they are taken."""
-        return PACE * (self._limits.window + self._trip) / max(1, self._slots.usable)
+        return PACE * (self._limits.window_seconds + self._trip) / max(1, self._slots.usable)
 
     def _set_rate(self) -> None:
         mine = self._desk.slots
@@ -595,7 +602,7 @@ class Governor:
             case Lane.GUARDED:
                 return 0
             case Lane.PEOPLE:
-                return int(self.limit * self._limits.guarded_reserve)
+                return int(self.limit * self._limits.people_reserve)
             case Lane.BACKGROUND:
                 return int(self.limit * self._limits.background_reserve)
 
@@ -609,8 +616,10 @@ class Governor:
         guarded = waiting.lane is Lane.GUARDED
         ceilings = Ceilings(
             total=self.limit - reserve,
-            person=None if guarded else max(1, int(self.limit * self._limits.per_person)),
-            place=None if guarded or not waiting.place else max(1, int(self.limit * self._limits.per_place)),
+            person=None if guarded else max(1, int(self.limit * self._limits.person_share)),
+            place=None
+            if guarded or not waiting.place
+            else max(1, int(self.limit * self._limits.place_share)),
         )
         booking = self._desk.ledger.book(
             self.account,
@@ -648,7 +657,7 @@ class Governor:
         """Without the database: people only, a small part of the day, after a quiet minute."""
         if waiting.lane is not Lane.PEOPLE:
             raise _no_database()
-        if self._alone >= int(self.limit * self._limits.alone) // self._limits.replicas:
+        if self._alone >= int(self.limit * ALONE) // self._desk.replicas:
             raise _no_database()
         self._alone += 1
         return None
@@ -687,7 +696,7 @@ class Governor:
         wait = told.wait
         if wait is None:
             long_window = told.remaining == 0 and (told.limit or 0) > SHORT_WINDOW * self._limits.per_second
-            first = DAILY_BACKOFF if long_window else FIRST_BACKOFF * self._limits.window
+            first = DAILY_BACKOFF if long_window else FIRST_BACKOFF * self._limits.window_seconds
             wait = min(first * 2**self._blind_429, LONGEST_BACKOFF)
             self._blind_429 = min(self._blind_429 + 1, 20)
         else:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import assert_never
 from urllib.parse import quote
 
-from bot.celonis.connection import ApiKey, Connection, Credential, Family, Identity, KeyKind, OAuthClient
+from bot.celonis.connection import Family, Identity
 from bot.celonis.query import Asked, encoded
 from bot.celonis.refusals import Reply, payload, refusal
+from bot.config import Connection, KeyType, OAuthClient, Secret
 from bot.model.clock import Clock
 from bot.model.errors import CelonisError, Unauthorized, UnexpectedReply
 
@@ -42,8 +43,10 @@ class Keyring:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._credential: Credential = connection.credential
-        self._kind = connection.credential.kind if isinstance(connection.credential, ApiKey) else None
+        credential = connection.oauth or connection.api_token
+        assert credential is not None, "the settings give every connection an API key or an OAuth client"
+        self._credential: Secret | OAuthClient = credential
+        self._kind = connection.key_type
         self._proven = False
         self._tried_other = False
         self._token: _Token | None = None
@@ -56,10 +59,10 @@ class Keyring:
         match self._credential:
             case OAuthClient():
                 return Identity.OAUTH
-            case ApiKey():
+            case Secret():
                 if self._kind is None:
                     return Identity.UNKNOWN
-                return Identity.APPLICATION if self._kind is KeyKind.APPLICATION else Identity.USER
+                return Identity.APPLICATION if self._kind is KeyType.APP_KEY else Identity.USER
             case _:
                 assert_never(self._credential)
 
@@ -69,7 +72,7 @@ class Keyring:
         return self._credential.tail
 
     @property
-    def kind(self) -> KeyKind | None:
+    def kind(self) -> KeyType | None:
         """The kind of the key; None while it is not known, and for OAuth."""
         return self._kind
 
@@ -83,8 +86,8 @@ class Keyring:
             CelonisError: A token was needed and not given.
         """
         match self._credential:
-            case ApiKey(secret=secret):
-                return f"{(self._kind or KeyKind.APPLICATION).scheme} {secret}"
+            case Secret() as key:
+                return f"{(self._kind or KeyType.APP_KEY).scheme} {key.reveal()}"
             case OAuthClient() as client:
                 async with self._renewing:
                     now = self._clock.monotonic()
@@ -102,63 +105,53 @@ class Keyring:
 
     def accepted(self, authorization: str) -> None:
         """Celonis took this header: the kind is proven."""
-        if isinstance(self._credential, ApiKey) and authorization.endswith(self._credential.secret):
+        if isinstance(self._credential, Secret) and authorization.endswith(self._credential.reveal()):
             if self._kind is None:
-                self._kind = KeyKind.APPLICATION
+                self._kind = KeyType.APP_KEY
             self._proven = True
 
     def refused(self, authorization: str) -> bool:
         """Celonis answered 401 to this header. Says whether another one is worth a try: a token or secret that has
         changed since, or the other kind of key where none was set.
         """
-        credential = self._credential
-        match credential:
+        match self._credential:
             case OAuthClient():
                 if self._token is not None and authorization == f"Bearer {self._token.secret}":
                     self._token = None
                     self._read_again()
                 return True
-            case ApiKey(secret=secret):
-                if not authorization.endswith(f" {secret}") or self._read_again():
+            case Secret() as key:
+                if not authorization.endswith(f" {key.reveal()}") or self._read_again():
                     return True
-                if credential.kind is None and not self._proven and not self._tried_other:
+                unknown = self._connection.key_type is None
+                if unknown and not self._proven and not self._tried_other:
                     self._tried_other = True
-                    self._kind = (self._kind or KeyKind.APPLICATION).other
+                    self._kind = (self._kind or KeyType.APP_KEY).other
                     return True
-                if not self._proven and credential.kind is None:
+                if unknown and not self._proven:
                     self._kind = None
                 return False
             case _:
-                assert_never(credential)
+                assert_never(self._credential)
 
-    def use_kind(self, kind: KeyKind) -> None:
+    def use_kind(self, kind: KeyType) -> None:
         """From now on the key is sent as this kind."""
         self._kind = kind
 
     def _read_again(self) -> bool:
         """Takes the secret anew from its file; says whether it is another one."""
-        credential = self._credential
-        if credential.read_again is None:
+        old = self._credential
+        self._credential = old.read_again()
+        if self._credential == old:
             return False
-        try:
-            secret = credential.read_again().strip()
-        except (OSError, ValueError):
-            return False
-        if not secret or secret == credential.secret:
-            return False
-        match credential:
-            case ApiKey(kind=kind, read_again=again):
-                self._credential = ApiKey(secret, kind, again)
-                self._tried_other = False
-            case OAuthClient(id=client, scope=scope, read_again=again):
-                self._credential = OAuthClient(client, secret, scope, again)
+        self._tried_other = False
         return True
 
     async def _renew(
         self, client: OAuthClient, exchange: Callable[[Asked, str, bytes], Awaitable[Reply]]
     ) -> _Token:
         asked = self._clock.monotonic()
-        pair = f"{quote(client.id, safe='')}:{quote(client.secret, safe='')}"
+        pair = f"{quote(client.id.reveal(), safe='')}:{quote(client.secret.reveal(), safe='')}"
         basic = "Basic " + base64.b64encode(pair.encode()).decode()
         form = [("grant_type", "client_credentials")]
         if client.scope:

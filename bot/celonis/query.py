@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from bot.celonis.connection import Limits
 from bot.celonis.ids import checked_id
+from bot.config import Limits
 from bot.model.errors import BadArgument
 
 LONGEST_URL = 1800

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.celonis.connection import Connection, Family, OAuthClient
+from bot.celonis.connection import Family
 from bot.celonis.ratelimit import told
 from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.config import Connection
 from bot.model.errors import (
     MOMENT,
     ApiDisabled,
@@ -271,11 +272,10 @@ def _refused(name: str, write: tuple[CancelRuns | StartJob, JobRun] | None) -> s
 
 def _missing_scope(connection: Connection, family: Family, *, write: bool) -> str:
     """The OAuth scope that the API needs and the settings do not ask for; empty where it is not that."""
-    credential = connection.credential
-    if not isinstance(credential, OAuthClient) or family not in _SCOPES:
+    if connection.oauth is None or family not in _SCOPES:
         return ""
     wanted, enough = _SCOPES[family]
-    asked = set(credential.scope.split())
+    asked = set(connection.oauth.scope.split())
     return "" if wanted in asked or (enough in asked and not write) else wanted
 
 

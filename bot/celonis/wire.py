@@ -12,12 +12,13 @@ from datetime import datetime
 
 import httpx
 
-from bot.celonis.connection import Caller, Connection, Family
+from bot.celonis.connection import Caller, Family
 from bot.celonis.flights import late
 from bot.celonis.governor import Governor, Permit
 from bot.celonis.query import Asked
 from bot.celonis.ratelimit import told
 from bot.celonis.refusals import Reply
+from bot.config import Connection
 from bot.model.clock import Clock, within
 from bot.model.errors import CelonisError, UnexpectedReply, Unreachable
 
@@ -30,6 +31,8 @@ REMEMBERED = 200
 """Calls that `debug` can look back on."""
 CONNECT_WITHIN = 10.0
 """Seconds."""
+MOST_READ = 32 * 1024 * 1024
+"""Bytes of a reply that are read, at most."""
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 TOO_MANY = 429
 
@@ -98,7 +101,7 @@ class Wire:
     def _client(self, transport: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> httpx.AsyncClient:
         seconds = self._connection.timeout
         return httpx.AsyncClient(
-            base_url=self._connection.team_root,
+            base_url=self._connection.root,
             follow_redirects=False,
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_WITHIN, seconds)),
             limits=limits,
@@ -245,9 +248,9 @@ class Wire:
         size = 0
         async for part in response.aiter_bytes():
             size += len(part)
-            if size > self._connection.limits.body:
+            if size > MOST_READ:
                 raise UnexpectedReply(
-                    f"{self._connection.name} sent more than {self._connection.limits.body // 2**20} MB; the bot stopped reading.",
+                    f"{self._connection.name} sent more than {MOST_READ // 2**20} MB; the bot stopped reading.",
                     hint="Ask for less at once.",
                     status=response.status_code,
                 )

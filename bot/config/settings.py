@@ -42,6 +42,15 @@ class OAuthClient:
     secret: Secret
     scope: str
 
+    @property
+    def tail(self) -> str:
+        """Enough of its id to tell two clients apart."""
+        return self.id.tail
+
+    def read_again(self) -> OAuthClient:
+        """The client with its secret as its file holds it now."""
+        return replace(self, secret=self.secret.read_again())
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -59,8 +68,8 @@ class Connection:
     """
 
     name: str
-    title: str
     root: str
+    title: str = ""
     api_token: Secret | None = None
     oauth: OAuthClient | None = None
     key_type: KeyType | None = None
@@ -73,6 +82,18 @@ class Connection:
     limits: Limits = field(default_factory=Limits)
     data_models: Mapping[str, DataModel] = field(default_factory=dict)
     sandbox: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.root)
+        if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+            raise ValueError(f"connection {self.name}: the team's address has a host and nothing behind it")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            raise ValueError(f"connection {self.name}: the team's address begins with https://")
+
+    @property
+    def scope(self) -> str:
+        """What its quota is counted under: the team's host (with its port, where one is given)."""
+        return urlsplit(self.root).netloc.casefold()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,16 @@ class KeyType(StrEnum):
     APP_KEY = "APP_KEY"
     USER_KEY = "USER_KEY"
 
+    @property
+    def scheme(self) -> str:
+        """The word before the key in the `Authorization` header."""
+        return "AppKey" if self is KeyType.APP_KEY else "Bearer"
+
+    @property
+    def other(self) -> KeyType:
+        """The kind it may be instead."""
+        return KeyType.USER_KEY if self is KeyType.APP_KEY else KeyType.APP_KEY
+
 
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value

@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
-from bot.celonis import ApiKey, Asking, Caller, Celonis, Connection, KeyKind, Lane, Limits
+from bot.celonis import Asking, Caller, Celonis, Lane
+from bot.config import Connection, KeyType, Limits, OAuthClient, Secret
 from bot.model.clock import SystemClock
 from bot.sandbox import Key, Sandbox, SandboxOptions, Switches
 
-WIDE = Limits(per_second=2000, window=0.01)
+SCOPE = "intelligence.knowledge-models:read integration.data-pools"
+WIDE = Limits(per_second=1000, window_seconds=0.005)
+
+
+def oauth_client(key: Key, scope: str = SCOPE) -> dict[str, Any]:
+    """What an OAuth client changes in a connection."""
+    client = OAuthClient(id=Secret(key.client_id), secret=Secret(key.secret), scope=scope)
+    return {"api_token": None, "key_type": None, "oauth": client}
 
 
 class Bench:
@@ -23,11 +31,12 @@ class Bench:
         self.clients: list[Celonis] = []
 
     def connection(self, key: Key, **changes: Any) -> Connection:
-        kind = KeyKind.APPLICATION if key.kind == "app" else KeyKind.USER
+        kind = KeyType.APP_KEY if key.kind == "app" else KeyType.USER_KEY
         options = {
             "name": "dev",
-            "team_root": self.sandbox.url,
-            "credential": ApiKey(key.secret, kind),
+            "root": self.sandbox.url,
+            "api_token": Secret(key.secret),
+            "key_type": kind,
             "limits": WIDE,
             "timeout": 5.0,
             "total_retry": 0,

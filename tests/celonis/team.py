@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from bot.celonis import ApiKey, Asking, Caller, Celonis, Connection, KeyKind, Lane, Limits
+from bot.celonis import Asking, Caller, Celonis, Lane
 from bot.celonis.memory import Ledger, MemoryLedger
+from bot.config import Connection, KeyType, Limits, Secret
 from bot.store.ledger import Holder
 from tests.fakes import LoopClock
 
@@ -107,6 +108,7 @@ class Desk:
     team: Team = field(default_factory=Team)
     clock: LoopClock = field(default_factory=LoopClock)
     limits: Limits = field(default_factory=Limits)
+    replicas: int = 1
     ledger: Ledger | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -114,8 +116,9 @@ class Desk:
         return Connection(
             **{
                 "name": "dev",
-                "team_root": "https://dev.eu-1.celonis.cloud",
-                "credential": ApiKey(SECRET, KeyKind.APPLICATION),
+                "root": "https://dev.eu-1.celonis.cloud",
+                "api_token": Secret(SECRET),
+                "key_type": KeyType.APP_KEY,
                 "limits": self.limits,
                 **self.options,
                 **changes,
@@ -129,6 +132,7 @@ class Desk:
             clock=self.clock,
             ledger=self.ledger,
             transport=self.team,
+            replicas=self.replicas,
             random=lambda: 0.5,
         )
 

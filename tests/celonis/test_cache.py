@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bot.celonis import DataQuery, Lane, Limits
+from bot.celonis import DataQuery, Lane
 from bot.celonis.cache import NEGATIVE, Cache, Entry, Keeps
 from bot.celonis.governor import forecast
 from bot.celonis.pace import Pace, supply
+from bot.config import Limits
 from bot.model.errors import BotError, NotFound, QuotaExhausted
 from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
 from tests.celonis.team import Desk, Team, listed, rows, too_many
@@ -156,7 +157,7 @@ def test_an_old_answer_does_where_nothing_newer_can_be_had_and_says_why(trouble:
 
         desk = Desk(
             Team(answers),
-            limits=Limits(per_day=20, per_person=1.0, per_place=1.0),
+            limits=Limits(per_day=20, person_share=1.0, place_share=1.0),
             options={"total_retry": 0},
         )
         query = DataQuery(fields=("a",))
@@ -242,7 +243,7 @@ def test_the_stretch_grows_until_the_demand_fits_and_not_further() -> None:
 
 @in_virtual_time
 async def test_answers_keep_longer_when_the_calls_left_would_not_last() -> None:
-    desk = Desk(Team(there=0.0, back=0.0), limits=Limits(per_day=300, per_person=1.0, per_place=1.0))
+    desk = Desk(Team(there=0.0, back=0.0), limits=Limits(per_day=300, person_share=1.0, place_share=1.0))
     dice = random.Random(5)  # noqa: S311 - repeatable on purpose
     ages: list[float] = []
     refused = 0
@@ -278,7 +279,7 @@ def test_the_forecast_goes_on_at_the_pace_of_the_last_hour_and_counts_what_comes
 
 @in_virtual_time
 async def test_the_quota_tells_who_spent_what_and_how_long_it_lasts() -> None:
-    desk = Desk(limits=Limits(per_day=1000, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=1000, person_share=1.0, place_share=1.0))
     async with desk.client() as celonis:
         for number in range(60):
             who = "U1" if number % 3 else "U2"

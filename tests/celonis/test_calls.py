@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.celonis import ApiKey, Celonis, Connection, DataQuery, KeyKind, Lane, Limits, OAuthClient
+from bot.celonis import Celonis, DataQuery, Lane
 from bot.celonis.connection import Family
 from bot.celonis.refusals import Reply, foreign, payload, refusal
+from bot.config import Connection, Limits, Secret
 from bot.model.clock import SystemClock
 from bot.model.errors import (
     ApiDisabled,
@@ -29,10 +30,10 @@ from bot.model.errors import (
     Who,
 )
 from bot.sandbox import Fault
-from tests.celonis.conftest import WIDE, Bench
+from tests.celonis.conftest import WIDE, Bench, oauth_client
 
 KM = "open-purchase-requisition.purchase-requisition-km"
-CONNECTION = Connection("dev", "https://dev.eu-1.celonis.cloud", ApiKey("k" * 40, KeyKind.APPLICATION))
+CONNECTION = Connection(name="dev", root="https://dev.eu-1.celonis.cloud", api_token=Secret("k" * 40))
 
 
 # --- what comes back
@@ -85,7 +86,7 @@ async def test_kpis_are_asked_of_the_whole_model(bench: Bench) -> None:
 
 
 async def test_pages_end_with_a_short_one_and_the_cap_is_known(bench: Bench) -> None:
-    limits = Limits(per_second=2000, window=0.01, page=50, rows=1000)
+    limits = Limits(per_second=1000, window_seconds=0.005, page=50, rows=1000)
     asking = await bench.asking(bench.sandbox.keys.user, limits=limits)
     model, record = await _largest(bench)
     fields = tuple(each.id for each in (await asking.record(model, record)).fields[:2])
@@ -112,9 +113,9 @@ async def _largest(bench: Bench) -> tuple[str, str]:
     raise AssertionError("the sandbox has a record of more than 1,000 rows")
 
 
-async def test_a_list_of_many_pages_is_read_to_its_end(bench: Bench) -> None:
-    limits = Limits(per_second=2000, window=0.01, list_page=2)
-    asking = await bench.asking(bench.sandbox.keys.user, limits=limits)
+async def test_a_list_of_many_pages_is_read_to_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.celonis.asking.LIST_PAGE", 2)
+    asking = await bench.asking(bench.sandbox.keys.user)
     models = await asking.knowledge_models()
     assert len(models) == len({each.id for each in models}) > 4
     assert len(bench.sandbox.log) == len(models) // 2 + 1
@@ -240,10 +241,10 @@ async def ended(bench: Bench, fault: Fault | None = None, key: str = "reader", *
     ],
 )
 async def test_every_fault_of_the_way_ends_in_its_own_error(
-    bench: Bench, fault: Fault, kind: type[BotError], said: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Fault, kind: type[BotError], said: str
 ) -> None:
-    limits = Limits(per_second=2000, window=0.01, body=2**20)
-    error = await ended(bench, fault, timeout=1.0, limits=limits)
+    monkeypatch.setattr("bot.celonis.wire.MOST_READ", 2**20)
+    error = await ended(bench, fault, timeout=1.0)
     assert type(error) is kind
     assert said in error.sentence
     assert error.hint
@@ -268,7 +269,11 @@ async def test_a_dead_server_an_unknown_host_and_bad_certificates_are_told_apart
         await bench.ask(celonis).pools()
     await bench.sandbox.up()
     nowhere = Connection(
-        "dev", "https://no-such-team.invalid", ApiKey("k" * 40, KeyKind.USER), limits=WIDE, total_retry=0
+        name="dev",
+        root="https://no-such-team.invalid",
+        api_token=Secret("k" * 40),
+        limits=WIDE,
+        total_retry=0,
     )
     async with Celonis(nowhere, clock=bench.clock) as lost:
         with pytest.raises(Unreachable, match=r"no host|cannot be reached"):
@@ -530,7 +535,7 @@ async def test_a_refusal_under_oauth_names_the_scope_that_is_missing(
     bench: Bench, scope: str, call: str, missing: str
 ) -> None:
     key = bench.sandbox.keys.oauth
-    asking = await bench.asking(key, credential=OAuthClient(key.client_id, key.secret, scope))
+    asking = await bench.asking(key, **oauth_client(key, scope))
     with pytest.raises(Forbidden) as error:
         await (asking.kpis(KM) if call == "kpis" else asking.pools())
     assert f"the scope {missing} is missing" in error.value.sentence

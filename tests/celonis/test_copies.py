@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.celonis import Celonis, DataQuery, Family, Lane, Limits, MemoryLedger
+from bot.celonis import Celonis, DataQuery, Family, Lane, MemoryLedger
 from bot.celonis.desk import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
+from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.errors import BotError, ConfigError, RateLimited, StoreUnavailable
 from bot.store import Store
@@ -68,7 +69,7 @@ async def ask(desk: Desk, celonis: Celonis, number: int, **more: Any) -> BotErro
 @in_virtual_time
 async def test_copies_together_keep_the_limit_of_a_second() -> None:
     desk = Desk(
-        Team(there=0.0, back=0.0, jitter=0.2), limits=Limits(replicas=3, per_person=1.0, per_place=1.0)
+        Team(there=0.0, back=0.0, jitter=0.2), limits=Limits(person_share=1.0, place_share=1.0), replicas=3
     )
     copies = [another_program(desk.client(), f"copy {number}") for number in range(3)]
     for copy in copies:
@@ -185,13 +186,14 @@ async def test_a_429_that_one_copy_got_pauses_all_and_outlives_them(engine: str,
     def answers(_arrival: object) -> httpx.Response:
         return too_many(x_ratelimit_reset="900") if strike else rows("x")
 
-    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(replicas=2))
+    desk = Desk(Team(answers, there=0.0, back=0.0), replicas=2)
     async with address_of(engine, tmp_path) as address, await Store.open(address, clock) as store:
 
         def client(name: str) -> Celonis:
             connection = desk.connection()
             ledger = StoredLedger(store)
-            return another_program(Celonis(connection, clock=clock, ledger=ledger, transport=desk.team), name)
+            celonis = Celonis(connection, clock=clock, ledger=ledger, transport=desk.team, replicas=2)
+            return another_program(celonis, name)
 
         async with client("first") as first, client("second") as second:
             desk.clock = clock  # type: ignore[assignment]  # real time, for a real database
@@ -224,7 +226,7 @@ async def test_a_database_that_is_back_soon_costs_only_the_time_it_was_away() ->
 
 @in_virtual_time
 async def test_without_the_database_only_people_ask_and_only_a_little_after_a_quiet_minute() -> None:
-    desk = Desk(limits=Limits(per_day=500, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=500, person_share=1.0, place_share=1.0))
     desk.ledger = Flaky(desk.clock)
     async with desk.client() as celonis:
         assert await ask(desk, celonis, 0) is None
@@ -258,7 +260,7 @@ async def test_without_the_database_a_copy_does_not_start() -> None:
 
 @in_virtual_time
 async def test_a_crash_loop_does_not_spend_the_day_twice() -> None:
-    desk = Desk(limits=Limits(per_day=100, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=100, person_share=1.0, place_share=1.0))
     run: Callable[[int], Celonis] = lambda number: another_program(desk.client(), f"run {number}")  # noqa: E731 - a name for a step
     for number in range(30):
         celonis = run(number)
@@ -272,7 +274,7 @@ async def test_a_crash_loop_does_not_spend_the_day_twice() -> None:
 
 @in_virtual_time
 async def test_connections_to_one_team_share_its_limits_and_not_their_answers() -> None:
-    desk = Desk(limits=Limits(per_day=40, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=40, person_share=1.0, place_share=1.0))
     first = desk.client(name="first")
     second = Celonis(desk.connection(name="second"), clock=desk.clock, transport=desk.team, beside=first)
     async with first, second:
@@ -290,7 +292,9 @@ async def test_a_429_of_one_copy_and_one_of_another_within_ten_minutes_halve_the
     def answers(_arrival: object) -> httpx.Response:
         return too_many(x_ratelimit_reset="1") if len(desk.team.arrivals) in strike else rows("x")
 
-    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(replicas=2, per_person=1.0, per_place=1.0))
+    desk = Desk(
+        Team(answers, there=0.0, back=0.0), limits=Limits(person_share=1.0, place_share=1.0), replicas=2
+    )
     async with another_program(desk.client(), "one") as one, another_program(desk.client(), "other") as other:
         await asyncio.gather(*(ask(desk, one, number, within=60.0) for number in range(20)))
         await asyncio.gather(*(ask(desk, other, 100 + number, within=60.0) for number in range(40)))

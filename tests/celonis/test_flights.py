@@ -11,9 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.celonis import Caller, DataQuery, Lane, Limits
+from bot.celonis import Caller, DataQuery, Lane
 from bot.celonis.flights import Flights, Stake
 from bot.celonis.queueing import Waiting
+from bot.config import Limits
 from bot.model.errors import BotError, ServerFault, Unreachable
 from bot.store.ledger import Payer
 from tests.celonis.team import Desk, Team, rows

@@ -8,7 +8,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from bot.celonis import Celonis, DataQuery, Family, Lane, Limits, MemoryLedger
+from bot.celonis import Celonis, DataQuery, Family, Lane, MemoryLedger
+from bot.config import Limits
 from bot.model.errors import BotError, QuotaExhausted, RateLimited, ServerFault, Unreachable
 from tests.celonis.team import Desk, Team, rows, too_many
 from tests.fakes import in_virtual_time
@@ -117,7 +118,7 @@ async def test_the_background_is_not_starved_by_people() -> None:
 
 @in_virtual_time
 async def test_reserves_stop_the_background_first_then_people_and_never_guarded_calls() -> None:
-    desk = Desk(limits=Limits(per_day=100, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=100, person_share=1.0, place_share=1.0))
     async with desk.client() as celonis:
         await ask_many(desk, celonis, range(80), within=60.0)
         assert isinstance(await outcome(desk, celonis, 200, lane=Lane.BACKGROUND), QuotaExhausted)
@@ -133,7 +134,7 @@ async def test_reserves_stop_the_background_first_then_people_and_never_guarded_
 
 @in_virtual_time
 async def test_one_persons_share_leaves_the_rest_to_others_and_an_admin_can_add_to_it() -> None:
-    desk = Desk(limits=Limits(per_day=100, per_person=0.1))
+    desk = Desk(limits=Limits(per_day=100, person_share=0.1))
     async with desk.client() as celonis:
         await ask_many(desk, celonis, range(10), "who asks much")
         refused = await outcome(desk, celonis, 50, person="who asks much")
@@ -146,7 +147,7 @@ async def test_one_persons_share_leaves_the_rest_to_others_and_an_admin_can_add_
 
 @in_virtual_time
 async def test_the_day_is_any_twenty_four_hours_and_calls_come_back_as_they_were_spent() -> None:
-    desk = Desk(limits=Limits(per_day=60, per_person=1.0, per_place=1.0))
+    desk = Desk(limits=Limits(per_day=60, person_share=1.0, place_share=1.0))
     async with desk.client() as celonis:
         for hour in range(60):
             for number in range(5):
@@ -161,7 +162,7 @@ async def test_the_day_is_any_twenty_four_hours_and_calls_come_back_as_they_were
 @in_virtual_time
 async def test_setting_the_clock_forward_or_back_gives_no_call_away() -> None:
     for jump in (3600.0, -3600.0):
-        desk = Desk(limits=Limits(per_day=40, per_person=1.0, per_place=1.0))
+        desk = Desk(limits=Limits(per_day=40, person_share=1.0, place_share=1.0))
         ledger = MemoryLedger(desk.clock)
         desk.ledger = ledger
         times: list[float] = []
@@ -237,7 +238,7 @@ async def test_two_429_within_ten_minutes_halve_the_rate_for_an_hour() -> None:
     def answers(arrival: object) -> httpx.Response:
         return too_many(x_ratelimit_reset="1") if len(desk.team.arrivals) - 1 in bad else rows("x")
 
-    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(per_person=1.0))
+    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(person_share=1.0))
     async with desk.client() as celonis:
         await ask_many(desk, celonis, range(400), within=600.0)
         begin = desk.clock.monotonic()
@@ -304,18 +305,3 @@ async def test_a_fault_of_one_family_does_not_stop_the_other() -> None:
         for number in range(6):
             await outcome(desk, celonis, number)
         assert await desk.ask(celonis).pools() == ()
-
-
-@in_virtual_time
-async def test_families_that_share_a_quota_go_through_one_door() -> None:
-    def answers(arrival: object) -> httpx.Response:
-        path = desk.team.arrivals[-1].path
-        return rows("x") if path.startswith("/intelligence") else httpx.Response(200, json=[])
-
-    desk = Desk(Team(answers, there=0.0, back=0.0), limits=Limits(shared=True, per_person=1.0, per_place=1.0))
-    async with desk.client() as celonis:
-        pools = [desk.ask(celonis, within=60.0).jobs(f"pool {number}") for number in range(40)]
-        await asyncio.gather(ask_many(desk, celonis, range(40), within=60.0), *pools)
-        quota = await celonis.quota()
-    assert desk.team.violations() == 0
-    assert [each.spent for each in quota.families] == [80]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bot.celonis import ApiKey, Identity, KeyKind, OAuthClient
+from bot.celonis import Identity
+from bot.config import KeyType, Secret
 from bot.model.errors import ApiDisabled, Forbidden, Unauthorized
-from tests.celonis.conftest import Bench
-
-SCOPE = "intelligence.knowledge-models:read integration.data-pools"
+from tests.celonis.conftest import Bench, oauth_client
 
 
 @pytest.mark.parametrize(("name", "identity"), [("user", Identity.USER), ("reader", Identity.APPLICATION)])
 async def test_the_kind_of_a_key_is_found_out(bench: Bench, name: str, identity: Identity) -> None:
     key = getattr(bench.sandbox.keys, name)
-    celonis = await bench.client(key, credential=ApiKey(key.secret))
+    celonis = await bench.client(key, key_type=None)
     info = await celonis.connect()
     assert info.identity is identity
     assert info.tail == f"…{key.secret[-4:]}"
@@ -25,7 +26,7 @@ async def test_the_kind_of_a_key_is_found_out(bench: Bench, name: str, identity:
 
 async def test_a_key_of_unknown_kind_works_without_the_check_at_start(bench: Bench) -> None:
     key = bench.sandbox.keys.user
-    celonis = await bench.client(key, credential=ApiKey(key.secret))
+    celonis = await bench.client(key, key_type=None)
     assert len(await bench.ask(celonis).knowledge_models()) > 1
     assert celonis.kind().identity is Identity.USER
     assert len(bench.sandbox.log) == 2, "one call as an application key, one as a user key"
@@ -33,13 +34,13 @@ async def test_a_key_of_unknown_kind_works_without_the_check_at_start(bench: Ben
 
 @pytest.mark.parametrize(
     ("name", "wrong", "said"),
-    [("reader", KeyKind.USER, "application key"), ("user", KeyKind.APPLICATION, "user key")],
+    [("reader", KeyType.USER_KEY, "application key"), ("user", KeyType.APP_KEY, "user key")],
 )
 async def test_a_key_set_as_the_wrong_kind_is_named_for_what_it_is(
-    bench: Bench, name: str, wrong: KeyKind, said: str
+    bench: Bench, name: str, wrong: KeyType, said: str
 ) -> None:
     key = getattr(bench.sandbox.keys, name)
-    celonis = await bench.client(key, credential=ApiKey(key.secret, wrong))
+    celonis = await bench.client(key, key_type=wrong)
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
     assert f"is a {said}" in error.value.sentence
@@ -48,7 +49,7 @@ async def test_a_key_set_as_the_wrong_kind_is_named_for_what_it_is(
 
 async def test_a_key_that_nobody_knows_is_refused_in_both_kinds_and_not_shown(bench: Bench) -> None:
     secret = "bm9ib2R5LWtub3dzLXRoaXMta2V5LWF0LWFsbC1hbmQtdGhhdC1pcy1nb29k"
-    celonis = await bench.client(bench.sandbox.keys.user, credential=ApiKey(secret))
+    celonis = await bench.client(bench.sandbox.keys.user, api_token=Secret(secret), key_type=None)
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
     assert secret not in str(error.value) + error.value.hint
@@ -56,18 +57,18 @@ async def test_a_key_that_nobody_knows_is_refused_in_both_kinds_and_not_shown(be
     assert "key" in error.value.hint
 
 
-async def test_a_key_in_a_file_is_read_again_after_it_was_refused(bench: Bench) -> None:
+async def test_a_key_in_a_file_is_read_again_after_it_was_refused(bench: Bench, tmp_path: Path) -> None:
     keys = bench.sandbox.keys
-    stored = ["an old key", keys.reader.secret]
-    credential = ApiKey("an old key", KeyKind.APPLICATION, read_again=lambda: stored[1])
-    celonis = await bench.client(keys.reader, credential=credential)
+    file = tmp_path / "key"
+    file.write_text(keys.reader.secret)
+    celonis = await bench.client(keys.reader, api_token=Secret("an-old-key", file=file))
     assert len(await bench.ask(celonis).knowledge_models()) > 1
     assert [entry.status for entry in bench.sandbox.log] == [401, 200]
 
 
 async def test_an_oauth_client_asks_for_a_token_once_and_again_only_after_a_401(bench: Bench) -> None:
     oauth = bench.sandbox.keys.oauth
-    celonis = await bench.client(oauth, credential=OAuthClient(oauth.client_id, oauth.secret, SCOPE))
+    celonis = await bench.client(oauth, **oauth_client(oauth))
     info = await celonis.connect()
     assert info.identity is Identity.OAUTH
     await bench.ask(celonis).knowledge_models()
@@ -81,7 +82,7 @@ async def test_an_oauth_client_asks_for_a_token_once_and_again_only_after_a_401(
 async def test_a_token_is_renewed_before_it_ends(bench: Bench) -> None:
     bench.sandbox.switches.update({"token_seconds": 61})
     oauth = bench.sandbox.keys.oauth
-    celonis = await bench.client(oauth, credential=OAuthClient(oauth.client_id, oauth.secret, SCOPE))
+    celonis = await bench.client(oauth, **oauth_client(oauth))
     await bench.ask(celonis).pools()
     keyring = celonis._engine.keyring
     assert keyring._token is not None
@@ -91,9 +92,7 @@ async def test_a_token_is_renewed_before_it_ends(bench: Bench) -> None:
 
 async def test_an_oauth_client_without_its_scope_is_told_to_check_it(bench: Bench) -> None:
     oauth = bench.sandbox.keys.oauth
-    celonis = await bench.client(
-        oauth, credential=OAuthClient(oauth.client_id, oauth.secret, "no.such.scope")
-    )
+    celonis = await bench.client(oauth, **oauth_client(oauth, "no.such.scope"))
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
     assert "scope" in error.value.hint

@@ -11,11 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from bot.celonis import ApiKey, Connection, DataQuery, Family, Limits, OAuthClient, checked_id, segment
+from bot.celonis import DataQuery, Family, checked_id, segment
 from bot.celonis.query import LONGEST_LIST, LONGEST_URL, data_request
 from bot.celonis.ratelimit import LONGEST_WAIT, Told, told
 from bot.celonis.replies import Header, Job, JobStatus, KnowledgeModel, Kpi, LoadInfo, PoolOverview, Record
 from bot.celonis.wire import without_values
+from bot.config import Connection, Limits, OAuthClient, Secret
 from bot.model.errors import BadArgument
 
 NOW = datetime(2026, 3, 2, 6, 10, 0, tzinfo=UTC)
@@ -302,16 +303,15 @@ def test_no_reply_of_any_shape_raises_anything_but_a_validation_error(value: Any
 )
 def test_a_connection_goes_to_the_root_of_a_host_over_https(address: str) -> None:
     with pytest.raises(ValueError, match="team's address"):
-        Connection("dev", address, ApiKey("k" * 40))
+        Connection(name="dev", root=address, api_token=Secret("k" * 40))
 
 
 def test_no_secret_is_in_a_repr() -> None:
     secret = "a-very-secret-key-of-the-bot-0123456789"
-    for credential in (ApiKey(secret), OAuthClient("client-id-0123456789", secret, "scope")):
-        connection = Connection("dev", "https://dev.eu-1.celonis.cloud", credential)
-        assert secret not in repr(connection) + repr(credential) + str(credential) + connection.fingerprint
-    assert ApiKey(secret).tail == "…6789"
-    assert ApiKey("short").tail == "…"
+    client = OAuthClient(id=Secret("client-id-0123456789"), secret=Secret(secret), scope="scope")
+    for identity in ({"api_token": Secret(secret)}, {"oauth": client}):
+        connection = Connection(name="dev", root="https://dev.eu-1.celonis.cloud", **identity)
+        assert secret not in repr(connection) + repr(client) + str(client)
 
 
 def test_families_follow_the_path() -> None:
@@ -322,12 +322,15 @@ def test_families_follow_the_path() -> None:
 
 
 def test_every_replica_has_a_share_and_all_shares_together_are_the_limit() -> None:
-    from bot.celonis.desk import share
+    from bot.celonis import MemoryLedger
+    from bot.celonis.desk import Desk, share
+    from bot.model.clock import SystemClock
+
+    clock = SystemClock()
 
     for replicas in range(1, 20):
-        limits = Limits(replicas=replicas)
-        shares = [share(limits, number) for number in range(replicas)]
-        assert sum(shares) + share(limits, -1) == 20
+        shares = [share(LIMITS, replicas, number) for number in range(replicas)]
+        assert sum(shares) + share(LIMITS, replicas, -1) == 20
         assert min(shares) >= 1
     with pytest.raises(ValueError, match="cannot share"):
-        Limits(replicas=20)
+        Desk("dev", LIMITS, replicas=20, clock=clock, ledger=MemoryLedger(clock))

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from bot.celonis import CancelRuns, JobRun, Lane, Limits, Mode, StartJob
+from bot.celonis import CancelRuns, JobRun, Lane, Mode, StartJob
+from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.errors import (
     ApprovalSpent,
@@ -161,7 +162,7 @@ async def test_a_server_that_cannot_be_reached_was_told_nothing(bench: Bench) ->
 
 async def test_neither_ledger_nor_pause_nor_breaker_stop_a_confirmed_write(bench: Bench) -> None:
     run = main_job(bench)
-    limits = Limits(per_second=2000, window=0.01, per_day=3)
+    limits = Limits(per_second=1000, window_seconds=0.005, per_day=3)
     celonis = await bench.client(bench.sandbox.keys.operator, limits=limits)
     for _ in range(3):
         await bench.ask(celonis, lane=Lane.GUARDED, fresh=True).jobs(run.pool_id)

@@ -10,14 +10,17 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import httpx
 import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from adapters.server import connection_of
-from bot import celonis, config
+from bot import config
+from bot.celonis import Celonis
+from bot.celonis.desk import share
 from bot.config import Limits
 from bot.config.tables import Admin, ConnectionSection, TeamsSection
+from bot.model.clock import SystemClock
 from bot.model.people import Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.sandbox import Fault
@@ -36,9 +39,6 @@ ENVIRON = {
 LOADED = frozenset({config.SettingsFile, ConnectionSection, Admin, TeamsSection, config.Binding})
 """What `load` turns into something else, which has to be read in its turn."""
 BUILT = (config.Settings, config.Connection, config.OAuthClient, config.Slack, config.Teams)
-CLIENT = (celonis.Connection, celonis.Limits)
-NO_SETTING = frozenset({"alone", "body", "cache_bytes", "list_page", "list_pages", "oldest", "shared"})
-"""Limits of the client that nothing in the settings feeds."""
 
 
 def sections(kind: Any) -> list[type[BaseModel]]:
@@ -58,7 +58,6 @@ def watching(kinds: list[Any], seen: set[tuple[str, str]]) -> Iterator[None]:
 
     def watched(kind: Any) -> Callable[[Any, str], Any]:
         known = frozenset(keys(kind))
-        own = "bot.celonis.connection" if kind in CLIENT else "bot.config"
 
         def look(self: Any, name: str) -> Any:
             if name in known:
@@ -66,10 +65,8 @@ def watching(kinds: list[Any], seen: set[tuple[str, str]]) -> Iterator[None]:
                 module, where = frame.f_globals.get("__name__", ""), frame.f_code.co_name
                 loads = kind in LOADED and module.startswith("bot.config.")
                 loads |= where == "over_sandbox"
-                copies = kind in CLIENT or where not in {"replace", "model_copy"}
-                if loads or (
-                    copies and module.startswith(("bot.", "adapters.")) and not module.startswith(own)
-                ):
+                copies = where in {"replace", "model_copy"} or module.startswith("bot.config")
+                if loads or (module.startswith(("bot.", "adapters.")) and not copies):
                     seen.add((f"{kind.__module__}.{kind.__name__}", name))
             return object.__getattribute__(self, name)
 
@@ -85,12 +82,16 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
     shutil.copy(EXAMPLE, tmp_path / "celonis-chat.toml")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "finance.client-secret").write_text("made-up-client-secret")
-    kinds = [*dict.fromkeys(sections(config.SettingsFile)), *BUILT, *CLIENT]
+    kinds = [*dict.fromkeys(sections(config.SettingsFile)), *BUILT]
     seen: set[tuple[str, str]] = set()
     with watching(kinds, seen):
         settings = config.load(ENVIRON, tmp_path / "celonis-chat.toml", need=config.Need.SERVING)
-        for each in settings.connections.values():
-            connection_of(each, celonis.Limits())
+        granted = httpx.MockTransport(
+            lambda _: httpx.Response(200, json={"access_token": "made-up", "expires_in": 300})
+        )
+        finance = settings.connections["finance"]
+        async with Celonis(finance, clock=SystemClock(), transport=granted) as celonis:
+            await celonis.connect()
         policy = Policy.of(settings)
         asker = Asker(
             someone("U1", home="T0123456"),
@@ -126,10 +127,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
             await here.says(CLERK, "C1", "kpis of Order to Cash")
             await here.says(OPERATOR, "C1", "cancel main job")
     nobody_reads = {
-        (f"{kind.__module__}.{kind.__name__}", key)
-        for kind in kinds
-        for key in keys(kind)
-        if not (kind is celonis.Limits and key in NO_SETTING)
+        (f"{kind.__module__}.{kind.__name__}", key) for kind in kinds for key in keys(kind)
     } - seen
     assert not nobody_reads, "\n".join(map(str, sorted(nobody_reads)))
 
@@ -165,9 +163,7 @@ async def test_a_person_and_a_place_have_the_share_that_is_set(limits: Limits, r
 
 
 def test_the_slots_kept_for_one_shot_commands_are_those_that_are_set() -> None:
-    from adapters.server import _limits
-
-    assert _limits(Limits(per_second=20, guest_slots=7), 2).guest_slots == 7
+    assert share(Limits(per_second=20, guest_slots=7), 2, -1) == 7
 
 
 async def test_what_looks_unintended_is_said_at_start() -> None:
