@@ -22,6 +22,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.http import BODY_WITHIN, NotRead, read_body
 from adapters.slack.chat import SlackChat, message_ref
@@ -400,7 +401,9 @@ class SlackListener:
                 self._app,
                 app_token.reveal(),
                 logger=logging.getLogger("slack_bolt.socket_mode"),
-                web_client=self._chat.api.client(app_token),
+                web_client=AsyncWebClient(
+                    app_token.reveal(), self._settings.api_url, session=self._chat.api.session
+                ),
                 ping_interval=PING_EVERY,
             )
             try:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import json
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies
 
 import aiohttp
 import structlog
 from cachetools import LRUCache
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import Secret
 from bot.model.clock import Clock
@@ -37,6 +35,8 @@ LONGEST_QUEUE = 20
 _ATTEMPTS = 4
 _PAUSE = 0.5
 _LANES = 2000
+_JSON = "application/json; charset=utf-8"
+_FORM = "application/x-www-form-urlencoded"
 _TOO_MANY = 429
 _SERVER_FAULT = 500
 _CODE = re.compile(r"[a-z][a-z0-9_]{1,60}", re.ASCII)
@@ -175,7 +175,6 @@ class WebApi:
         self._address = address if address.endswith("/") else f"{address}/"
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
-        self._client: AsyncWebClient | None = None
         self._lanes: LRUCache[str, _Lane] = LRUCache(_LANES)
 
     @property
@@ -189,24 +188,6 @@ class WebApi:
                 trust_env=bool(getproxies()),
             )
         return self._session
-
-    def client(self, token: Secret | None = None) -> AsyncWebClient:
-        """slack_sdk's client over the one session.
-
-        Args:
-            token: Another one than the bot's.
-        """
-        # Without a level of its own the SDK composes debug lines that nobody will see.
-        logger = logging.getLogger("slack_sdk")
-        logger.setLevel(logging.WARNING)
-        # The SDK's own retries would send a message twice where only the answer was lost.
-        return AsyncWebClient(
-            token=(token or self._token).reveal(),
-            base_url=self._address,
-            session=self.session,
-            retry_handlers=[],
-            logger=logger,
-        )
 
     async def close(self) -> None:
         """Closes the session."""
@@ -223,23 +204,14 @@ class WebApi:
             arguments: Those that are None or empty text are left out.
         """
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
-
-        async def send() -> Json:
-            answer = await self._bot.api_call(method, json=given)
-            return answer.data if isinstance(answer.data, dict) else {}
-
+        body = json.dumps(given, separators=(",", ":")).encode()
         async with self._turn(lane or method, alone=bool(lane)) as waiting:
-            return await self._known(send, waiting, again=again)
+            return await self._as_bot(method, body, _JSON, waiting, again=again)
 
-    async def form(self, method: str, **arguments: Any) -> Json:
+    async def form(self, method: str, **arguments: str) -> Json:
         """One call of a method that takes no JSON."""
-
-        async def send() -> Json:
-            answer = await self._bot.api_call(method, data=arguments)
-            return answer.data if isinstance(answer.data, dict) else {}
-
         async with self._turn(method, alone=False) as waiting:
-            return await self._known(send, waiting, again=True)
+            return await self._as_bot(method, urlencode(arguments).encode(), _FORM, waiting, again=True)
 
     async def respond(self, url: str, message: Mapping[str, Any]) -> None:
         """Answers through a `response_url`, which needs no token and is a secret itself.
@@ -251,8 +223,11 @@ class WebApi:
             log.warning("response_url of a foreign host")
             raise Refused("This answer was to be sent to an address that is not Slack's.", code="foreign_url")
 
+        body = json.dumps(message, separators=(",", ":")).encode()
+
         async def send() -> Json:
-            async with self.session.post(url, json=dict(message), allow_redirects=False) as answer:
+            headers = {"Content-Type": _JSON}
+            async with self.session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 text = await answer.text()
                 if answer.status == _TOO_MANY:
                     raise _Wait(answer.headers.get("Retry-After", ""))
@@ -308,21 +283,24 @@ class WebApi:
         finally:
             lane.waiting -= 1
 
-    @property
-    def _bot(self) -> AsyncWebClient:
-        if self._client is None:
-            self._client = self.client()
-        return self._client
-
-    async def _known(self, send: Send, lane: _Lane, *, again: bool) -> Json:
+    async def _as_bot(self, method: str, body: bytes, kind: str, lane: _Lane, *, again: bool) -> Json:
         """A call as the bot. Where its token came from a file, that is read again once Slack refuses it."""
+
+        async def send() -> Json:
+            headers = {"Authorization": f"Bearer {self._token.reveal()}", "Content-Type": kind}
+            address = self._address + method
+            async with self.session.post(
+                address, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                return _understood(answer.status, answer.headers, await answer.read())
+
         try:
             return await self._persist(send, lane, again=again)
         except Refused as error:
             fresh = self._token.read_again()
             if not error.no_token or fresh == self._token:
                 raise
-            self._token, self._client = fresh, None
+            self._token = fresh
             return await self._persist(send, lane, again=again)
 
     async def _persist(self, send: Send, lane: _Lane, *, again: bool) -> Json:
@@ -331,48 +309,43 @@ class WebApi:
         while True:
             if lane.open_at > give_up:
                 raise _busy()
-            await self._clock.sleep(lane.open_at - self._clock.monotonic())
+            if (closed := lane.open_at - self._clock.monotonic()) > 0:
+                await self._clock.sleep(closed)
             attempt += 1
             try:
-                return await self._once(send)
+                return await send()
             except _Wait as wait:
                 lane.open_at = self._clock.monotonic() + wait.seconds
                 log.warning("slack asks to wait", seconds=wait.seconds)
                 if attempt >= _ATTEMPTS:
                     raise _busy() from None
-            except _Lost as lost:
-                if attempt >= _ATTEMPTS or not (again or lost.unsent):
+            except (_Lost, aiohttp.ClientError, TimeoutError, ValueError) as error:
+                unsent = isinstance(error, aiohttp.ClientConnectorError)
+                if attempt >= _ATTEMPTS or not (again or unsent):
                     raise Refused(
                         "Slack cannot be reached.",
-                        hint="It may have got the message all the same." if not lost.unsent else "",
-                    ) from lost
+                        hint="It may have got the message all the same." if not unsent else "",
+                    ) from error
                 lane.open_at = self._clock.monotonic() + _PAUSE * 2**attempt
 
-    async def _once(self, send: Send) -> Json:
-        try:
-            answer: Json = await send()
-        except SlackApiError as error:
-            response = error.response
-            status = int(getattr(response, "status_code", None) or getattr(response, "status", None) or 0)
-            said = response.data if isinstance(getattr(response, "data", None), dict) else {}
-            if status == _TOO_MANY or said.get("error") in ("ratelimited", "rate_limited"):
-                raise _Wait(response.headers.get("Retry-After", "")) from None
-            code = str(said.get("error", ""))
-            if status >= _SERVER_FAULT or code in (
-                "",
-                "fatal_error",
-                "internal_error",
-                "service_unavailable",
-            ):
-                raise _Lost(unsent=False) from None
-            raise _explained(
-                code if _CODE.fullmatch(code) else "unknown", str(said.get("needed", ""))
-            ) from None
-        except aiohttp.ClientConnectorError as error:
-            raise _Lost(unsent=True) from error
-        except (aiohttp.ClientError, TimeoutError, SlackClientError, ValueError) as error:
-            raise _Lost(unsent=False) from error
-        return answer
+
+def _understood(status: int, headers: Mapping[str, str], read: bytes) -> Json:
+    """What Slack answered to a call (https://docs.slack.dev/apis/web-api)."""
+    if status == _TOO_MANY:
+        raise _Wait(headers.get("Retry-After", ""))
+    if status >= _SERVER_FAULT:
+        raise _Lost
+    said: object = json.loads(read)
+    if not isinstance(said, dict):
+        raise _Lost
+    if said.get("ok") is True:
+        return said
+    code = str(said.get("error", ""))
+    if code in ("ratelimited", "rate_limited"):
+        raise _Wait(headers.get("Retry-After", ""))
+    if code in ("", "fatal_error", "internal_error", "service_unavailable"):
+        raise _Lost
+    raise _explained(code if _CODE.fullmatch(code) else "unknown", str(said.get("needed", "")))
 
 
 class _Wait(Exception):
@@ -389,10 +362,6 @@ class _Wait(Exception):
 
 class _Lost(Exception):
     """No usable answer."""
-
-    def __init__(self, *, unsent: bool) -> None:
-        super().__init__()
-        self.unsent = unsent
 
 
 def _busy() -> Refused:

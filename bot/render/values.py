@@ -65,7 +65,7 @@ def write(cell: Cell, reader: Reader) -> str:
         case Words(text):
             return clean(text)
         case Number(value, how, unit):
-            return _number(value, how, clean(unit).strip(), locale_of(reader.locale))
+            return number(value, how, unit, reader.locale)
         case Moment(at, how):
             return _moment(at, how, reader)
         case Day(on, how):
@@ -93,10 +93,23 @@ _SI = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T
 _CURRENCY_SIGNS = frozenset("$£€¥₹₩₽₺")
 
 
-def _number(value: float | Decimal, how: str, unit: str, locale: Locale) -> str:
+def number(value: float | Decimal, how: str, unit: str, locale: str) -> str:
+    """A number in Celonis' format for it (may be empty), with its unit, as a locale writes it."""
+    try:
+        return _number(value, how, unit, locale)
+    except TypeError:  # a signalling NaN, the one number that cannot be looked up
+        return _NOT_A_NUMBER
+
+
+_NOT_A_NUMBER = "not a number"
+
+
+@lru_cache(maxsize=8192, typed=True)
+def _number(value: float | Decimal, how: str, unit: str, locale_name: str) -> str:
+    unit, locale = clean(unit).strip(), locale_of(locale_name)
     exact = value if isinstance(value, Decimal) else Decimal(value if isinstance(value, int) else repr(value))
     if exact.is_nan():
-        return "not a number"
+        return _NOT_A_NUMBER
     if exact.is_infinite():
         return "-∞" if exact < 0 else "∞"
     how = how.strip()

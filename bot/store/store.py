@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 import sqlalchemy as sa
 from cachetools import TTLCache
 from pydantic import TypeAdapter
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
 from bot.model.clock import Clock
@@ -116,7 +116,11 @@ def plausible_id(text: str) -> bool:
 
 def upsert(dialect: str, table: sa.Table, values: dict[str, Any]) -> Any:
     """An INSERT that knows ON CONFLICT, for either engine. Only for modules of `bot.store`."""
-    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table).values(values)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).values(values)
+    return sqlite.insert(table).values(values)
 
 
 class Store:
