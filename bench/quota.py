@@ -35,7 +35,7 @@ import httpx
 from bench.network import Network
 from bench.programs import KM, MUCH, PER_SECOND, RECORD, Postgres, Program, database, question
 from bot.celonis import Caller, CancelRuns, Celonis, JobRun, Lane, MemoryLedger
-from bot.celonis.desk import share
+from bot.celonis.limits.replicas import share
 from bot.config import Connection, KeyType, Limits, Secret
 from bot.model.clock import Clock, SystemClock
 from bot.model.errors import BotError, QuotaExhausted, RateLimited

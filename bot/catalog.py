@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from rapidfuzz import fuzz, process
 
-from bot.celonis import Asking
+from bot.celonis import Api
 from bot.language.declare import Names, OneName, SortBy, Where, clauses
 from bot.model.errors import (
     BadArgument,
@@ -185,7 +185,7 @@ class Catalog:
         synonyms: Folded word -> name as it stands in Celonis.
     """
 
-    asking: Asking
+    asking: Api
     connection: str
     policy: Policy
     asker: Asker

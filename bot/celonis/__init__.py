@@ -1,6 +1,6 @@
 """The client of Celonis' APIs, within their limits; the only package that speaks HTTP to Celonis."""
 
-from bot.celonis.asking import Asking
+from bot.celonis.api import Api
 from bot.celonis.client import Celonis, FamilyQuota, QuotaView
 from bot.celonis.connection import (
     Caller,
@@ -12,13 +12,9 @@ from bot.celonis.connection import (
 from bot.celonis.engine import Answer, KeyInfo
 from bot.celonis.ids import checked_id, segment
 from bot.celonis.memory import Ledger, MemoryLedger
-from bot.celonis.query import DataQuery
-from bot.celonis.replies import (
-    Analysis,
-    DataModel,
+from bot.celonis.models import (
     DataPage,
     Execution,
-    ExecutionPage,
     Field,
     Filter,
     Grants,
@@ -28,33 +24,27 @@ from bot.celonis.replies import (
     KnowledgeModel,
     Kpi,
     LoadInfo,
-    LogMessage,
-    LogPage,
     Me,
-    Node,
     Pool,
     PoolOverview,
     Record,
-    Space,
     Team,
     Trigger,
 )
+from bot.celonis.query import DataQuery
 from bot.celonis.wire import CallRecord
-from bot.celonis.writes import CancelRuns, JobRun, Mode, StartJob
+from bot.celonis.writes import CancelRuns, JobRun
 
 __all__ = [
-    "Analysis",
     "Answer",
-    "Asking",
+    "Api",
     "CallRecord",
     "Caller",
     "CancelRuns",
     "Celonis",
-    "DataModel",
     "DataPage",
     "DataQuery",
     "Execution",
-    "ExecutionPage",
     "Family",
     "FamilyQuota",
     "Field",
@@ -71,18 +61,12 @@ __all__ = [
     "Lane",
     "Ledger",
     "LoadInfo",
-    "LogMessage",
-    "LogPage",
     "Me",
     "MemoryLedger",
-    "Mode",
-    "Node",
     "Pool",
     "PoolOverview",
     "QuotaView",
     "Record",
-    "Space",
-    "StartJob",
     "Team",
     "Trigger",
     "Usage",

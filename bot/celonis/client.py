@@ -11,15 +11,15 @@ from typing import Self
 
 import httpx
 
-from bot.celonis.asking import Asking
+from bot.celonis.api import Api
 from bot.celonis.connection import Caller, Family, Lane
-from bot.celonis.desk import TRAVEL, Desk
 from bot.celonis.engine import Engine, KeyInfo
 from bot.celonis.flights import Stake
 from bot.celonis.governor import Governor, forecast
+from bot.celonis.limits.replicas import TRAVEL, Desk
 from bot.celonis.memory import Ledger, MemoryLedger
+from bot.celonis.models import Grants
 from bot.celonis.query import Asked
-from bot.celonis.replies import Grants
 from bot.celonis.wire import CallRecord
 from bot.config import Connection, KeyType, Limits
 from bot.model.clock import Clock
@@ -164,9 +164,9 @@ class Celonis:
 
     # For people --------------------------------------------------------------------------------------------
 
-    def on_behalf(self, caller: Caller) -> Asking:
+    def on_behalf(self, caller: Caller) -> Api:
         """The calls, for one person's one request."""
-        return Asking(self._engine, caller)
+        return Api(self._engine, caller)
 
     @property
     def limits(self) -> Limits:

@@ -12,24 +12,23 @@ from typing import Any
 import httpx
 import stamina
 
-from bot.celonis import replies
+from bot.celonis import models
+from bot.celonis.auth import Keyring
 from bot.celonis.cache import LEAST, OVERHEAD, Cache, Entry, Keeps
 from bot.celonis.connection import Caller, Family, Identity, Lane
-from bot.celonis.desk import Desk
+from bot.celonis.errors import Reply, payload, refusal
 from bot.celonis.flights import Flights, Stake
 from bot.celonis.governor import Governor, Permit
-from bot.celonis.keyring import Keyring
+from bot.celonis.limits.replicas import Desk
 from bot.celonis.pace import Pace, supply
 from bot.celonis.query import Asked
-from bot.celonis.refusals import Reply, payload, refusal
 from bot.celonis.retries import Retries
 from bot.celonis.wire import NOT_SENT, Wire, without_values
-from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.celonis.writes import CancelRuns, JobRun
 from bot.config import Connection, KeyType
 from bot.model.errors import (
     ApprovalSpent,
     BadQuery,
-    BotError,
     Forbidden,
     NotAllowed,
     NotFound,
@@ -84,7 +83,6 @@ class Answer:
         fetched_at: When Celonis was asked (UTC).
         cached: Nothing had to be asked.
         unread: Items of it that could not be read.
-        instead_of: Why there is no newer one, where that was tried.
         schema: What things are called, not what they are worth.
     """
 
@@ -92,7 +90,6 @@ class Answer:
     fetched_at: datetime
     cached: bool
     unread: int = 0
-    instead_of: BotError | None = None
     schema: bool = False
 
 
@@ -144,14 +141,14 @@ class Engine:
         self.paces = {family: Pace(desk.clock.monotonic()) for family in Family}
         self.retries = Retries(connection.total_retry)
         self._random = random
-        self._me: replies.Me | None = None
+        self._me: models.Me | None = None
 
     def kind(self) -> KeyInfo:
         """What the bot is in Celonis, as far as it is known without asking."""
-        me = self._me or replies.Me()
+        me = self._me or models.Me()
         return KeyInfo(self.keyring.identity, self.keyring.tail, me.email, me.name)
 
-    def learned(self, me: replies.Me | None) -> None:
+    def learned(self, me: models.Me | None) -> None:
         """What `/api/cloud` said: nothing for an application key."""
         self._me = me
         if self.connection.oauth is None and self.connection.key_type is None:
@@ -197,10 +194,10 @@ class Engine:
         self.cache.misses += 1
         try:
             new = await self.flights.board(key, caller, lambda stake: self._fetched(stake, question, fetch))
-        except _UNCLEAR as error:
+        except _UNCLEAR:
             if entry is None or entry.error is not None or caller.fresh or caller.lane is Lane.GUARDED:
                 raise
-            return Answer(entry.value, entry.fetched_at, cached=True, unread=entry.unread, instead_of=error)
+            return Answer(entry.value, entry.fetched_at, cached=True, unread=entry.unread)
         return Answer(new.value, new.fetched_at, cached=False, unread=new.unread)
 
     def _keeps_for(self, question: Question) -> tuple[float, float]:
@@ -316,7 +313,7 @@ class Engine:
 
     async def write(
         self,
-        approval: Approval[CancelRuns] | Approval[StartJob],
+        approval: Approval[CancelRuns],
         run: JobRun,
         caller: Caller,
         asked: Callable[[JobRun], Asked],
@@ -372,9 +369,7 @@ class Engine:
             ) from error
         if reply.ok:
             return
-        refused = refusal(
-            reply, connection=self.connection, family=Family.of(request.path), write=(approval.target, run)
-        )
+        refused = refusal(reply, connection=self.connection, family=Family.of(request.path), write=run)
         from_celonis = not reply.web_page and reply.status != _TIMED_OUT
         if 400 <= reply.status < 500 and from_celonis:  # noqa: PLR2004 - HTTP's own numbers
             raise refused

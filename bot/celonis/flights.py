@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from bot.celonis.connection import Caller
 from bot.celonis.governor import Governor
-from bot.celonis.queueing import Waiting
+from bot.celonis.limits.fair_queue import Waiting
 from bot.model.clock import Clock, within
 from bot.model.errors import BotError, Unreachable
 from bot.store.ledger import Payer

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
-from bot.celonis.breaker import TOLERATED, Breaker, Passage
 from bot.celonis.connection import Family, Lane
-from bot.celonis.desk import PATIENCE, QUIET_MINUTE, Desk, from_database
-from bot.celonis.queueing import Line, Waiting
-from bot.celonis.ratelimit import LONGEST_WAIT, Told
-from bot.celonis.slots import Slots
+from bot.celonis.limits.arrival_slots import Slots
+from bot.celonis.limits.breaker import TOLERATED, Breaker, Passage
+from bot.celonis.limits.fair_queue import Line, Waiting
+from bot.celonis.limits.rate_headers import LONGEST_WAIT, Told
+from bot.celonis.limits.replicas import PATIENCE, QUIET_MINUTE, Desk, from_database
 from bot.config import Limits
 from bot.model.errors import MOMENT, BotError, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
 from bot.store.ledger import DAY, LEASE, Account, Bucket, Ceilings, Pause, Payer, Refused, Standing
@@ -181,7 +181,7 @@ class Governor:
         self.breaker = Breaker(max(TOLERATED, total_retry + 1))
         desk.on_change(self._changed, self._repay)
 
-    # Asking to be let through ------------------------------------------------------------------------------
+    # Api to be let through ------------------------------------------------------------------------------
 
     async def admit(self, waiting: Waiting) -> Permit:
         """Waits for a turn, and books the call.

@@ -27,7 +27,7 @@ class DataQuery:
         fields: Field ids; `record.field` for a whole model.
         kpis: KPI ids; only for a whole model.
         filters: Ids of predefined filters; all of them must hold.
-        expressions: Filter expressions, as `bot.celonis.conditions` writes them; all must hold.
+        expressions: Filter expressions, as `bot.celonis.filter_expr` writes them; all must hold.
         sort: (id, descending); each id is among `fields` or `kpis`.
         search: A text to search for; empty searches nothing.
         search_field: The field to search in; empty searches all.

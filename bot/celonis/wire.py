@@ -13,11 +13,11 @@ from datetime import datetime
 import httpx
 
 from bot.celonis.connection import Caller, Family
+from bot.celonis.errors import Reply
 from bot.celonis.flights import late
 from bot.celonis.governor import Governor, Permit
+from bot.celonis.limits.rate_headers import told
 from bot.celonis.query import Asked
-from bot.celonis.ratelimit import told
-from bot.celonis.refusals import Reply
 from bot.config import Connection
 from bot.model.clock import Clock, within
 from bot.model.errors import CelonisError, UnexpectedReply, Unreachable

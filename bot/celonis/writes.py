@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-
-
-class Mode(StrEnum):
-    """How much a data job loads."""
-
-    FULL = "FULL"
-    DELTA = "DELTA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +30,3 @@ class CancelRuns:
 
     connection: str
     runs: tuple[JobRun, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StartJob:
-    """Start these data jobs."""
-
-    connection: str
-    runs: tuple[JobRun, ...]
-    mode: Mode

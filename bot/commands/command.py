@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from bot.catalog import Catalog
-from bot.celonis import Asking, Celonis
+from bot.celonis import Api, Celonis
 from bot.language.declare import CelonisIntent, names
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
@@ -69,7 +69,7 @@ class Context:
     reader: Reader
     connection: str
     connections: tuple[str, ...]
-    asking: Asking
+    asking: Api
     celonis: Celonis
     catalog: Catalog
     policy: Policy

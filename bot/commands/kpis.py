@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from bot.celonis import DataQuery, Header
 from bot.celonis import Kpi as KpiReply
-from bot.celonis.conditions import filter_expressions, ranges
+from bot.celonis.filter_expr import filter_expressions, ranges
 from bot.commands.cells import cell, is_numeric
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, page_of, table

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.celonis import Asking, Caller, Celonis, Lane
+from bot.celonis import Api, Caller, Celonis, Lane
 from bot.config import Connection, KeyType, Limits, OAuthClient, Secret
 from bot.model.clock import SystemClock
 from bot.sandbox import Key, Sandbox, SandboxOptions, Switches
@@ -50,14 +50,12 @@ class Bench:
         self.clients.append(await celonis.open())
         return celonis
 
-    async def asking(
-        self, key: Key, *, lane: Lane = Lane.PEOPLE, fresh: bool = False, **changes: Any
-    ) -> Asking:
+    async def asking(self, key: Key, *, lane: Lane = Lane.PEOPLE, fresh: bool = False, **changes: Any) -> Api:
         return self.ask(await self.client(key, **changes), lane=lane, fresh=fresh)
 
     def ask(
         self, celonis: Celonis, *, lane: Lane = Lane.PEOPLE, fresh: bool = False, within: float = 20.0
-    ) -> Asking:
+    ) -> Api:
         return celonis.on_behalf(Caller("the clerk", "room", lane, self.clock.monotonic() + within, fresh))
 
 

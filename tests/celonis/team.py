@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from bot.celonis import Asking, Caller, Celonis, Lane
+from bot.celonis import Api, Caller, Celonis, Lane
 from bot.celonis.memory import Ledger, MemoryLedger
 from bot.config import Connection, KeyType, Limits, Secret
 from bot.store.ledger import Holder
@@ -145,7 +145,7 @@ class Desk:
         within: float = 30.0,
         fresh: bool = False,
         place: str = "the room",
-    ) -> Asking:
+    ) -> Api:
         deadline = self.clock.monotonic() + within
         return celonis.on_behalf(Caller(person, place, lane, deadline, fresh))
 

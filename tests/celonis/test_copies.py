@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane, MemoryLedger
-from bot.celonis.desk import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
+from bot.celonis.limits.replicas import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
 from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.errors import BotError, ConfigError, RateLimited, StoreUnavailable

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bot.celonis import Caller, DataQuery, Lane
 from bot.celonis.flights import Flights, Stake
-from bot.celonis.queueing import Waiting
+from bot.celonis.limits.fair_queue import Waiting
 from bot.config import Limits
 from bot.model.errors import BotError, ServerFault, Unreachable
 from bot.store.ledger import Payer

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.celonis.desk import PATIENCE, from_database
+from bot.celonis.limits.replicas import PATIENCE, from_database
 
 
 class BusyClock:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.celonis.slots import Slots
+from bot.celonis.limits.arrival_slots import Slots
 
 TIMEOUT = 5.0
 NEVER_ANSWERED = 3.0

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from bot.celonis import CancelRuns, JobRun, Lane, Mode, StartJob
+from bot.celonis import CancelRuns, JobRun, Lane
 from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.errors import (
@@ -192,20 +192,6 @@ async def test_a_write_waits_briefly_for_a_slot_and_then_goes_all_the_same(
         await bench.ask(celonis, lane=Lane.GUARDED).cancel_job(approval, run)
     assert cancels(bench) == 1
     reading.cancel()
-
-
-async def test_starting_a_job_takes_its_mode_from_the_approval(bench: Bench) -> None:
-    job = next(
-        job for pool in bench.sandbox.pools for job in pool.jobs if job.last is None or not job.last.active
-    )
-    pool = next(pool for pool in bench.sandbox.pools if job in pool.jobs)
-    run = JobRun(pool.id, pool.name, job.id, job.name, None, None, "")
-    asking = await bench.asking(bench.sandbox.keys.user)
-    async with approved(StartJob("dev", (run,), Mode.FULL)) as approval:
-        await asking.execute_job(approval, run)
-    (entry,) = bench.sandbox.log.where(method="POST")
-    assert entry.path == f"/integration/api/v2/data-pools/{pool.id}/data-jobs/{job.id}/execute"
-    assert entry.query == "mode=FULL"
 
 
 def test_a_dead_keep_alive_connection_cannot_blur_a_write() -> None:

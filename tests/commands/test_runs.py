@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.celonis import CancelRuns, Execution, ExecutionPage, Job, JobRun, JobStatus
+from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
 from bot.commands.command import Context, Question, Step
 from bot.commands.jobs import CANCEL, CancelJob
 from bot.model.cards import Reader, Run, Source, Status
@@ -82,22 +82,20 @@ class Told:
             ),
         )
 
-    async def executions(self, _pool: str, _job: str) -> ExecutionPage:
+    async def executions(self, _pool: str, _job: str) -> tuple[Execution, ...]:
         self.calls.append("executions")
-        return ExecutionPage(
-            tuple(
-                Execution.model_validate(
-                    {
-                        "id": f"e{at}",
-                        "executionId": run,
-                        "startDate": start and start.isoformat(),
-                        "status": status,
-                        "type": "JOB",
-                        "jobId": "j1",
-                    }
-                )
-                for at, (run, start, status) in enumerate(self.history)
+        return tuple(
+            Execution.model_validate(
+                {
+                    "id": f"e{at}",
+                    "executionId": run,
+                    "startDate": start and start.isoformat(),
+                    "status": status,
+                    "type": "JOB",
+                    "jobId": "j1",
+                }
             )
+            for at, (run, start, status) in enumerate(self.history)
         )
 
     def source(self, model: str = "") -> Source:
@@ -231,7 +229,7 @@ async def test_a_history_that_lags_behind_is_waited_for() -> None:
     told = Told([Seen("CANCEL", "x2", LATER)])
     asked = told.executions
 
-    async def later(pool: str, job: str) -> ExecutionPage:
+    async def later(pool: str, job: str) -> tuple[Execution, ...]:
         told.history = [("x1", START, "CANCEL")] if len(told.calls) > 6 else []
         return await asked(pool, job)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot import config
 from bot.audit import Audit, Entry
-from bot.celonis import Asking
+from bot.celonis import Api
 from bot.model.cards import Card, Status
 from bot.model.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
 from bot.model.people import Clicked, MessageRef, Said
@@ -137,16 +137,16 @@ async def test_a_ticket_given_up_just_before_the_call_sends_nothing_and_the_log_
 
 
 def sends(monkeypatch: pytest.MonkeyPatch, before: Exception | None, after: Exception | None = None) -> None:
-    cancel = Asking.cancel_job
+    cancel = Api.cancel_job
 
-    async def failing(self: Asking, *given: Any) -> None:
+    async def failing(self: Api, *given: Any) -> None:
         if before is not None:
             raise before
         await cancel(self, *given)
         if after is not None:
             raise after
 
-    monkeypatch.setattr(Asking, "cancel_job", failing)
+    monkeypatch.setattr(Api, "cancel_job", failing)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ async def test_a_failure_of_our_own_before_the_call_ends_the_question_with_nothi
 
     async with stage() as scene:
         _, ticket, _ = await ask(scene)
-        monkeypatch.setattr(Asking, "job", fails)
+        monkeypatch.setattr(Api, "job", fails)
         cards = await click(scene, ticket)
         assert cards[-1].lasting
         assert cards[-1].reference
@@ -240,16 +240,16 @@ async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_i
     at: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    look, cancel = Asking.job, Asking.cancel_job
+    look, cancel = Api.job, Api.cancel_job
 
-    async def looking(self: Asking, *given: Any) -> Any:
+    async def looking(self: Api, *given: Any) -> Any:
         nonlocal looks
         looks += 1
         if at == f"job {looks}":
             raise asyncio.CancelledError
         return await look(self, *given)
 
-    async def cancelling(self: Asking, *given: Any) -> None:
+    async def cancelling(self: Api, *given: Any) -> None:
         if at == "before":
             raise asyncio.CancelledError
         await cancel(self, *given)
@@ -260,8 +260,8 @@ async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_i
         scene.sandbox.switches.run_duration = 1e9
         _, ticket, ref = await ask(scene)
         with monkeypatch.context() as patch:
-            patch.setattr(Asking, "job", looking)
-            patch.setattr(Asking, "cancel_job", cancelling)
+            patch.setattr(Api, "job", looking)
+            patch.setattr(Api, "cancel_job", cancelling)
             (dead,) = await asyncio.gather(
                 asyncio.ensure_future(click(scene, ticket)), return_exceptions=True
             )
@@ -282,7 +282,7 @@ async def test_an_answer_can_be_closed_while_it_is_worked_on(monkeypatch: pytest
         await asyncio.Event().wait()
 
     async with stage() as scene:
-        monkeypatch.setattr(Asking, "pools_paged", slow)
+        monkeypatch.setattr(Api, "pools_paged", slow)
         monkeypatch.setattr("bot.dispatch.WORKING_AFTER", 0.2)
         answering = scene.built.bot.answer(scene.request(Said("pools"), OPERATOR, DIRECT))
         assert (await anext(answering)).status is Status.WORKING

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot import config
-from bot.celonis import Asking
+from bot.celonis import Api
 from bot.model.cards import Card, Everyone, Only, Run, Status, Table
 from bot.model.errors import Forbidden
 from bot.model.names import Name
@@ -143,7 +143,7 @@ async def test_a_key_without_data_pools_still_answers_plain_questions(
     async def refused(*_: object) -> None:
         raise Forbidden("The key may not see data pools.", status=403)
 
-    monkeypatch.setattr(Asking, "pools", refused)
+    monkeypatch.setattr(Api, "pools", refused)
     async with stage() as scene:
         card = await scene.says("what is our on-time delivery by plant?")
         assert card.status is Status.ANSWERED, card

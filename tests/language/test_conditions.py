@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bot.celonis.conditions import filter_expressions, ranges
+from bot.celonis.filter_expr import filter_expressions, ranges
 from bot.language.dates import period
 from bot.language.parse import Entry, Grammar
 from bot.model.errors import BadArgument

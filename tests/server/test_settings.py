@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from bot import config
 from bot.celonis import Celonis
-from bot.celonis.desk import share
+from bot.celonis.limits.replicas import share
 from bot.config import Limits
 from bot.config.tables import Admin, ConnectionSection, TeamsSection
 from bot.model.clock import SystemClock

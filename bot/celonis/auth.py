@@ -11,8 +11,8 @@ from typing import assert_never
 from urllib.parse import quote
 
 from bot.celonis.connection import Family, Identity
+from bot.celonis.errors import Reply, payload, refusal
 from bot.celonis.query import Asked, encoded
-from bot.celonis.refusals import Reply, payload, refusal
 from bot.config import Connection, KeyType, OAuthClient, Secret
 from bot.model.clock import Clock
 from bot.model.errors import CelonisError, Unauthorized, UnexpectedReply

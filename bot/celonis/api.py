@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.celonis import replies
+from bot.celonis import models
 from bot.celonis.cache import Keeps
 from bot.celonis.connection import Caller, Identity
 from bot.celonis.engine import Answer, Engine, KeyInfo, Question
 from bot.celonis.flights import Stake
 from bot.celonis.ids import segment
+from bot.celonis.models import DataPage, Header
 from bot.celonis.query import Asked, DataQuery, data_request, encoded
-from bot.celonis.replies import DataPage, ExecutionPage, Header, LogPage
-from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.celonis.writes import CancelRuns, JobRun
 from bot.config import Limits
 from bot.model.cards import Source
-from bot.model.errors import BotError, UnexpectedReply
+from bot.model.errors import UnexpectedReply
 from bot.writes.ticket import Approval
 
 T = TypeVar("T")
@@ -31,14 +31,12 @@ LIST_PAGES = 200
 """Pages after which a list is taken for endless."""
 _KM = "/intelligence/api/knowledge-models"
 _POOLS = "/integration/api/pools"
-_STUDIO = "/package-manager/api"
 _CLOUD = "/api/cloud"
 _POOL_PAGE = 100
-_LOG_PAGE = 100
 
 
 @dataclass(slots=True)
-class Asking:
+class Api:
     """The calls of one person's one request, and where its answers come from."""
 
     _engine: Engine
@@ -60,14 +58,9 @@ class Asking:
         """Whether the newest answer could be read to its last item."""
         return not self.answers or not self.answers[-1].unread
 
-    @property
-    def trouble(self) -> BotError | None:
-        """Why an old answer had to do, where one did: the quota, Celonis, or the way to it."""
-        return next((each.instead_of for each in self.answers if each.instead_of is not None), None)
-
-    def fresh(self) -> Asking:
+    def fresh(self) -> Api:
         """The same for the same person, with nothing from the cache and a provenance of its own."""
-        return Asking(self._engine, replace(self.caller, fresh=True))
+        return Api(self._engine, replace(self.caller, fresh=True))
 
     def source(self, model: str = "", data_loaded_at: datetime | None = None) -> Source:
         """Where everything read so far comes from: the oldest answer counts, of data where there is any.
@@ -87,38 +80,38 @@ class Asking:
 
     # Knowledge models --------------------------------------------------------------------------------------
 
-    async def knowledge_models(self) -> tuple[replies.KnowledgeModel, ...]:
+    async def knowledge_models(self) -> tuple[models.KnowledgeModel, ...]:
         """All knowledge models that the key may see."""
         return await self._pages(_KM, _MODEL)
 
-    async def knowledge_model(self, km_id: str) -> replies.KnowledgeModel:
+    async def knowledge_model(self, km_id: str) -> models.KnowledgeModel:
         """One knowledge model."""
         return await self._one(f"{_KM}/{segment(km_id)}", _MODEL)
 
-    async def records(self, km_id: str) -> tuple[replies.Record, ...]:
+    async def records(self, km_id: str) -> tuple[models.Record, ...]:
         """Its records, without their fields."""
         return await self._pages(f"{_KM}/{segment(km_id)}/records", _RECORD)
 
-    async def record(self, km_id: str, record_id: str) -> replies.Record:
+    async def record(self, km_id: str, record_id: str) -> models.Record:
         """One record with its fields."""
         path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}"
 
-        async def fetch(stake: Stake) -> replies.Record:
+        async def fetch(stake: Stake) -> models.Record:
             content = await self._page(stake, Asked("GET", path))
             fields = self._items(stake, _FIELD, content.get("fields") or [])
             return self._parsed(_RECORD, {**content, "fields": fields})
 
         return await self._answer(Keeps.SCHEMA, Asked("GET", path), fetch)
 
-    async def kpis(self, km_id: str) -> tuple[replies.Kpi, ...]:
+    async def kpis(self, km_id: str) -> tuple[models.Kpi, ...]:
         """Its KPIs."""
         return await self._pages(f"{_KM}/{segment(km_id)}/kpis", _KPI)
 
-    async def filters(self, km_id: str) -> tuple[replies.Filter, ...]:
+    async def filters(self, km_id: str) -> tuple[models.Filter, ...]:
         """Its predefined filters."""
         return await self._pages(f"{_KM}/{segment(km_id)}/filters", _FILTER)
 
-    async def triggers(self, km_id: str) -> tuple[replies.Trigger, ...]:
+    async def triggers(self, km_id: str) -> tuple[models.Trigger, ...]:
         """Its triggers."""
         return await self._pages(f"{_KM}/{segment(km_id)}/triggers", _TRIGGER)
 
@@ -142,126 +135,56 @@ class Asking:
 
     # Data pools and data jobs ------------------------------------------------------------------------------
 
-    async def pools(self) -> tuple[replies.Pool, ...]:
+    async def pools(self) -> tuple[models.Pool, ...]:
         """All data pools that the key may see."""
         return await self._all(Asked("GET", _POOLS), _POOL)
 
-    async def pools_paged(self) -> tuple[replies.PoolOverview, ...]:
+    async def pools_paged(self) -> tuple[models.PoolOverview, ...]:
         """All data pools with the state of their newest runs: one call watches them all."""
         return await self._pages(f"{_POOLS}/paged", _POOL_OVERVIEW, Keeps.STATUS, size=("limit", _POOL_PAGE))
 
-    async def pool(self, pool_id: str) -> replies.Pool:
+    async def pool(self, pool_id: str) -> models.Pool:
         """One data pool."""
         return await self._one(f"{_POOLS}/{segment(pool_id)}", _POOL)
 
-    async def jobs(self, pool_id: str) -> tuple[replies.Job, ...]:
+    async def jobs(self, pool_id: str) -> tuple[models.Job, ...]:
         """The data jobs of a pool."""
         return await self._all(Asked("GET", f"{_POOLS}/{segment(pool_id)}/jobs"), _JOB, Keeps.STATUS)
 
-    async def job(self, pool_id: str, job_id: str) -> replies.Job:
+    async def job(self, pool_id: str, job_id: str) -> models.Job:
         """One data job."""
         return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs/{segment(job_id)}", _JOB, Keeps.STATUS)
 
-    async def job_statuses(self, pool_id: str) -> tuple[replies.JobStatus, ...]:
+    async def job_statuses(self, pool_id: str) -> tuple[models.JobStatus, ...]:
         """States of a pool's data jobs, by id; those that never ran may be missing."""
         path = f"{_POOLS}/{segment(pool_id)}/logs/status"
         return await self._all(Asked("GET", path), _STATUS, Keeps.STATUS)
 
-    async def executions(self, pool_id: str, job_id: str, page: int = 0, limit: int = 20) -> ExecutionPage:
+    async def executions(
+        self, pool_id: str, job_id: str, page: int = 0, limit: int = 20
+    ) -> tuple[models.Execution, ...]:
         """A page of a data job's runs."""
         path = f"{_POOLS}/{segment(pool_id)}/logs/{segment(job_id)}/executions"
         return await self._executions(
             Asked("GET", path, encoded([("limit", str(limit)), ("page", str(page))]))
         )
 
-    async def execution_children(
-        self, pool_id: str, execution_id: str, item_id: str, kind: str
-    ) -> ExecutionPage:
-        """The parts of a run.
-
-        Args:
-            pool_id: Of the data pool.
-            execution_id: `Execution.execution_id` of the run.
-            item_id: What the parts belong to: a job's id for TASK, a task's id for STEP.
-            kind: Of the parts: TASK or STEP.
-        """
-        query = encoded([("executionId", execution_id), ("type", kind), ("id", item_id)])
-        return await self._executions(Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions", query))
-
-    async def log_messages(
-        self,
-        pool_id: str,
-        execution_id: str,
-        item_id: str,
-        kind: str,
-        *,
-        levels: Sequence[str] = (),
-        page: int = 0,
-        limit: int = _LOG_PAGE,
-    ) -> LogPage:
-        """A page of the log of a run or a part of it; `levels` may name ERROR, WARNING, INFO, DEBUG."""
-        query = encoded(
-            [
-                ("executionId", execution_id),
-                ("id", item_id),
-                ("type", kind),
-                ("limit", str(limit)),
-                ("page", str(page)),
-                *(("logLevels", level) for level in levels),
-            ]
-        )
-        asked = Asked("GET", f"{_POOLS}/{segment(pool_id)}/logs/executions/detail", query)
-
-        async def fetch(stake: Stake) -> LogPage:
-            content = await self._page(stake, asked)
-            messages = self._items(stake, _MESSAGE, content.get("logMessages", []))
-            return LogPage(messages, _whole(content.get("numOfPages")))
-
-        return await self._answer(Keeps.RUNS, asked, fetch)
-
-    async def data_models(self, pool_id: str) -> tuple[replies.DataModel, ...]:
-        """The data models of a pool."""
-        return await self._all(Asked("GET", f"{_POOLS}/{segment(pool_id)}/data-models"), _DATA_MODEL)
-
-    async def load_info(self, pool_id: str, data_model_id: str) -> replies.LoadInfo:
+    async def load_info(self, pool_id: str, data_model_id: str) -> models.LoadInfo:
         """When and how a data model's data was loaded."""
         path = f"{_POOLS}/{segment(pool_id)}/data-models/{segment(data_model_id)}/load-history/load-info-sync"
 
-        async def fetch(stake: Stake) -> replies.LoadInfo:
+        async def fetch(stake: Stake) -> models.LoadInfo:
             content = await self._page(stake, Asked("GET", path))
             return self._parsed(_LOAD_INFO, content.get("loadInfo") or {})
 
         return await self._answer(Keeps.LOADS, Asked("GET", path), fetch)
 
-    # Studio ------------------------------------------------------------------------------------------------
-
-    async def spaces(self) -> tuple[replies.Space, ...]:
-        """All Studio spaces that the key may see."""
-        return await self._all(Asked("GET", f"{_STUDIO}/spaces"), _SPACE)
-
-    async def packages(self, space_id: str) -> tuple[replies.Node, ...]:
-        """The packages of a space."""
-        asked = Asked("GET", f"{_STUDIO}/nodes/tree", encoded([("spaceId", space_id)]))
-        segment(space_id)
-        nodes = await self._all(asked, _NODE)
-        return tuple(each for each in nodes if each.node_type == "PACKAGE")
-
-    async def nodes(self, asset_type: str) -> tuple[replies.Node, ...]:
-        """Everything of one kind in Studio; `SEMANTIC_MODEL` is a knowledge model."""
-        segment(asset_type)
-        asked = Asked("GET", f"{_STUDIO}/nodes", encoded([("assetType", asset_type)]))
-        return await self._all(asked, _NODE)
-
-    async def analyses(self) -> tuple[replies.Analysis, ...]:
-        """All classic analyses that the key may see."""
-        return await self._all(Asked("GET", "/process-mining/api/analysis"), _ANALYSIS)
-
     # Who and what the bot is -------------------------------------------------------------------------------
 
-    async def me(self) -> replies.Me | None:
+    async def me(self) -> models.Me | None:
         """Whose key it is; None for an application key."""
 
-        async def fetch(stake: Stake) -> replies.Me | None:
+        async def fetch(stake: Stake) -> models.Me | None:
             content = await self._engine.read(stake, Asked("GET", _CLOUD), empty=True)
             me = None if content is None else self._parsed(_ME, content)
             self._engine.learned(me)
@@ -277,11 +200,11 @@ class Asking:
         await self.me()
         return self._engine.kind()
 
-    async def team(self) -> replies.Team:
+    async def team(self) -> models.Team:
         """The Celonis team; works with every kind of key."""
         return await self._one(f"{_CLOUD}/team", _TEAM, Keeps.IDENTITY)
 
-    async def permissions(self) -> tuple[replies.Grants, ...]:
+    async def permissions(self) -> tuple[models.Grants, ...]:
         """What the key may do in each service as a whole; grants for single packages or pools do not show here."""
         return await self._all(Asked("GET", f"{_CLOUD}/permissions"), _GRANTS, Keeps.IDENTITY)
 
@@ -302,26 +225,6 @@ class Asking:
 
         def asked(run: JobRun) -> Asked:
             return Asked("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
-
-        await self._engine.write(approval, run, self.caller, asked)
-
-    async def execute_job(self, approval: Approval[StartJob], run: JobRun) -> None:
-        """Starts a data job, in the mode that was confirmed.
-
-        Args:
-            approval: Names the job and the mode.
-            run: Which of its jobs.
-
-        Raises:
-            NotAllowed, ApprovalSpent: Nothing was sent.
-            OutcomeUnknown: It was sent once, and what became of it is not known.
-            CelonisError: Celonis refused it.
-        """
-        mode = approval.target.mode
-
-        def asked(run: JobRun) -> Asked:
-            path = f"/integration/api/v2/data-pools/{segment(run.pool_id)}/data-jobs/{segment(run.job_id)}/execute"
-            return Asked("POST", path, encoded([("mode", str(mode))]))
 
         await self._engine.write(approval, run, self.caller, asked)
 
@@ -392,12 +295,11 @@ class Asking:
 
         return await self._answer(keeps, Asked("GET", path), fetch)
 
-    async def _executions(self, asked: Asked) -> ExecutionPage:
-        async def fetch(stake: Stake) -> ExecutionPage:
+    async def _executions(self, asked: Asked) -> tuple[models.Execution, ...]:
+        async def fetch(stake: Stake) -> tuple[models.Execution, ...]:
             content = await self._engine.read(stake, asked)
             raw = content.get("executionItems", []) if isinstance(content, dict) else content
-            pages = _whole(content.get("numOfPages")) if isinstance(content, dict) else 0
-            return ExecutionPage(self._items(stake, _EXECUTION, raw), pages)
+            return self._items(stake, _EXECUTION, raw)
 
         return await self._answer(Keeps.RUNS, asked, fetch)
 
@@ -415,14 +317,11 @@ class Asking:
             size = query.size(limits)
             if isinstance(said, int) and 0 < said < size:
                 size = said
-            last = len(raw) < size
             return DataPage(
                 headers=self._items(stake, _HEADER, content.get("headers", [])),
                 rows=rows,
                 page=query.page,
-                page_size=size,
-                last=last,
-                capped=not last and (query.page + 1) * size >= limits.rows,
+                last=len(raw) < size,
             )
 
         return await self._answer(Keeps.DATA, asked, fetch)
@@ -454,10 +353,6 @@ class Asking:
         )
 
 
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
 def _unique(found: Iterable[T]) -> tuple[T, ...]:
     """Without what stood on two pages because something was inserted while they were turned."""
     seen: dict[str, T] = {}
@@ -466,25 +361,20 @@ def _unique(found: Iterable[T]) -> tuple[T, ...]:
     return tuple(seen.values())
 
 
-_MODEL = TypeAdapter(replies.KnowledgeModel)
-_RECORD = TypeAdapter(replies.Record)
-_FIELD = TypeAdapter(replies.Field)
-_KPI = TypeAdapter(replies.Kpi)
-_FILTER = TypeAdapter(replies.Filter)
-_TRIGGER = TypeAdapter(replies.Trigger)
+_MODEL = TypeAdapter(models.KnowledgeModel)
+_RECORD = TypeAdapter(models.Record)
+_FIELD = TypeAdapter(models.Field)
+_KPI = TypeAdapter(models.Kpi)
+_FILTER = TypeAdapter(models.Filter)
+_TRIGGER = TypeAdapter(models.Trigger)
 _HEADER = TypeAdapter(Header)
 _ROW = TypeAdapter(dict[str, Any])
-_POOL = TypeAdapter(replies.Pool)
-_POOL_OVERVIEW = TypeAdapter(replies.PoolOverview)
-_JOB = TypeAdapter(replies.Job)
-_STATUS = TypeAdapter(replies.JobStatus)
-_EXECUTION = TypeAdapter(replies.Execution)
-_MESSAGE = TypeAdapter(replies.LogMessage)
-_DATA_MODEL = TypeAdapter(replies.DataModel)
-_LOAD_INFO = TypeAdapter(replies.LoadInfo)
-_SPACE = TypeAdapter(replies.Space)
-_NODE = TypeAdapter(replies.Node)
-_ANALYSIS = TypeAdapter(replies.Analysis)
-_ME = TypeAdapter(replies.Me)
-_TEAM = TypeAdapter(replies.Team)
-_GRANTS = TypeAdapter(replies.Grants)
+_POOL = TypeAdapter(models.Pool)
+_POOL_OVERVIEW = TypeAdapter(models.PoolOverview)
+_JOB = TypeAdapter(models.Job)
+_STATUS = TypeAdapter(models.JobStatus)
+_EXECUTION = TypeAdapter(models.Execution)
+_LOAD_INFO = TypeAdapter(models.LoadInfo)
+_ME = TypeAdapter(models.Me)
+_TEAM = TypeAdapter(models.Team)
+_GRANTS = TypeAdapter(models.Grants)

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.celonis.connection import Family
-from bot.celonis.ratelimit import told
-from bot.celonis.writes import CancelRuns, JobRun, StartJob
+from bot.celonis.limits.rate_headers import told
+from bot.celonis.writes import JobRun
 from bot.config import Connection
 from bot.model.errors import (
     MOMENT,
@@ -168,7 +168,7 @@ def refusal(
     *,
     connection: Connection,
     family: Family,
-    write: tuple[CancelRuns | StartJob, JobRun] | None = None,
+    write: JobRun | None = None,
 ) -> CelonisError:
     """The error for a reply that is no success.
 
@@ -176,7 +176,7 @@ def refusal(
         reply: Any reply outside 2xx.
         connection: For its name and the kind of its credential.
         family: Which API was asked.
-        write: What was to be changed, and of which run; None for a read.
+        write: The run that was to be stopped; None for a read.
     """
     said = _envelope(reply)
     name = connection.name
@@ -259,15 +259,11 @@ def _unauthorized(reply: Reply, said: _Envelope, name: str) -> CelonisError:
     )
 
 
-def _refused(name: str, write: tuple[CancelRuns | StartJob, JobRun] | None) -> str:
+def _refused(name: str, write: JobRun | None) -> str:
     """What was refused, in the words of what was tried."""
-    match write:
-        case None:
-            return f"{name} does not let the bot see this"
-        case CancelRuns(), run:
-            return f"{name} does not let the bot stop {foreign(run.job_name)}"
-        case StartJob(), run:
-            return f"{name} does not let the bot start {foreign(run.job_name)}"
+    return f"{name} does not let the bot " + (
+        "see this" if write is None else f"stop {foreign(write.job_name)}"
+    )
 
 
 def _missing_scope(connection: Connection, family: Family, *, write: bool) -> str:
@@ -279,7 +275,7 @@ def _missing_scope(connection: Connection, family: Family, *, write: bool) -> st
     return "" if wanted in asked or (enough in asked and not write) else wanted
 
 
-def _grant(family: Family, write: tuple[CancelRuns | StartJob, JobRun] | None) -> str:
+def _grant(family: Family, write: JobRun | None) -> str:
     match family:
         case Family.INTELLIGENCE:
             return (
@@ -289,7 +285,7 @@ def _grant(family: Family, write: tuple[CancelRuns | StartJob, JobRun] | None) -
         case Family.INTEGRATION if write is not None:
             return (
                 "A Celonis admin has to grant the bot's key *manage* on the data pool "
-                f"{foreign(write[1].pool_name)} (Data Integration); to view it is not enough."
+                f"{foreign(write.pool_name)} (Data Integration); to view it is not enough."
             )
         case Family.INTEGRATION:
             return (
