@@ -26,13 +26,13 @@ from adapters.http import Deadlines, HttpServer, most_open, quiet_accept
 from adapters.metrics import CONTENT_TYPE, Answers, Measured, Metrics, reachable
 from bot import config
 from bot.audit import Audit
-from bot.catalog import fold
 from bot.celonis import Celonis
 from bot.dispatch import Bot, Parts
 from bot.model.cards import Reader
 from bot.model.chat import Chat
 from bot.model.clock import Clock, SystemClock
 from bot.model.errors import BotError, ConfigError, StoreUnavailable
+from bot.model.names import fold
 from bot.policy import Policy
 from bot.store import Store
 from bot.store.ledger import Ledger

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import timedelta
@@ -18,7 +18,18 @@ from cachetools import TTLCache
 from pydantic import TypeAdapter, ValidationError
 
 from bot.audit import Audit, Decision, Entry
-from bot.catalog import Alternative, Catalog, Item, Resolution, closest, fold, label_of, map_names, matching
+from bot.catalog import (
+    CLOSE,
+    Alternative,
+    Catalog,
+    Item,
+    Lists,
+    Resolution,
+    Seen,
+    label_of,
+    matching,
+    nearest,
+)
 from bot.celonis import Caller, Celonis, Family, Lane, Usage
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN, Back, Next, Refresh
@@ -37,7 +48,7 @@ from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
 from bot.commands.models import ShowModel
 from bot.commands.records import Data, Fields
-from bot.language.declare import CelonisIntent, Phrase, clause
+from bot.language.declare import CelonisIntent, Phrase, clause, map_names
 from bot.language.parse import Entry as Pattern
 from bot.language.parse import Grammar, unchecked
 from bot.language.say import say
@@ -84,7 +95,7 @@ from bot.model.errors import (
     Who,
 )
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name
+from bot.model.names import Kind, Name, fold
 from bot.model.people import Clicked, Filled, MessageRef, Person, Place, Profile, Request, Said, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.policy import Decision as Decided
@@ -232,6 +243,7 @@ class Bot:
         self._parts = parts
         self._commands = tuple(commands)
         self._by_intent: dict[type[Intent], AnyCommand] = {each.intent: each for each in self._commands}
+        self._lists = {name: Lists(name, parts.store, parts.policy) for name in parts.celonis}
         self._by_words = {each.intent.words: each for each in self._commands}
         patterns = [Pattern(each.intent, each.aliases) for each in self._commands]
         own = (
@@ -435,10 +447,8 @@ class Bot:
             connection,
             Catalog(
                 asking=asking,
-                connection=connection,
-                policy=parts.policy,
-                asker=visit.asker,
-                store=parts.store,
+                lists=self._lists[connection],
+                view=parts.policy.view(visit.asker, connection),
                 now=now,
                 synonyms=parts.synonyms.get(connection, {}),
             ),
@@ -646,7 +656,8 @@ class Bot:
             same = matching(name, items)
             meant = exact or ([] if same else options)
             if same or not meant:
-                found = same or tuple(item for item, _ in closest(name, items, most=3))
+                near = () if same else await nearest(name, items)
+                found = same or tuple(each.item for each in near if each.score >= CLOSE)[:3]
                 if found:
                     return self._offered(name, found, context)
             elif len(meant) == 1:
@@ -1767,23 +1778,25 @@ def _taken(alternative: Alternative) -> tuple[Block, ...]:
     return tuple(Text(f"I took “{said}” for “{name}”.", quiet=True) for said, name in alternative.taken)
 
 
-async def _named(context: Context) -> tuple[Item, ...]:
+async def _named(context: Context) -> list[Seen]:
     """Things that a bare name can mean. What the key may not list is not among them."""
-    catalog, model = context.catalog, context.model_default
+    found: list[Seen] = []
 
-    async def listed(fetch: Awaitable[tuple[Item, ...]]) -> tuple[Item, ...]:
+    async def look(kind: Kind, *within: Name) -> Iterable[Item]:
         try:
-            return await fetch
+            seen = await context.catalog.listed(kind, *within)
         except (Forbidden, NotFound, ApiDisabled):
             return ()
+        found.append(seen)
+        return seen
 
-    pools = await listed(catalog.pools())
-    items = [*await listed(catalog.models()), *pools]
-    for pool in pools:
-        items += await listed(catalog.jobs(pool.as_name))
-    if model is not None:
-        items += [*await listed(catalog.kpis(model)), *await listed(catalog.records(model))]
-    return tuple(items)
+    await look(Kind.MODEL)
+    for pool in await look(Kind.POOL):
+        await look(Kind.JOB, pool.as_name)
+    if context.model_default is not None:
+        await look(Kind.KPI, context.model_default)
+        await look(Kind.RECORD, context.model_default)
+    return found
 
 
 def _views(item: Item) -> tuple[Button, ...]:

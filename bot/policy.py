@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import lru_cache
@@ -28,7 +28,7 @@ from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing
 
-__all__ = ["Asker", "Decision", "Grant", "Policy", "Right", "Touch"]
+__all__ = ["Asker", "Decision", "Grant", "Policy", "Right", "Touch", "View"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,21 @@ class Asker:
     person: Person
     profile: Profile
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that decides what somebody may do with a connection from some place; people under the same rules share one.
+
+    Attributes:
+        connection: The connection's name in the settings.
+        rules: The numbers of the rules that apply, in their order.
+        member: Whether they read without a rule.
+    """
+
+    connection: str
+    rules: tuple[int, ...] = ()
+    member: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,10 +443,11 @@ class Policy:
             return self._refused(right)
         if self._is_hidden(given):
             return self._refused(right, rule=_HIDDEN)
-        granted = self._granting(asker, right, given)
+        view = self._view(asker, given["connection"].id)
+        granted = self._granting(view, right, given)
         if granted is not None:
             return granted
-        seen = self._granting(asker, Right.READ, given) is not None
+        seen = self._granting(view, Right.READ, given) is not None
         return self._refused(right, given.get("job") if seen else None)
 
     def may_all(self, asker: Asker, right: Right, touches: Iterable[Touch]) -> Decision:
@@ -446,6 +462,28 @@ class Policy:
     def sees(self, asker: Asker, touch: Touch) -> bool:
         """Whether a thing exists for somebody here: they may read it, or something inside it."""
         return self.may(asker, Right.READ, touch).allowed
+
+    def view(self, asker: Asker, connection: str) -> View:
+        """What somebody sees of a connection from where they are, to be shared by all who see the same."""
+        if self._barred(asker) is not None or connection not in self.connections(asker.place):
+            return View(connection)
+        return self._view(asker, connection)
+
+    def shows(self, view: View, touch: Touch) -> bool:
+        """The same as `sees`, for everybody who shares a view; the connection is the view's."""
+        given = {**_given(touch), "connection": self._name(view.connection)}
+        return not self._is_hidden(given) and self._granting(view, Right.READ, given) is not None
+
+    def shows_all(self, view: View, within: Touch, part: str) -> bool:
+        """Whether a view shows every `part` (model, kpi, field ..) within something, so that none need be judged."""
+        if part == "field" and self._hidden:
+            return False
+        given = {**_given(within), "connection": self._name(view.connection)}
+        leaves = _leaves(tuple(given))
+        return view.member or any(
+            Right.READ in rule.rights and rule.reach(given, leaves) is _Reach.COVERS
+            for rule in self._applying(view)
+        )
 
     def public(self, where: Asker | Place, touches: Iterable[Touch], *, outsiders: bool = True) -> bool:
         """Whether everybody in a place may see all of this: rules that grant `public` to the place say so.
@@ -493,12 +531,9 @@ class Policy:
         """The rules that apply to somebody here, the default last; none for those who are refused."""
         if self._barred(asker) is not None:
             return ()
-        found = [
-            Grant(rule.label, rule.rights, rule.on)
-            for rule in self._rules
-            if rule.people.match(asker) and rule.scopes
-        ]
-        if self._reads_as_member(asker):
+        view = self._view(asker, "")
+        found = [Grant(rule.label, rule.rights, rule.on) for rule in self._applying(view) if rule.scopes]
+        if view.member:
             found.append(Grant(_MEMBERS_READ, (Right.READ,)))
         return tuple(found)
 
@@ -526,30 +561,32 @@ class Policy:
         return None
 
     def _may_at_all(self, asker: Asker, right: Right) -> Decision:
+        view = self._view(asker, "")
         here = [self._name(each) for each in self.connections(asker.place)]
-        for rule in self._rules:
-            if (
-                right in rule.rights
-                and rule.people.match(asker)
-                and any(scope.connection(name) for scope in rule.scopes for name in here)
-            ):
+        for rule in self._applying(view):
+            if right in rule.rights and any(scope.connection(name) for scope in rule.scopes for name in here):
                 return Decision(allowed=True, rule=rule.label)
-        if right is Right.READ and self._reads_as_member(asker):
+        if right is Right.READ and view.member:
             return Decision(allowed=True, rule=_MEMBERS_READ)
         return self._refused(right)
 
-    def _granting(self, asker: Asker, right: Right, given: Mapping[str, Name]) -> Decision | None:
+    def _granting(self, view: View, right: Right, given: Mapping[str, Name]) -> Decision | None:
         leaves = _leaves(tuple(given))
         enough = _Reach.CONTAINS if right is Right.READ else _Reach.COVERS
-        for rule in self._rules:
-            if right in rule.rights and rule.people.match(asker) and rule.reach(given, leaves) >= enough:
+        for rule in self._applying(view):
+            if right in rule.rights and rule.reach(given, leaves) >= enough:
                 return Decision(allowed=True, rule=rule.label, questions=rule.questions)
-        if right is Right.READ and self._reads_as_member(asker):
+        if right is Right.READ and view.member:
             return Decision(allowed=True, rule=_MEMBERS_READ)
         return None
 
-    def _reads_as_member(self, asker: Asker) -> bool:
-        return self._members_read and _at_home(asker.person, asker.place)
+    def _view(self, asker: Asker, connection: str) -> View:
+        """The view of somebody who is not barred."""
+        rules = tuple(number for number, rule in enumerate(self._rules) if rule.people.match(asker))
+        return View(connection, rules, self._members_read and _at_home(asker.person, asker.place))
+
+    def _applying(self, view: View) -> Iterator[_Compiled]:
+        return (self._rules[number] for number in view.rules)
 
     def _name(self, connection: str) -> Name:
         return Name(self._titles.get(connection, connection), connection)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import ClassVar
 from zoneinfo import available_timezones
 
-from bot.catalog import Item as Candidate
-from bot.catalog import closest, fold
 from bot.commands.command import Command, Context
 from bot.language.declare import CelonisIntent, OneName, Phrase, clause
 from bot.model.cards import Button, Card, Run, Text, headline
 from bot.model.errors import BadArgument, NotAllowed
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name
+from bot.model.names import Kind, Name, fold
 from bot.model.people import Visibility
 from bot.policy import Right
 from bot.store import DefaultOf
@@ -72,10 +71,8 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
     zones = sorted(available_timezones())
     wanted = next((zone for zone in zones if fold(zone) == fold(intent.zone)), None)
     if wanted is None:
-        cities = [
-            Candidate(Kind.CONNECTION, zone, zone.rpartition("/")[2].replace("_", " ")) for zone in zones
-        ]
-        near = [item.id for item, _ in closest(intent.zone, cities, most=3)]
+        cities = {zone.rpartition("/")[2].replace("_", " ").casefold(): zone for zone in zones}
+        near = [cities[city] for city in get_close_matches(intent.zone.casefold(), cities)]
         if not near:
             raise BadArgument(
                 f"“{intent.zone}” is no time zone I know.", hint="Say it as in “use time zone Europe/Berlin”."

@@ -108,8 +108,8 @@ class CancelJob(CelonisIntent):
 
 
 async def _pools(intent: Pools, context: Context) -> Card:
-    visible = {each.id for each in await context.catalog.pools()}
-    found = [each for each in await context.asking.pools_paged() if each.id in visible]
+    visible = await context.catalog.listed(Kind.POOL)
+    found = [each for each in await context.asking.pools_paged() if visible.known(each.id)]
     if not found:
         return Card(
             "No data pool is visible here",
@@ -151,11 +151,11 @@ async def _pools(intent: Pools, context: Context) -> Card:
 
 async def _runs(context: Context, pool: Name) -> list[JobRun]:
     """The visible jobs of a pool with the state of their latest runs."""
-    visible = {each.id for each in await context.catalog.jobs(pool)}
+    visible = await context.catalog.listed(Kind.JOB, pool)
     states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
     runs = []
     for job in await context.asking.jobs(pool.id):
-        if job.id not in visible:
+        if not visible.known(job.id):
             continue
         state = states.get(job.id)
         runs.append(
@@ -175,7 +175,7 @@ async def _runs(context: Context, pool: Name) -> list[JobRun]:
 async def _jobs(intent: Jobs, context: Context) -> Card | Shown:
     if intent.pool is not None:
         return await _jobs_of(intent, [intent.pool], context)
-    every = [each.as_name for each in await context.catalog.pools()]
+    every = [each.as_name for each in await context.catalog.listed(Kind.POOL)]
     open_here = [pool for pool in every if context.public((_of_pool(pool, context),))]
     if not open_here or context.public((_of_pool(None, context),)):
         return await _jobs_of(intent, every, context)
@@ -393,7 +393,9 @@ def _question(target: CancelRuns, context: Context) -> Question:
 
 async def _offer(intent: CancelJob, context: Context) -> Shown:
     """Bare `cancel`: what runs and may be stopped by this person; nothing happens before a choice and a question."""
-    pools = [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.pools()]
+    pools = (
+        [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.listed(Kind.POOL)]
+    )
     runs = [run for pool in pools for run in await _runs(context, pool) if run.status in ACTIVE]
     stoppable = [run for run in runs if _may_stop(run, context)]
     buttons = _stop_buttons(stoppable, intent.via, context)

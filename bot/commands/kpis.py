@@ -63,21 +63,21 @@ class ShowKpi(CelonisIntent):
 
 async def _kpis(intent: Kpis, context: Context) -> Card:
     assert intent.model is not None
-    visible = {each.id for each in await context.catalog.kpis(intent.model)}
-    found = [each for each in await context.asking.kpis(intent.model.id) if each.id in visible]
-    shown = page_of(found, intent.page)
+    listed = await context.catalog.listed(Kind.KPI, intent.model)
+    about = {each.id: each for each in await context.asking.kpis(intent.model.id)}
+    shown = [about[each.id] for each in page_of(listed, intent.page) if each.id in about]
     rows = [
         (Words(each.name), _target(each), Words(_direction(each)), Words(each.description or ""))
         for each in shown
     ]
     columns = (Column("KPI"), Column("Target", numeric=True), Column("Better is"), Column("Description"))
     blocks: tuple[Block, ...] = (
-        (table(intent, columns, rows, page=intent.page, total=len(found)),)
-        if found
+        (table(intent, columns, rows, page=intent.page, total=len(listed)),)
+        if listed
         else (Text("No KPI is visible here."),)
     )
     return Card(
-        headline(f"{count(len(found), 'KPI')} in {intent.model.text}"),
+        headline(f"{count(len(listed), 'KPI')} in {intent.model.text}"),
         title=f"KPIs of {intent.model.text}",
         blocks=blocks,
         buttons=(

@@ -47,7 +47,7 @@ class ShowModel(CelonisIntent):
 
 
 async def _models(intent: Models, context: Context) -> Card:
-    found = await context.catalog.models()
+    found = await context.catalog.listed(Kind.MODEL)
     if not found:
         return Card(
             "No knowledge model is visible here",
@@ -86,16 +86,16 @@ async def _model(intent: ShowModel, context: Context) -> Card:
     assert intent.model is not None
     model = intent.model
     details = await context.asking.knowledge_model(model.id)
-    records = await context.catalog.records(model)
-    kpis = await context.catalog.kpis(model)
-    filters = await context.catalog.filters(model)
+    records = await context.catalog.listed(Kind.RECORD, model)
+    kpis = await context.catalog.listed(Kind.KPI, model)
+    filters = await context.catalog.listed(Kind.FILTER, model)
     facts = [
         Fact("Id", Words(model.id)),
         Fact("Records", Number(len(records))),
         Fact("KPIs", Number(len(kpis))),
         Fact("Filters", Number(len(filters))),
     ]
-    if details.extended_km_id in {each.id for each in await context.catalog.models()}:
+    if (await context.catalog.listed(Kind.MODEL)).known(details.extended_km_id or ""):
         facts.append(Fact("Extends", Words(details.extended_km_id or "")))
     blocks: list[Block] = [
         Facts(tuple(facts)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
@@ -90,7 +90,7 @@ class Data(CelonisIntent):
 
 async def _records(intent: Records, context: Context) -> Card:
     assert intent.model is not None
-    found = await context.catalog.records(intent.model)
+    found = await context.catalog.listed(Kind.RECORD, intent.model)
     shown = page_of(found, intent.page)
     return Card(
         headline(f"{count(len(found), 'record')} in {intent.model.text}"),
@@ -109,7 +109,7 @@ async def _records(intent: Records, context: Context) -> Card:
 
 async def _filters(intent: Filters, context: Context) -> Card:
     assert intent.model is not None
-    found = await context.catalog.filters(intent.model)
+    found = await context.catalog.listed(Kind.FILTER, intent.model)
     return Card(
         headline(f"{count(len(found), 'filter')} in {intent.model.text}"),
         title=f"Filters of {intent.model.text}",
@@ -120,7 +120,7 @@ async def _filters(intent: Filters, context: Context) -> Card:
 
 
 def _listing(
-    intent: Records | Filters, found: tuple[Item, ...], second: str, *, page: int, empty: str
+    intent: Records | Filters, found: Sequence[Item], second: str, *, page: int, empty: str
 ) -> tuple[Block, ...]:
     if not found:
         return (Text(empty),)
@@ -132,9 +132,9 @@ def _listing(
 async def _fields(intent: Fields, context: Context) -> Card:
     assert intent.record is not None
     assert intent.model is not None
-    visible = {each.id for each in await context.catalog.fields(intent.model, intent.record)}
+    visible = await context.catalog.listed(Kind.FIELD, intent.model, intent.record)
     details = await context.asking.record(intent.model.id, intent.record.id)
-    found = [each for each in details.fields if each.id in visible]
+    found = [each for each in details.fields if visible.known(each.id)]
     rows = [
         (
             Words(each.name),
@@ -167,7 +167,7 @@ async def _data(intent: Data, context: Context) -> Card:
     assert intent.model is not None
     model, record = intent.model, intent.record
     details = await context.asking.record(model.id, record.id)
-    listed = await context.catalog.fields(model, record)
+    listed = await context.catalog.listed(Kind.FIELD, model, record)
     show = intent.show or tuple(each.as_name for each in listed[:SHOWN_FIELDS])
     if not show:
         return Card(
@@ -248,7 +248,7 @@ async def _data(intent: Data, context: Context) -> Card:
     )
 
 
-def _search_where(intent: Data, fields: tuple[Item, ...], context: Context) -> Card:
+def _search_where(intent: Data, fields: Sequence[Item], context: Context) -> Card:
     """Ask for the field: a search in all of them would tell what stands in those that are not for the asker."""
     assert intent.record is not None
     assert intent.model is not None

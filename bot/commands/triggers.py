@@ -24,11 +24,14 @@ class Triggers(CelonisIntent):
 
 async def _triggers(intent: Triggers, context: Context) -> Card:
     assert intent.model is not None
-    visible = {each.id: each.name for each in await context.catalog.records(intent.model)}
-    found = [each for each in await context.asking.triggers(intent.model.id) if each.record in visible]
+    visible = await context.catalog.listed(Kind.RECORD, intent.model)
+    found = [
+        (each, record)
+        for each in await context.asking.triggers(intent.model.id)
+        if (record := visible.known(each.record)) is not None
+    ]
     rows = [
-        (Words(each.name), Words(each.id), Words(visible[each.record]))
-        for each in page_of(found, intent.page)
+        (Words(each.name), Words(each.id), Words(record.name)) for each, record in page_of(found, intent.page)
     ]
     columns = (Column("Name"), Column("Id"), Column("Record"))
     return Card(

@@ -8,12 +8,15 @@ that sentence and says in its metadata which keyword opens it and what it takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, assert_never
 
-from bot.model.intents import Intent, comparisons
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Or, SortKey, comparisons
 from bot.model.names import Kind, Name
+
+I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
 
 # --- what a clause takes: a closed set, known to `say` and to the parser ---------------------------------------
 
@@ -106,14 +109,20 @@ def ends_itself(takes: Takes) -> bool:
     return isinstance(takes, OneOf | SomeOf | Count | Flag)
 
 
+_CLAUSES: dict[type[Intent], tuple[tuple[Field[Any], Clause], ...]] = {}
+
+
 def clauses(intent: type[Intent]) -> tuple[tuple[Field[Any], Clause], ...]:
     """The fields of an intent with their clauses, in the order in which they are said.
 
     First the one that stands directly behind the command's words, then fixed words without a keyword, then the
     others as they are declared, `via` last.
     """
-    pairs = [(each, each.metadata["clause"]) for each in fields(intent)]
-    return tuple(sorted(pairs, key=lambda pair: _place(pair[1])))
+    found = _CLAUSES.get(intent)
+    if found is None:
+        pairs = [(each, each.metadata["clause"]) for each in fields(intent)]
+        found = _CLAUSES[intent] = tuple(sorted(pairs, key=lambda pair: _place(pair[1])))
+    return found
 
 
 def _place(how: Clause) -> tuple[bool, bool]:
@@ -142,3 +151,36 @@ def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
                 pass
             case _:
                 assert_never(how.takes)
+
+
+def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
+    """The same intent with every name put through `change` (field of the intent, kind, name)."""
+    changed: dict[str, Any] = {}
+    for each, how in clauses(type(intent)):
+        value = getattr(intent, each.name)
+        match how.takes:
+            case OneName(kind) if value is not None:
+                changed[each.name] = change(each.name, kind, value)
+            case Names(kind) if value:
+                changed[each.name] = tuple(change(each.name, kind, name) for name in value)
+            case Where() if value is not None:
+                changed[each.name] = _map_condition(value, partial(change, each.name, Kind.FIELD))
+            case SortBy() if value:
+                changed[each.name] = tuple(
+                    SortKey(change(each.name, Kind.FIELD, key.field), key.descending) for key in value
+                )
+            case _:
+                pass
+    return replace(intent, **changed)
+
+
+def _map_condition(condition: Condition, change: Callable[[Name], Name]) -> Condition:
+    match condition:
+        case Comparison(name, op, values):
+            return Comparison(change(name), op, values)
+        case Not(part):
+            return Not(_map_condition(part, change))
+        case And(parts):
+            return And(tuple(_map_condition(part, change) for part in parts))
+        case Or(parts):
+            return Or(tuple(_map_condition(part, change) for part in parts))

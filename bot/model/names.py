@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,3 +32,12 @@ class Name:
 
     text: str
     id: str = ""
+
+
+GAPS = re.compile(r"[\s_\-‐-―]+")
+"""What people put between words, or leave out."""
+
+
+def fold(text: str) -> str:
+    """Text without what people type carelessly: case, width, spaces, dashes and underscores."""
+    return GAPS.sub("", unicodedata.normalize("NFKC", text).casefold())

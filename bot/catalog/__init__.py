@@ -1,0 +1,18 @@
+"""What people may name here: lists shared by everybody, what one view shows of them, and names made into ids."""
+
+from bot.catalog.catalog import Alternative, Catalog, Resolution, label_of
+from bot.catalog.listing import CLOSE, Item, Seen, matching, nearest
+from bot.catalog.lists import Lists
+
+__all__ = [
+    "CLOSE",
+    "Alternative",
+    "Catalog",
+    "Item",
+    "Lists",
+    "Resolution",
+    "Seen",
+    "label_of",
+    "matching",
+    "nearest",
+]

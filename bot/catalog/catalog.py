@@ -1,0 +1,322 @@
+"""Names to ids: what people call things, found among what they may see here.
+
+A forbidden thing is not in the catalog, so its name is answered like an unknown one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.catalog.listing import CLOSE, MOST_CLOSE, MOST_HITS, Item, Near, Seen, matching, nearest
+from bot.catalog.lists import Lists
+from bot.celonis import Api
+from bot.language.declare import map_names, names
+from bot.model.errors import BadArgument, CelonisError, UnknownName, UsageError
+from bot.model.intents import Intent
+from bot.model.names import Kind, Name, fold
+from bot.policy import Touch, View
+
+CLEAR_LEAD = 8
+MOST_OFFERS = 3
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way in which all names of an intent can be meant."""
+
+    intent: Intent
+    exact: bool = True
+    taken: tuple[tuple[str, str], ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a reading can mean here: one alternative is certain, several are a pick list, none is `error`."""
+
+    alternatives: tuple[Alternative, ...]
+    error: UsageError | None = None
+
+
+@dataclass(slots=True)
+class Catalog:
+    """What one person may see of one connection, from one place.
+
+    Args:
+        asking: The client on behalf of that person.
+        lists: The connection's lists.
+        view: What of them is visible.
+        now: When the request came (UTC).
+        synonyms: Folded word -> name as it stands in Celonis.
+
+    Attributes:
+        good_until: When the first of the lists that were used has to be read again.
+    """
+
+    asking: Api
+    lists: Lists
+    view: View
+    now: datetime
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    good_until: datetime = field(default=_NEVER, init=False)
+    _seen: dict[tuple[Kind, tuple[Name, ...]], Seen] = field(default_factory=dict, init=False, repr=False)
+    _near: dict[Any, Sequence[Near]] = field(default_factory=dict, init=False, repr=False)
+
+    async def listed(self, kind: Kind, *within: Name) -> Seen:
+        """What there is of one kind.
+
+        Args:
+            kind: Knowledge models, data pools, or what lies in one of them.
+            within: The knowledge model of records, KPIs and filters, model and record of fields, the data pool of jobs.
+
+        Raises:
+            CelonisError, QuotaExhausted: The list is needed and cannot be had.
+        """
+        key = (kind, within)
+        if key not in self._seen:
+            seen = await self.lists.seen(self.view, kind, within, self.asking, self.now)
+            self.good_until = min(self.good_until, self.lists.fresh_until(seen.listing, self.asking.limits))
+            self._seen[key] = seen
+        return self._seen[key]
+
+    async def fields_of_all(self, model: Name) -> list[Seen]:
+        """Fields of every record of a knowledge model, with `record.field` as id."""
+        return [
+            replace(await self.listed(Kind.FIELD, model, record.as_name), record=record)
+            for record in await self.listed(Kind.RECORD, model)
+        ]
+
+    def read_at(self, kind: Kind, *within: Name) -> datetime:
+        """When a list that was shown was read from Celonis (UTC)."""
+        seen = self._seen.get((kind, within))
+        return self.now if seen is None else seen.listing.fetched_at
+
+    async def spelt(self, touched: Sequence[Touch]) -> tuple[Touch, ...]:
+        """The same resources, with the names of records that were known by id only (`record.field`)."""
+        found = []
+        for each in touched:
+            record, model = each.record, each.model
+            if record is not None and model is not None and record.text == record.id:
+                known = (await self.listed(Kind.RECORD, model)).known(record.id)
+                each = replace(each, record=known.as_name if known else record)  # noqa: PLW2901 - the same touch
+            found.append(each)
+        return tuple(found)
+
+    # --- names ---
+
+    async def resolve(
+        self, intent: Intent, *, model: Name | None = None, misspelt: bool = True
+    ) -> Resolution:
+        """Everything that an intent's names can mean here.
+
+        Args:
+            intent: One reading of a sentence.
+            model: The place's default knowledge model.
+            misspelt: Whether names that are nearly like it count where none is called so, and the error offers the
+                nearest; this walks whole lists.
+
+        Raises:
+            CelonisError, QuotaExhausted: Where a list is needed and cannot be had.
+        """
+        open_ones = [Alternative(intent)]
+        error: UsageError | None = None
+        for step in (self._with_model, self._with_record, self._with_pool, self._with_rest):
+            done: list[Alternative] = []
+            for each in open_ones:
+                try:
+                    done.extend(await step(each, model, misspelt=misspelt))
+                except UsageError as trouble:
+                    error = error or trouble
+            open_ones = done[:MOST_HITS]
+        if not open_ones:
+            return Resolution((), error or UsageError("I do not know what this means here."))
+        if any(each.exact for each in open_ones):
+            open_ones = [each for each in open_ones if each.exact]
+        unique = {repr(each.intent): each for each in open_ones}
+        return Resolution(tuple(unique.values()))
+
+    async def _with_model(
+        self, alternative: Alternative, default: Name | None, *, misspelt: bool
+    ) -> list[Alternative]:
+        intent = alternative.intent
+        if not hasattr(intent, "model"):
+            return [alternative]
+        models = await self.listed(Kind.MODEL)
+        if intent.model is not None:
+            return await self._expand(
+                alternative, "model", Kind.MODEL, intent.model, [models], misspelt=misspelt
+            )
+        lead = next((each for each in names(intent) if each[1] in _LEADS), None)
+        if lead is None and default is None and getattr(intent, "record", intent) is None:
+            raise BadArgument(
+                "I do not know which record is meant.",
+                hint="Name the record, or at least its knowledge model; “models” lists those.",
+                undone="Nothing was asked.",
+            )
+        known = models.known(default.id) if default is not None else None
+        chosen = [known] if known is not None else list(models)
+        if lead is not None and len(models) > 1 and not (known and await self._holds(known, *lead[1:])):
+            chosen = [each for each in models if await self._holds(each, *lead[1:])] or chosen
+        if not chosen:
+            raise UnknownName(Kind.MODEL, "any", within=self.lists.connection)
+        return [_take(alternative, "model", item) for item in chosen]
+
+    async def _holds(self, model: Item, kind: Kind, name: Name) -> bool:
+        """Whether a knowledge model has exactly this record, KPI or filter. One that cannot be read has not."""
+        try:
+            return bool(matching(name.text, [await self.listed(kind, model.as_name)]))
+        except CelonisError:
+            self.good_until = self.now  # it may be read the next time
+            return False
+
+    async def _with_record(
+        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
+    ) -> list[Alternative]:
+        intent = alternative.intent
+        if not hasattr(intent, "record"):
+            return [alternative]
+        model: Name = intent.model  # type: ignore[attr-defined]  # records are only ever named within a model
+        listed = await self.listed(Kind.RECORD, model)
+        if intent.record is not None:
+            return await self._expand(
+                alternative, "record", Kind.RECORD, intent.record, [listed], model.text, misspelt=misspelt
+            )
+        if not listed:
+            raise BadArgument(f"No record of {model.text} is visible here.", undone="Nothing was asked.")
+        return [_take(alternative, "record", item) for item in listed[:MOST_HITS]]
+
+    async def _with_pool(
+        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
+    ) -> list[Alternative]:
+        pool: Name | None = getattr(alternative.intent, "pool", None)
+        job: Name | None = getattr(alternative.intent, "job", None)
+        if pool is None and job is None:
+            return [alternative]
+        pools = await self.listed(Kind.POOL)
+        if pool is None:
+            assert job is not None
+            everywhere = [await self.listed(Kind.JOB, each.as_name) for each in pools]
+            return await self._expand(alternative, "job", Kind.JOB, job, everywhere, misspelt=misspelt)
+        placed = await self._expand(alternative, "pool", Kind.POOL, pool, [pools], misspelt=misspelt)
+        if job is None:
+            return placed
+        found: list[Alternative] = []
+        trouble: UsageError | None = None
+        for each in placed:
+            within: Name = each.intent.pool  # type: ignore[attr-defined]  # set by _expand
+            jobs = [await self.listed(Kind.JOB, within)]
+            try:
+                found += await self._expand(each, "job", Kind.JOB, job, jobs, within.text, misspelt=misspelt)
+            except UsageError as error:
+                trouble = error
+        if not found and trouble is not None:
+            raise trouble
+        return found
+
+    async def _with_rest(
+        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
+    ) -> list[Alternative]:
+        """KPIs, filters and fields: each may be meant in several ways, and every one of them has to be known."""
+        model: Name | None = getattr(alternative.intent, "model", None)
+        record: Name | None = getattr(alternative.intent, "record", None)
+        found = [alternative]
+        for kind, name in dict.fromkeys((kind, name) for _, kind, name in names(alternative.intent)):
+            if kind not in {Kind.KPI, Kind.FILTER, Kind.FIELD}:
+                continue
+            assert model is not None
+            within = model.text
+            if kind is not Kind.FIELD:
+                lists = [await self.listed(kind, model)]
+            elif record is not None:
+                lists, within = [await self.listed(kind, model, record)], record.text
+            else:
+                lists = await self.fields_of_all(model)
+            found = [
+                more
+                for each in found
+                for more in await self._expand(each, "", kind, name, lists, within, misspelt=misspelt)
+            ][:MOST_HITS]
+        return found
+
+    async def _expand(
+        self,
+        alternative: Alternative,
+        at: str,
+        kind: Kind,
+        name: Name,
+        lists: Sequence[Seen],
+        within: str = "",
+        *,
+        misspelt: bool,
+    ) -> list[Alternative]:
+        """The alternative with one name replaced by each thing that it can mean.
+
+        Raises:
+            UnknownName: Nothing visible is called so, nor nearly so.
+        """
+        if name.id:
+            found = tuple(item for seen in lists if (item := seen.known(name.id)) is not None)[:1]
+        else:
+            found = matching(name.text, lists)
+            if not found and (meant := self.synonyms.get(fold(name.text))):
+                found = matching(meant, lists)
+        if found:
+            return [_take(alternative, at, item, name) for item in found]
+        if name.id or not misspelt:
+            raise UnknownName(kind, name.text or name.id, within=within)
+        near = await self._nearest(name.text, lists)
+        close = [each for each in near if each.score >= CLOSE][:MOST_CLOSE]
+        if not close:
+            offers = [Name(each.item.name) for each in near[:MOST_OFFERS]]
+            raise UnknownName(kind, name.text, nearest=offers, within=within)
+        if len(close) > 1 and close[0].score - close[1].score >= CLEAR_LEAD:
+            close = close[:1]
+        return [_take(alternative, at, each.item, name, exact=False) for each in close]
+
+    async def _nearest(self, text: str, lists: Sequence[Seen]) -> Sequence[Near]:
+        key = (text, *((seen.listing.kind, seen.within) for seen in lists))
+        if key not in self._near:
+            self._near[key] = await nearest(text, lists)
+        return self._near[key]
+
+
+_LEADS = frozenset({Kind.RECORD, Kind.KPI, Kind.FILTER})
+"""What tells by its name which knowledge model is meant."""
+
+
+def _take(
+    alternative: Alternative, at: str, item: Item, said: Name | None = None, *, exact: bool = True
+) -> Alternative:
+    """The alternative with an item at one place, or wherever it was said."""
+    changed: dict[str, Any] = {at: item.as_name} if at else {}
+    if item.kind is Kind.JOB:
+        changed["pool"] = dict(item.within)[Kind.POOL]
+    intent = replace(alternative.intent, **changed)
+    if not at:
+        intent = map_names(
+            intent, lambda _at, kind, name: item.as_name if kind is item.kind and name == said else name
+        )
+    return Alternative(
+        intent,
+        exact=alternative.exact and exact,
+        taken=alternative.taken if exact or said is None else (*alternative.taken, (said.text, item.name)),
+        labels=(*alternative.labels, item.label),
+    )
+
+
+def label_of(options: Sequence[Alternative]) -> tuple[str, ...]:
+    """What to write on the buttons of a pick list: only what tells the options apart."""
+    width = max((len(each.labels) for each in options), default=0)
+    differs = [
+        at
+        for at in range(width)
+        if len({each.labels[at] if at < len(each.labels) else "" for each in options}) > 1
+    ]
+    return tuple(
+        ", ".join(each.labels[at] for at in differs if at < len(each.labels)) or "; ".join(each.labels)
+        for each in options
+    )

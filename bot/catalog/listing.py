@@ -1,0 +1,339 @@
+"""Names of one list, ready to be looked up, and what one view sees of them.
+
+Nothing here walks a whole list at once: building, judging and searching take `STEP` names at a time and let the event
+loop go on in between. Looking a name up takes the same time in a list of ten and of fifty thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, overload
+
+from cachetools import LRUCache
+from rapidfuzz import fuzz, process
+
+from bot.model.names import GAPS, Kind, Name, fold
+from bot.policy import Policy, Touch, View
+
+STEP = 500
+"""Names that are handled before everybody else gets a turn."""
+CLOSE = 78
+"""Similarity in percent from which a name counts as meant; below it lie names that merely share a word."""
+NEAR = 50
+"""Similarity in percent from which a name is worth an offer."""
+LONGER = 1.25
+"""From this much longer than a name on, a text is compared with it as a whole."""
+MOST_CLOSE = 5
+_MOST_NEAR = 4 * MOST_CLOSE
+MOST_HITS = 25
+_VIEWS = 32
+"""Views whose sight of a list is kept."""
+_EVERYTHING = -1
+"""The bit set that holds every number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something with a name.
+
+    Attributes:
+        note: Tells it apart from others of the same name.
+        within: The knowledge model, record or data pool it belongs to.
+        about: What lists show beside the name.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    note: str = ""
+    within: tuple[tuple[Kind, Name], ...] = ()
+    about: str = ""
+
+    @property
+    def as_name(self) -> Name:
+        return Name(self.name, self.id)
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} · {self.note}" if self.note else self.name
+
+
+def _loose(text: str) -> str:
+    return GAPS.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+
+
+class Turns:
+    """Lets the event loop go on after every `STEP` names."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    async def after(self, names: int) -> None:
+        """Tells that so many more names were handled."""
+        self._done += names
+        if self._done >= STEP:
+            self._done = 0
+            await asyncio.sleep(0)
+
+
+def steps(count: int) -> Iterator[slice]:
+    """The numbers below `count`, a step at a time."""
+    return (slice(start, min(start + STEP, count)) for start in range(0, count, STEP))
+
+
+class Listing:
+    """A list as it was read; what it holds never changes, and one that holds something else takes its place whole.
+
+    Held in a few flat pieces instead of an object a name, so that it is small and the garbage collector has nothing
+    to walk.
+
+    Attributes:
+        kind: What is listed.
+        fetched_at: When Celonis said so (UTC).
+        checked_at: When it was last found to be as new as can be had (UTC).
+        ids: The ids; a thing's place in this list is its number in the whole listing.
+        names: The names, in the same order.
+        abouts: What lists show beside them; empty where nothing is.
+        size: Bytes it takes, about, with all that is kept beside it.
+    """
+
+    __slots__ = ("_numbers", "_sights", "abouts", "checked_at", "fetched_at", "ids", "kind", "names", "size")
+
+    def __init__(self, kind: Kind, fetched_at: datetime) -> None:
+        self.kind = kind
+        self.fetched_at = self.checked_at = fetched_at
+        self.ids: list[str] = []
+        self.names: list[str] = []
+        self.abouts: list[str] = []
+        self.size = 0
+        self._numbers: dict[str, int | list[int]] = {}
+        self._sights: LRUCache[tuple[View, tuple[tuple[Kind, Name], ...]], int] = LRUCache(_VIEWS)
+
+    @classmethod
+    async def build(
+        cls, kind: Kind, fetched_at: datetime, chunks: Iterable[Sequence[tuple[str, str, str]]]
+    ) -> Listing:
+        """A listing of things with id, name and what is shown beside it; a chunk of them is handled at a time."""
+        made, turns = cls(kind, fetched_at), Turns()
+        for chunk in chunks:
+            for row in chunk:
+                made._add(*row)
+            await turns.after(len(chunk))
+        texts = made.ids, made.names, made.abouts
+        made.size += sum(map(sys.getsizeof, (made._numbers, *texts))) + len(made.ids) * _VIEWS // 8
+        return made
+
+    def _add(self, thing_id: str, name: str, about: str) -> None:
+        number = len(self.ids)
+        self.ids.append(thing_id)
+        self.names.append(name)
+        self.abouts.append(about)
+        self.size += sys.getsizeof(thing_id) + sys.getsizeof(name) + (sys.getsizeof(about) if about else 0)
+        for text in {fold(name), fold(thing_id)}:
+            known = self._numbers.setdefault(text, number)
+            if isinstance(known, list):
+                known.append(number)
+            elif known != number:
+                self._numbers[text] = [known, number]
+            else:
+                self.size += sys.getsizeof(text)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    async def equals(self, chunks: Iterable[Sequence[tuple[str, str, str]]]) -> bool:
+        """Whether it holds exactly these things, in this order."""
+        at, turns = 0, Turns()
+        for chunk in chunks:
+            here = slice(at, at + len(chunk))
+            if list(zip(self.ids[here], self.names[here], self.abouts[here], strict=True)) != chunk:
+                return False
+            at = here.stop
+            await turns.after(len(chunk))
+        return at == len(self)
+
+    def called(self, folded: str) -> Sequence[int]:
+        """The numbers of what has this folded name or id."""
+        found = self._numbers.get(folded, ())
+        return (found,) if isinstance(found, int) else found
+
+    async def sight(self, policy: Policy, view: View, within: tuple[tuple[Kind, Name], ...]) -> int:
+        """Which of them a view shows, as a bit set over their numbers; judged once and kept.
+
+        Args:
+            policy: Judges.
+            view: For whom.
+            within: The knowledge model, record or data pool, under the names they have now: rules may name them.
+        """
+        key = (view, within)
+        found = self._sights.get(key)
+        if found is None:
+            found = self._sights[key] = await self._judged(policy, view, within)
+        return found
+
+    async def _judged(self, policy: Policy, view: View, within: tuple[tuple[Kind, Name], ...]) -> int:
+        given = {PARTS[kind]: name for kind, name in within}
+        part = PARTS[self.kind]
+        if policy.shows_all(view, Touch(**given), part):
+            return _EVERYTHING
+        bits, turns = bytearray(len(self) // 8 + 1), Turns()
+        for step in steps(len(self)):
+            for number in range(step.start, step.stop):
+                name = Name(self.names[number], self.ids[number])
+                if policy.shows(view, Touch(**given, **{part: name})):
+                    bits[number >> 3] |= 1 << (number & 7)
+            await turns.after(STEP)
+        return int.from_bytes(bits, "little")
+
+
+PARTS: Mapping[Kind, str] = {
+    Kind.MODEL: "model",
+    Kind.RECORD: "record",
+    Kind.FIELD: "field",
+    Kind.KPI: "kpi",
+    Kind.FILTER: "filter",
+    Kind.POOL: "pool",
+    Kind.JOB: "job",
+}
+"""What the policy calls each kind of thing that is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Sequence[Item]):
+    """A list as one view shows it; nothing else of it can be got at from here.
+
+    Attributes:
+        listing: All of it.
+        within: The knowledge model, record or data pool it belongs to.
+        bits: Which of it is shown.
+        record: Set where fields stand among those of other records: their ids and names then tell which one.
+    """
+
+    listing: Listing
+    within: tuple[tuple[Kind, Name], ...]
+    bits: int
+    record: Item | None = None
+
+    def __len__(self) -> int:
+        return len(self.listing) if self.bits == _EVERYTHING else self.bits.bit_count()
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Item, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Item | tuple[Item, ...]:
+        shown = self.shown()
+        return self.item(shown[at]) if isinstance(at, int) else tuple(map(self.item, shown[at]))
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.item, self.shown())
+
+    def shown(self) -> Sequence[int]:
+        """The numbers of what is shown, of the listing."""
+        if self.bits == _EVERYTHING:
+            return range(len(self.listing))
+        return [number for number, bit in enumerate(bin(self.bits)[:1:-1]) if bit == "1"]
+
+    def item(self, number: int) -> Item:
+        """The thing with a number of the listing."""
+        listing = self.listing
+        kind, thing_id, name = listing.kind, listing.ids[number], listing.names[number]
+        match kind:
+            case Kind.POOL:
+                note = thing_id[-6:]
+            case Kind.JOB:
+                note = f"{self.within[0][1].text}, {thing_id[-6:]}"
+            case _:
+                note = thing_id
+        if self.record is not None:
+            note = self.record.name
+        return Item(
+            kind, self.id_of(number), name, note=note, within=self.within, about=listing.abouts[number]
+        )
+
+    def known(self, thing_id: str) -> Item | None:
+        """What has exactly this id, if it is shown."""
+        if self.record is not None:
+            record_id, _, thing_id = thing_id.partition(".")
+            if record_id != self.record.id:
+                return None
+        listing = self.listing
+        for number in listing.called(fold(thing_id)):
+            if listing.ids[number] == thing_id and self.bits >> number & 1:
+                return self.item(number)
+        return None
+
+    def called(self, folded: str) -> Iterator[int]:
+        """The numbers of what is shown and has this folded name or id; of fields also with their record's before it."""
+        texts = {folded}
+        if self.record is not None:
+            for owner in {fold(self.record.name), fold(self.record.id)} - {""}:
+                if folded.startswith(owner):
+                    texts.add(folded.removeprefix(owner).removeprefix("."))
+        numbers = {number for text in texts for number in self.listing.called(text)}
+        return (number for number in sorted(numbers) if self.bits >> number & 1)
+
+    def id_of(self, number: int) -> str:
+        """The id under which the thing with a number of the listing is known here."""
+        thing_id = self.listing.ids[number]
+        return thing_id if self.record is None else f"{self.record.id}.{thing_id}"
+
+
+def matching(text: str, lists: Iterable[Seen]) -> tuple[Item, ...]:
+    """What a text means exactly: by id, by name, or by name but for case, spaces and dashes; the first that is any."""
+    folded = fold(text)
+    found = [(seen, number) for seen in lists for number in seen.called(folded)]
+    by_id = [(seen, number) for seen, number in found if seen.id_of(number) == text]
+    by_name = [(seen, number) for seen, number in found if seen.listing.names[number] == text]
+    return tuple(seen.item(number) for seen, number in (by_id or by_name or found)[:MOST_HITS])
+
+
+class Near(NamedTuple):
+    """Something whose name is like a text.
+
+    Attributes:
+        score: Similarity in percent; a part of a name stands for the whole one ("main" for "main job"), but not a text
+            for a name that is a part of it, since what else was said would be lost.
+        shared: The same, whichever of the two is the longer.
+    """
+
+    item: Item
+    score: float
+    shared: float
+
+
+async def nearest(text: str, lists: Iterable[Seen]) -> Sequence[Near]:
+    """What is shown under the names that are most like a text, the best first."""
+    turns = Turns()
+    found: list[tuple[float, Seen, int]] = []
+    for seen in lists:
+        shown = seen.shown()
+        for step in steps(len(shown)):
+            numbers = shown[step]
+            alike = process.extract(
+                text,
+                [seen.listing.names[number] for number in numbers],
+                scorer=fuzz.WRatio,
+                processor=_loose,
+                limit=_MOST_NEAR,
+                score_cutoff=NEAR,
+            )
+            found.extend((shared, seen, numbers[index]) for _, shared, index in alike)
+            await turns.after(len(numbers))
+    found.sort(key=lambda each: -each[0])
+    said = _loose(text)
+    near = []
+    for shared, seen, number in found[:_MOST_NEAR]:
+        name = _loose(seen.listing.names[number])
+        score = shared if len(said) <= len(name) * LONGER else fuzz.ratio(said, name)
+        near.append(Near(seen.item(number), score, shared))
+    return sorted(near, key=lambda each: -each.score)
