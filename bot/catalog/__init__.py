@@ -1,7 +1,7 @@
 """What people may name here: lists shared by everybody, what one view shows of them, and names made into ids."""
 
 from bot.catalog.catalog import Alternative, Catalog, Resolution, label_of
-from bot.catalog.listing import CLOSE, Item, Seen, matching, nearest
+from bot.catalog.listing import CLOSE, Item, Seen, Turns, matching, nearest
 from bot.catalog.lists import Lists
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Lists",
     "Resolution",
     "Seen",
+    "Turns",
     "label_of",
     "matching",
     "nearest",

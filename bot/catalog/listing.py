@@ -272,6 +272,10 @@ class Seen(Sequence[Item]):
                 return self.item(number)
         return None
 
+    def shows(self, thing_id: str) -> bool:
+        """Whether what has this id is shown, or would be if it is newer than the list."""
+        return self.bits == _EVERYTHING or self.known(thing_id) is not None
+
     def called(self, folded: str) -> Iterator[int]:
         """The numbers of what is shown and has this folded name or id; of fields also with their record's before it."""
         texts = {folded}

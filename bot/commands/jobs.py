@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar
+from heapq import nsmallest
+from operator import attrgetter
+from typing import ClassVar, NamedTuple
 
+from bot.catalog import Turns
 from bot.celonis import CancelRuns, Execution, JobRun
+from bot.celonis.models import Job, JobStatus
 from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
-from bot.commands.lists import back, count, page_of, table
+from bot.commands.lists import PAGE, back, count, page_of, table
 from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
 from bot.model.cards import (
     Block,
@@ -64,6 +69,8 @@ SOON = 60.0
 """Seconds after which the card says that the run still goes on."""
 NEXT_RUN = 20.0
 """Seconds in which a stop that came too late for its run may still hit the next one."""
+NAMED = 60
+"""Active jobs that are named in a headline, if there is room."""
 PATIENCE = 30 * 60.0
 """Seconds after which watching a stopped run ends."""
 
@@ -109,7 +116,7 @@ class CancelJob(CelonisIntent):
 
 async def _pools(intent: Pools, context: Context) -> Card:
     visible = await context.catalog.listed(Kind.POOL)
-    found = [each for each in await context.asking.pools_paged() if visible.known(each.id)]
+    found = [each for each in await context.asking.pools_paged() if visible.shows(each.id)]
     if not found:
         return Card(
             "No data pool is visible here",
@@ -149,27 +156,44 @@ async def _pools(intent: Pools, context: Context) -> Card:
     )
 
 
-async def _runs(context: Context, pool: Name) -> list[JobRun]:
-    """The visible jobs of a pool with the state of their latest runs."""
-    visible = await context.catalog.listed(Kind.JOB, pool)
-    states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
-    runs = []
-    for job in await context.asking.jobs(pool.id):
-        if not visible.known(job.id):
-            continue
-        state = states.get(job.id)
-        runs.append(
-            JobRun(
-                pool_id=pool.id,
-                pool_name=pool.text,
-                job_id=job.id,
-                job_name=job.name,
-                execution_id=job.current_execution_id,
-                started_at=state.last_execution_start if state else None,
-                status=(state.status if state else job.status) or "",
-            )
+class _State(NamedTuple):
+    """A data job with what is known of its latest run; a run is made of it only where it is shown."""
+
+    status: str
+    pool: Name
+    job: Job
+    last: JobStatus | None
+
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Where it stands in a list."""
+        return _rank(self.status), self.pool.text, self.job.name
+
+    @property
+    def run(self) -> JobRun:
+        return JobRun(
+            pool_id=self.pool.id,
+            pool_name=self.pool.text,
+            job_id=self.job.id,
+            job_name=self.job.name,
+            execution_id=self.job.current_execution_id,
+            started_at=self.last.last_execution_start if self.last else None,
+            status=self.status,
         )
-    return runs
+
+
+async def _states(context: Context, pools: Iterable[Name]) -> AsyncIterator[_State]:
+    """The visible jobs of some pools."""
+    turns = Turns()
+    for pool in pools:
+        visible = await context.catalog.listed(Kind.JOB, pool)
+        states = {each.job_id: each for each in await context.asking.job_statuses(pool.id)}
+        jobs = await context.asking.jobs(pool.id)
+        for job in jobs:
+            if visible.shows(job.id):
+                last = states.get(job.id)
+                yield _State((last.status if last else job.status) or "", pool, job, last)
+        await turns.after(len(jobs))
 
 
 async def _jobs(intent: Jobs, context: Context) -> Card | Shown:
@@ -192,12 +216,12 @@ def _of_pool(pool: Name | None, context: Context) -> Touch:
 
 
 async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Card:
-    runs = [run for pool in pools for run in await _runs(context, pool)]
     wanted = {state for word in intent.states for state in STATES[word]}
-    found = [run for run in runs if not wanted or run.status in wanted]
-    found.sort(key=lambda run: (_rank(run.status), run.pool_name, run.job_name))
-    active = [run for run in found if run.status in ACTIVE]
-    failed = sum(run.status == "FAIL" for run in found)
+    found = [each async for each in _states(context, pools) if not wanted or each.status in wanted]
+    first = nsmallest(max(intent.page * PAGE, NAMED), found, key=attrgetter("place"))
+    statuses = Counter(each.status for each in found)
+    running = sum(statuses[each] for each in ACTIVE)
+    active = [each.run for each in first if each.status in ACTIVE]
     where = f" in {intent.pool.text}" if intent.pool else ""
     if not found:
         which = " or ".join(intent.states)
@@ -205,15 +229,16 @@ async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Car
         return Card(
             headline(text), blocks=(), source=context.live_source(intent.pool.text if intent.pool else "")
         )
-    verdict = f"{count(len(active), 'job')} active" if active else "No job is active"
-    if failed:
+    verdict = f"{count(running, 'job')} active" if running else "No job is active"
+    if failed := statuses["FAIL"]:
         verdict += f", {failed} failed"
     if active:
         verdict += f": {', '.join(run.job_name for run in active)}"
     columns = [Column("Job"), Column("Status"), Column("Since"), Column("For")]
     if intent.pool is None:
         columns.insert(1, Column("Data pool"))
-    rows = [_job_row(run, context.now, pool=intent.pool is None) for run in page_of(found, intent.page)]
+    shown = page_of(first, intent.page)
+    rows = [_job_row(each.run, context.now, pool=intent.pool is None) for each in shown]
     return Card(
         headline(f"{verdict}{where}"),
         title=f"Data jobs{where}",
@@ -396,7 +421,7 @@ async def _offer(intent: CancelJob, context: Context) -> Shown:
     pools = (
         [intent.pool] if intent.pool else [each.as_name for each in await context.catalog.listed(Kind.POOL)]
     )
-    runs = [run for pool in pools for run in await _runs(context, pool) if run.status in ACTIVE]
+    runs = [each.run async for each in _states(context, pools) if each.status in ACTIVE]
     stoppable = [run for run in runs if _may_stop(run, context)]
     buttons = _stop_buttons(stoppable, intent.via, context)
     if not buttons:

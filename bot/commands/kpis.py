@@ -64,8 +64,8 @@ class ShowKpi(CelonisIntent):
 async def _kpis(intent: Kpis, context: Context) -> Card:
     assert intent.model is not None
     listed = await context.catalog.listed(Kind.KPI, intent.model)
-    about = {each.id: each for each in await context.asking.kpis(intent.model.id)}
-    shown = [about[each.id] for each in page_of(listed, intent.page) if each.id in about]
+    wanted = [each.as_name for each in page_of(listed, intent.page)]
+    shown = list((await _about(wanted, intent.model, context)).values())
     rows = [
         (Words(each.name), _target(each), Words(_direction(each)), Words(each.description or ""))
         for each in shown
@@ -94,12 +94,18 @@ async def _kpis(intent: Kpis, context: Context) -> Card:
     )
 
 
+async def _about(kpis: Sequence[Name], model: Name, context: Context) -> dict[str, KpiReply]:
+    """What Celonis knows of some KPIs, by id, in its order."""
+    wanted = {each.id for each in kpis}
+    return {each.id: each for each in await context.asking.kpis(model.id) if each.id in wanted}
+
+
 async def _kpi(intent: ShowKpi, context: Context) -> Card:
     assert intent.model is not None
     if not intent.kpis:
         raise BadArgument("Which KPI?", hint=f"Say “kpis of {intent.model.text}” for the list.")
     model = intent.model
-    about = {each.id: each for each in await context.asking.kpis(model.id)}
+    about = await _about(intent.kpis, model, context)
     expressions: tuple[str, ...] = ()
     notes: list[Block] = []
     if intent.where is not None:

@@ -134,7 +134,7 @@ async def _fields(intent: Fields, context: Context) -> Card:
     assert intent.model is not None
     visible = await context.catalog.listed(Kind.FIELD, intent.model, intent.record)
     details = await context.asking.record(intent.model.id, intent.record.id)
-    found = [each for each in details.fields if visible.known(each.id)]
+    found = [each for each in details.fields if visible.shows(each.id)]
     rows = [
         (
             Words(each.name),

@@ -224,6 +224,11 @@ def say(intent: Intent) -> str:
     Returns:
         One line of text that a person could have typed.
     """
+    return _said(intent, len(_DECLARED))
+
+
+@lru_cache(maxsize=4096)
+def _said(intent: Intent, _declared: int) -> str:
     said_clauses = [
         (how, value)
         for each, how in clauses(type(intent))
