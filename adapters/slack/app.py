@@ -1,29 +1,20 @@
 """Slack's deliveries, over HTTP or Socket Mode: acknowledged at once, then answered in tasks that shutdown waits for.
 
-bolt runs with `process_before_response`, since without it every request waits for a poll of 10 ms. Its lazy listeners
-are not used: nobody holds on to their tasks, so a shutdown would lose what they do.
+One table of routes says what is done with which kind of delivery, however it came.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import structlog
 from aiohttp import web
-from cachetools import TTLCache
-from slack_bolt.adapter.aiohttp import to_aiohttp_response
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, read_body
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.delivery import Delivery
@@ -38,14 +29,18 @@ from adapters.slack.payloads import (
 )
 from adapters.slack.signature import LARGEST, PATH, Guard, Refusal, Seen, Sound
 from adapters.slack.web_api import Refused
-from bot.config import Secret, Slack
+from bot.config import Slack
 from bot.model.cards import Card
 from bot.model.clock import Clock
 from bot.model.errors import ConfigError, StoreUnavailable, Undelivered
 from bot.model.people import Clicked, Filled, MessageRef, Person, Place, Request, Visibility
 from bot.store import Store
 
+if TYPE_CHECKING:
+    from adapters.slack.socket_mode import SocketMode
+
 Json: TypeAlias = Mapping[str, Any]
+Route: TypeAlias = Callable[[Json], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -55,11 +50,6 @@ DELIVERIES_KEPT = timedelta(hours=1)
 """Slack's last repetition comes 5 minutes after the second (https://docs.slack.dev/apis/events-api)."""
 MOST_AT_ONCE = 400
 """Answers in the making; more are refused, and Slack sends events again."""
-PING_EVERY = 10.0
-SILENT_FOR = 60.0
-"""Seconds without a pong after which a socket is taken for dead, whatever the SDK says of it."""
-_DELIVERIES = 20_000
-_EVERYTHING = re.compile(r"[\s\S]*")
 
 
 class Answering(Protocol):
@@ -110,14 +100,14 @@ class SlackListener:
         self._refused = refused
         self._body_within = body_within
         self._guard = Guard(settings.signing_secret, clock) if settings.signing_secret else None
-        self._work: set[asyncio.Task[None]] = set()
-        self._deliveries: TTLCache[str, bool] = TTLCache(
-            _DELIVERIES, DELIVERIES_KEPT.total_seconds(), timer=clock.monotonic
-        )
-        self._app = self._wired()
-        self._socket: AsyncSocketModeHandler | None = None
-        self._socket_keeper: asyncio.Task[None] | None = None
-        self._closing = False
+        self.deliveries = Deliveries("slack", store, clock, kept=DELIVERIES_KEPT, most=MOST_AT_ONCE)
+        self.socket: SocketMode | None = None
+        self._routes: Mapping[str, Route] = {
+            "command": self._on_command,
+            "event_callback": self._on_event,
+            "block_actions": self._on_click,
+            "view_submission": self._on_form,
+        }
 
     # --- life ---
 
@@ -139,7 +129,13 @@ class SlackListener:
                 raise ConfigError([f"{error.sentence} {error.hint}"]) from error
             log.warning("slack not reachable at start", error=error.sentence)
         if self._settings.app_token is not None:
-            self._socket_keeper = asyncio.create_task(self._keep_connected(self._settings.app_token))
+            # bolt is imported where it is used: it is a tenth of what starting takes.
+            from adapters.slack.socket_mode import SocketMode
+
+            self.socket = SocketMode(
+                self._settings.app_token, self._settings, self._chat.api, self, self._clock
+            )
+            self.socket.start()
 
     async def close(self, within: float = 25.0) -> None:
         """Stops listening and waits for what is being answered.
@@ -148,24 +144,24 @@ class SlackListener:
             within: Seconds after which unfinished work is cut off. What it had promised is taken up again by whoever
                 finds its ticket.
         """
-        self._closing = True
-        if self._socket_keeper is not None:
-            self._socket_keeper.cancel()
-            await asyncio.gather(self._socket_keeper, return_exceptions=True)
-        if self._work:
-            await asyncio.wait(self._work, timeout=within)
-        left = tuple(self._work)
-        for task in left:
-            task.cancel()
-        if left:
-            log.warning("answers cut off by the shutdown", count=len(left))
-            await asyncio.wait(left, timeout=1.0)
+        self.deliveries.closing = True
+        if self.socket is not None:
+            await self.socket.close()
+        await self.deliveries.close(within)
 
     def ready(self) -> bool:
         """Whether people who write now get an answer."""
-        if self._closing or self._chat.known is None:
+        if self.deliveries.closing or self._chat.known is None:
             return False
-        return self._settings.app_token is None or self._connected()
+        return self._settings.app_token is None or (self.socket is not None and self.socket.connected)
+
+    # --- one delivery ---
+
+    def route(self, payload: Json) -> Route | None:
+        """What is done with a delivery; returns as soon as it may be acknowledged. None for kinds that the manifest does
+        not ask for.
+        """
+        return self._routes.get("command" if "command" in payload else str(payload.get("type")))
 
     # --- HTTP ---
 
@@ -192,77 +188,39 @@ class SlackListener:
                 return await self._dispatched(payload)
 
     async def _dispatched(self, payload: dict[str, Any]) -> web.Response:
-        if not _for_us(payload):
+        if payload.get("type") == "url_verification":
+            return web.json_response({"challenge": payload.get("challenge")})
+        route = self.route(payload)
+        if route is None:
             log.info("slack delivery without use")
-            return web.Response()
-        if self._closing or len(self._work) >= MOST_AT_ONCE:
-            log.warning("slack delivery refused", answers=len(self._work), closing=self._closing)
-            return web.Response(status=503, text="busy", headers={"Retry-After": "5"})
-        try:
-            # The guard has read the body; only in this mode bolt takes it as it is and does not read it again.
-            answer = await self._app.async_dispatch(AsyncBoltRequest(body=payload, mode="socket_mode"))
-        except Exception:
-            log.exception("slack delivery not readable")
-            return web.Response(status=400, text=Refusal.UNREADABLE.value)
-        if answer.status >= web.HTTPInternalServerError.status_code:
-            log.error("slack delivery failed", status=answer.status)
-            return web.Response(status=400, text=Refusal.UNREADABLE.value)
-        return await to_aiohttp_response(answer)
-
-    # --- bolt ---
-
-    def _wired(self) -> AsyncApp:
-        # Without a level of its own bolt composes debug lines, bodies included, that nobody will see. At WARNING it
-        # complains that a token from the environment is not used.
-        logger = logging.getLogger("slack_bolt")
-        logger.setLevel(logging.ERROR)
-
-        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-            known = self._chat.known
-            return AuthorizeResult(
-                enterprise_id=enterprise_id,
-                team_id=team_id,
-                bot_user_id=known.user if known else None,
-                bot_id=known.bot if known else None,
-                bot_token=self._settings.bot_token.reveal(),
+        elif self.deliveries.busy:
+            log.warning(
+                "slack delivery refused", answers=len(self.deliveries), closing=self.deliveries.closing
             )
+            return web.Response(status=503, text="busy", headers={"Retry-After": "5"})
+        else:
+            try:
+                await route(payload)
+            except Exception:
+                log.exception("slack delivery not readable")
+                return web.Response(status=400, text=Refusal.UNREADABLE.value)
+        return web.Response()
 
-        app = AsyncApp(
-            logger=logger,
-            name="celonis-chat",
-            process_before_response=True,
-            signing_secret="",
-            authorize=authorize,
-            # The guard has done both, with a clock of its own and without writing bodies to the log.
-            request_verification_enabled=False,
-            ssl_check_enabled=False,
-        )
-        logger.setLevel(logging.WARNING)
-        app.command(_EVERYTHING)(self._on_command)
-        app.event(_EVERYTHING)(self._on_event)
-        app.action(_EVERYTHING)(self._on_click)
-        app.view(_EVERYTHING)(self._on_form)
-        return app
+    # --- routes ---
 
-    async def _on_command(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
+    async def _on_command(self, body: Json) -> None:
         self._take(lambda: read_command(body))
 
-    async def _on_event(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
-        self._start(self._message(body))
+    async def _on_event(self, body: Json) -> None:
+        self.deliveries.start(self._message(body))
 
-    async def _on_click(self, ack: AsyncAck, body: Json) -> None:
-        delivery = self._take(lambda: read_click(body))
-        if delivery is not None:
-            await asyncio.wait({delivery}, timeout=DURABLE_WITHIN)
-        await ack()
+    async def _on_click(self, body: Json) -> None:
+        written = self._take(lambda: read_click(body))
+        if written is not None:
+            await asyncio.wait({written}, timeout=DURABLE_WITHIN)
 
-    async def _on_form(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
-        self._start(self._form(body))
-
-    # --- one delivery ---
+    async def _on_form(self, body: Json) -> None:
+        self.deliveries.start(self._form(body))
 
     def _take(self, read: Callable[[], Incoming | None]) -> asyncio.Future[None] | None:
         """Starts the answer to a command or a click.
@@ -278,7 +236,7 @@ class SlackListener:
         if incoming is None:
             return None
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._start(self._attend(incoming, written))
+        self.deliveries.start(self._attend(incoming, written))
         confirms = isinstance(incoming.said, Clicked) and bool(incoming.said.confirm)
         return written if confirms else None
 
@@ -348,25 +306,13 @@ class SlackListener:
         await delivery.show(self._bot.answer(request))
 
     async def _is_new(self, incoming: Incoming) -> bool:
-        """Whether this delivery comes for the first time, on any copy of the bot; without a database, on this one.
-
-        Slack itself repeats what people write and the forms they send. A command or a click comes twice only if
-        somebody replays it, and reaches another copy only where copies share a database; elsewhere a durable row for
-        each would cost more than the answer.
+        """Whether this delivery comes for the first time. Slack itself repeats what people write and the forms they send;
+        a command or a click comes twice only if somebody replays it.
         """
         if not incoming.delivery:
             return True
         key = f"slack:{incoming.place.home}:{incoming.delivery}"
-        if key in self._deliveries:
-            return False
-        self._deliveries[key] = True
-        if incoming.kind in (Kind.COMMAND, Kind.CLICK) and self._store.dialect == "sqlite":
-            return True
-        try:
-            return await self._store.first_time(key, DELIVERIES_KEPT)
-        except StoreUnavailable as error:
-            log.warning("deliveries not shared", error=error.sentence)
-            return True
+        return await self.deliveries.first_time(key, lasting=incoming.kind is Kind.FORM)
 
     async def _settled(self, incoming: Incoming) -> Place:
         """The place, where only Slack knows whose direct conversation it is: two people's own is none of the bot's."""
@@ -378,81 +324,7 @@ class SlackListener:
             return place
         return replace(place, visibility=Visibility.GROUP)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-
-    # --- Socket Mode ---
-
-    def _connected(self) -> bool:
-        socket = self._socket
-        session = socket.client.current_session if socket is not None else None
-        return session is not None and not session.closed
-
-    async def _keep_connected(self, app_token: Secret) -> None:
-        """A socket that is open; one that has gone silent is replaced as a whole.
-
-        The SDK's own check has been seen to hold a dead socket for connected (python-slack-sdk issues 1110, 1922).
-        """
-        while True:
-            self._socket = _Handler(
-                lambda: not self._closing and len(self._work) < MOST_AT_ONCE,
-                self._app,
-                app_token.reveal(),
-                logger=logging.getLogger("slack_bolt.socket_mode"),
-                web_client=AsyncWebClient(
-                    app_token.reveal(), self._settings.api_url, session=self._chat.api.session
-                ),
-                ping_interval=PING_EVERY,
-            )
-            try:
-                await self._socket.connect_async()  # type: ignore[no-untyped-call] # bolt's
-                await self._until_silent(self._socket)
-                log.warning("socket has gone silent; a new one is opened")
-            finally:
-                await _undisturbed(self._socket.close_async())  # type: ignore[no-untyped-call] # bolt's
-
-    async def _until_silent(self, socket: AsyncSocketModeHandler) -> None:
-        last, heard_at = socket.client.last_ping_pong_time, self._clock.monotonic()
-        while self._clock.monotonic() - heard_at < SILENT_FOR:
-            await self._clock.sleep(PING_EVERY)
-            if socket.client.last_ping_pong_time != last:
-                last, heard_at = socket.client.last_ping_pong_time, self._clock.monotonic()
-
-
-class _Handler(AsyncSocketModeHandler):
-    """bolt's handler, for deliveries that are of use; the others are acknowledged without waking anybody."""
-
-    def __init__(self, accepts: Callable[[], bool], *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._accepts = accepts
-
-    async def handle(self, client: Any, req: Any) -> None:
-        if not self._accepts():
-            # Slack sends again what nobody acknowledged.
-            log.warning("slack delivery refused")
-        elif _for_us(req.payload if isinstance(req.payload, Mapping) else {}):
-            await super().handle(client, req)
-        else:
-            await client.send_socket_mode_response({"envelope_id": req.envelope_id})
-
-
-def _for_us(payload: Json) -> bool:
-    """Whether a delivery is of a kind that the manifest asks for; bolt writes those it does not know to the log."""
-    if "command" in payload:
-        return True
-    return payload.get("type") in ("event_callback", "url_verification", "block_actions", "view_submission")
-
 
 def _done(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)
-
-
-async def _undisturbed(work: Awaitable[None]) -> None:
-    """Lets an ending finish, and keeps its failure to the log."""
-    try:
-        await work
-    except Exception:
-        log.exception("socket did not close cleanly")

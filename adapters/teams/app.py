@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -14,8 +14,8 @@ import structlog
 from aiohttp import web
 from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity
-from cachetools import TTLCache
 
+from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
 from adapters.teams.adaptive import read_action
 from adapters.teams.chat import TeamsChat, trigger_of
@@ -27,7 +27,7 @@ from bot.commands.help import Help
 from bot.config import is_loopback
 from bot.model.cards import Button, Card, Run, Text
 from bot.model.clock import Clock
-from bot.model.errors import BadArgument, BotError, ConfigError, StoreUnavailable
+from bot.model.errors import BadArgument, BotError, ConfigError
 from bot.model.people import Clicked, Filled, Request, Said, Utterance, Visibility
 from bot.store import Store
 
@@ -38,15 +38,13 @@ LARGEST_BODY = 256 * 1024
 """Bytes. Teams' own messages stay below 100 KB."""
 INVOKE_PATIENCE = 2.5
 """Seconds; Teams shows an error to the person after 10 to 15, and a card should answer within 3."""
-REMEMBERED = timedelta(hours=6)
+DELIVERIES_KEPT = timedelta(hours=6)
 """How long a repeated delivery is told from a new one."""
-UNDER_WAY = 1000
-"""Answers at once; more are refused, and the channel comes back later."""
+MOST_AT_ONCE = 1000
+"""Answers in the making; more are refused, and the channel comes back later."""
 UNKNOWN = "I cannot tell who you are, so nothing was done."
 _WARMING = 15.0
 _AGAIN = 300.0
-_PATIENCE_AT_END = 10.0
-_FEW = 20_000
 
 
 class TeamsListener:
@@ -96,7 +94,6 @@ class TeamsListener:
             raise ConfigError(["server.development is for this machine only: set server.host = 127.0.0.1."])
         self._bot = bot
         self._chat = chat
-        self._store = store
         self._clock = clock
         self._tenants = frozenset(each.lower() for each in (*tenants, identity.tenant_id) if each)
         self._service_hosts = tuple(service_hosts)
@@ -107,12 +104,8 @@ class TeamsListener:
         self._body_within = body_within
         self._adapter = make_adapter(identity)
         self._keys = KeyRing(metadata_address(), chat.session, clock)
-        self._seen: TTLCache[str, bool] = TTLCache(
-            _FEW, ttl=REMEMBERED.total_seconds(), timer=clock.monotonic
-        )
-        self._under_way: set[asyncio.Task[None]] = set()
+        self.deliveries = Deliveries("teams", store, clock, kept=DELIVERIES_KEPT, most=MOST_AT_ONCE)
         self._keeper: asyncio.Task[None] | None = None
-        self._closing = False
 
     def routes(self, app: web.Application) -> None:
         """Adds `POST /api/messages`."""
@@ -128,22 +121,22 @@ class TeamsListener:
         await self._warm()
         self._keeper = asyncio.create_task(self._keep_warm())
 
-    async def close(self) -> None:
-        """Takes nothing more, waits a little for what is under way, and closes every connection."""
-        self._closing = True
+    async def close(self, within: float = 10.0) -> None:
+        """Takes nothing more, waits for what is being answered, and closes every connection.
+
+        Args:
+            within: Seconds after which unfinished work is cut off.
+        """
+        self.deliveries.closing = True
         if self._keeper is not None:
             self._keeper.cancel()
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=_PATIENCE_AT_END)
-            for each in late:
-                each.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self.deliveries.close(within)
         forget_keys(self._keys)
         await self._chat.close()
 
     def ready(self) -> bool:
         """Whether messages can be checked and answered."""
-        if self._closing:
+        if self.deliveries.closing:
             return False
         return not self._signed or (
             self._keys.there and self._chat.token is not None and self._chat.token.there
@@ -188,7 +181,7 @@ class TeamsListener:
             return web.Response(status=HTTPStatus.BAD_REQUEST)
 
     async def _accept(self, request: web.Request) -> web.Response:
-        if self._closing or len(self._under_way) >= UNDER_WAY:
+        if self.deliveries.busy:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
         if request.content_type != "application/json":
             raise Unacceptable(415, "not JSON by its own account")
@@ -220,41 +213,18 @@ class TeamsListener:
                 await _respond(context, await self._press(arrival))
             case Kind.FILE_CONSENT:
                 if await self._first_time(arrival):
-                    self._later(self._file(arrival))
+                    self.deliveries.start(self._file(arrival))
                 await _respond(context, {})
             case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
-                self._later(self._attend(arrival))
+                self.deliveries.start(self._attend(arrival))
             case Kind.OTHER:
                 if not arrival.expects_answer:
-                    self._later(self._noted(arrival))
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("unexpected", platform="teams", exc_info=error)
+                    self.deliveries.start(self._noted(arrival))
 
     async def _first_time(self, arrival: Arrival) -> bool:
-        """Whether this delivery is no repetition, on any replica; without a database, on this one.
-
-        An embedded database is not shared, so there a durable row would only tell a sentence that comes again after a
-        restart from a new one; it is answered again, which changes nothing. Clicks always have their row.
-        """
+        """Whether this delivery is no repetition; a sentence that comes again is answered again, which changes nothing."""
         key = f"{arrival.place.key}:{arrival.id}"
-        if key in self._seen:
-            return False
-        self._seen[key] = True
-        if arrival.kind is Kind.TEXT and self._store.dialect == "sqlite":
-            return True
-        try:
-            return await self._store.first_time(key, REMEMBERED)
-        except StoreUnavailable:
-            log.warning("delivery not noted", platform="teams")
-            return True
+        return await self.deliveries.first_time(key, lasting=arrival.kind is not Kind.TEXT)
 
     async def _attend(self, arrival: Arrival) -> None:
         if arrival.person is None or not await self._first_time(arrival):
@@ -286,7 +256,7 @@ class TeamsListener:
         if not await self._first_time(arrival):
             return invoke_message("This click has already arrived.")
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._later(self._pressed(arrival, said, reply))
+        self.deliveries.start(self._pressed(arrival, said, reply))
         done, _ = await asyncio.wait({reply}, timeout=INVOKE_PATIENCE)
         if not done:
             reply.set_result(invoke_message("Working on it …"))

@@ -54,8 +54,7 @@ class Town:
         """Waits until every copy has given every answer."""
         async with asyncio.timeout(60):
             for number in range(len(self.copies)):
-                while work := set(self.listener(number)._work):
-                    await asyncio.wait(work)
+                await self.listener(number).deliveries.idle()
 
     async def says(self, user: str, channel: str, text: str) -> str:
         """A slash command, and what the person sees there after it."""

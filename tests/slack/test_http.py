@@ -14,6 +14,8 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.slack.blocks import render_form
+from bot.model.cards import Form, FormField
 from tests.fake_slack import Fault, encoded, signed, until
 from tests.slack.worlds import World, world
 
@@ -59,9 +61,10 @@ async def test_a_repeated_delivery_is_answered_once(slack_world: World) -> None:
     assert len(slack_world.slack.visible("U1", "C1")) == 1
 
 
-async def test_a_repeated_delivery_on_another_replica_is_answered_once() -> None:
+async def test_a_form_sent_again_to_another_replica_is_answered_once() -> None:
     async with world() as one, world(store=one.store) as two:
-        payload = one.slack.mention_payload("U1", "C1", "<@UBOT> kpis")
+        view = render_form(Form("form-1", (FormField("name", "Name"),), "Send"))
+        payload = one.slack.submit_payload("U1", view, {"name": {"value": "x"}})
         await asyncio.gather(one.slack.deliver(payload), one.slack.deliver(payload, target=two.slack.target))
         await one.quiet()
         await two.quiet()
@@ -201,9 +204,9 @@ async def test_bolt_does_not_complain_about_the_environment(
 
 
 async def test_deliveries_beyond_what_can_be_answered_are_left_to_be_sent_again(
-    slack_world: World, monkeypatch: pytest.MonkeyPatch
+    slack_world: World,
 ) -> None:
-    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 1)
+    slack_world.listener.deliveries.most = 1
     first = asyncio.Event()
     slack_world.bot.answers["kpis"] = [first]
     assert await slack_world.slack.tell("U1", "kpis") == 200
@@ -223,7 +226,7 @@ async def test_shutdown_waits_for_answers_and_takes_no_new_ones(slack_world: Wor
     assert not slack_world.listener.ready()
     more.set()
     await closing
-    assert not slack_world.listener._work
+    assert not len(slack_world.listener.deliveries)
 
 
 async def test_slack_that_cannot_be_reached_at_start_is_asked_again() -> None:

@@ -11,7 +11,7 @@ from tests.slack.worlds import World, world
 
 @pytest.fixture
 async def socket_world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr("adapters.slack.app.PING_EVERY", 0.2)
+    monkeypatch.setattr("adapters.slack.socket_mode.PING_EVERY", 0.2)
     async with world(socket_mode=True) as made:
         await made.slack.connected()
         await until(made.listener.ready)
@@ -51,7 +51,8 @@ async def test_a_delivery_that_comes_again_over_the_next_socket_is_answered_once
 async def test_a_silent_socket_is_replaced_though_the_sdk_calls_it_connected(
     socket_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    socket = socket_world.listener._socket
+    assert socket_world.listener.socket is not None
+    socket = socket_world.listener.socket.handler
     assert socket is not None
     assert socket.client.message_receiver is not None
     assert socket.client.current_session_monitor is not None
@@ -59,7 +60,8 @@ async def test_a_silent_socket_is_replaced_though_the_sdk_calls_it_connected(
     socket.client.message_receiver.cancel()
     socket.client.current_session_monitor.cancel()
     socket_world.clock.advance(120)
-    await until(lambda: socket_world.listener._socket is not socket)
+    kept = socket_world.listener.socket
+    await until(lambda: kept.handler is not socket)
     await until(socket_world.listener.ready)
     await socket_world.slack.tell("U1", "kpis")
     await socket_world.quiet()
@@ -72,13 +74,13 @@ async def test_deliveries_of_other_kinds_are_acknowledged_and_wake_nobody(socket
 
 
 async def test_deliveries_beyond_what_can_be_answered_are_not_acknowledged(
-    socket_world: World, monkeypatch: pytest.MonkeyPatch
+    socket_world: World,
 ) -> None:
-    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 0)
+    socket_world.listener.deliveries.most = 0
     delivery = asyncio.create_task(socket_world.slack.tell("U1", "kpis"))
     await asyncio.sleep(0.1)
     assert not delivery.done()
-    monkeypatch.setattr("adapters.slack.app.MOST_AT_ONCE", 10)
+    socket_world.listener.deliveries.most = 10
     await socket_world.slack.drop()
     await delivery
     await socket_world.quiet()

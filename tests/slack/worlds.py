@@ -92,8 +92,7 @@ class World:
     async def quiet(self) -> None:
         """Waits until every answer is given."""
         async with asyncio.timeout(30):
-            while self.listener._work:
-                await asyncio.wait(set(self.listener._work))
+            await self.listener.deliveries.idle()
 
     async def say(self, user: str, channel: str, text: str) -> str:
         """A slash command, and what the person sees after it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -86,9 +85,7 @@ class Stage:
     async def settle(self) -> None:
         """Waits until nothing is under way in any replica."""
         for each in self.replicas:
-            while each.listener._under_way:
-                await asyncio.gather(*list(each.listener._under_way), return_exceptions=True)
-                await asyncio.sleep(0)
+            await each.listener.deliveries.idle()
 
     async def says(self, who: Account, text: str, scope: Scope = PERSONAL) -> Message:
         """The bot's newest message in the place after somebody said something."""

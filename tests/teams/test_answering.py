@@ -78,9 +78,7 @@ class World:
     refused: list[str]
 
     async def settle(self) -> None:
-        while self.listener._under_way:
-            await asyncio.gather(*list(self.listener._under_way), return_exceptions=True)
-            await asyncio.sleep(0)
+        await self.listener.deliveries.idle()
 
     async def post(self, body: Json) -> tuple[int, Json]:
         async with self.client.post(PATH, json=body) as reply:
@@ -247,8 +245,8 @@ async def test_a_slow_bot_does_not_keep_the_client_waiting(
     assert message.text.strip() == "Late Again"
 
 
-async def test_too_much_at_once_is_sent_back_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listen, "UNDER_WAY", 1)
+async def test_too_much_at_once_is_sent_back_for_later(world: World) -> None:
+    world.listener.deliveries.most = 1
     world.bot.wait = asyncio.Event()
     assert (await world.post(world.teams.said(CLERK, "one")))[0] == 202
     assert (await world.post(world.teams.said(CLERK, "two")))[0] == 503

@@ -1,0 +1,112 @@
+"""What platforms deliver: each thing once, an acknowledgement before any answer, and no answer lost by a shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from cachetools import TTLCache
+
+from bot.model.clock import Clock
+from bot.model.errors import StoreUnavailable
+from bot.store import Store
+
+log = structlog.get_logger()
+
+_AT_HAND = 20_000
+
+
+class Deliveries:
+    """The deliveries of one platform and the answers to them.
+
+    Args:
+        platform: Its name.
+        store: Tells repeated deliveries from new ones, for all replicas.
+        clock: Decides what is old.
+        kept: For how long a repetition is known as such.
+        most: Answers in the making from which on nothing more should be taken.
+    """
+
+    def __init__(self, platform: str, store: Store, clock: Clock, *, kept: timedelta, most: int) -> None:
+        self._platform = platform
+        self._store = store
+        self._kept = kept
+        self.most = most
+        self._seen: TTLCache[str, bool] = TTLCache(_AT_HAND, kept.total_seconds(), timer=clock.monotonic)
+        self._waiting: deque[Coroutine[Any, Any, None]] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether nothing more is taken now; platforms deliver again later."""
+        return self.closing or len(self) >= self.most
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._under_way)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts an answer, soon: one in each turn of the event loop, so that a crowd of them lets whatever arrives
+        meanwhile be acknowledged first.
+        """
+        self._waiting.append(work)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._start_next)
+
+    def _start_next(self) -> None:
+        if not self._waiting:
+            return
+        task = asyncio.get_running_loop().create_task(self._waiting.popleft())
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._start_next)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery not answered", platform=self._platform, exc_info=error)
+
+    async def first_time(self, key: str, *, lasting: bool = True) -> bool:
+        """Whether this delivery is no repetition, on any replica; without a database, on this one.
+
+        Args:
+            key: What the platform calls it, with the platform; the same each time it is sent.
+            lasting: Whether a repetition after a restart would do harm. Where the database is not shared, a durable row
+                would cost more than the answer and only tell the same sentence from a new one.
+        """
+        if key in self._seen:
+            return False
+        self._seen[key] = True
+        if not lasting and self._store.dialect == "sqlite":
+            return True
+        try:
+            return await self._store.first_time(key, self._kept)
+        except StoreUnavailable as error:
+            log.warning("deliveries not shared", platform=self._platform, error=error.sentence)
+            return True
+
+    async def idle(self) -> None:
+        """Returns once every answer is given."""
+        while len(self):
+            await (asyncio.wait(self._under_way) if self._under_way else asyncio.sleep(0))
+
+    async def close(self, within: float) -> None:
+        """Takes nothing more and waits for what is being answered; what is not done within so many seconds is cut off.
+        What it had promised is taken up again by whoever finds its ticket.
+        """
+        self.closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.idle()
+        late = tuple(self._under_way)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("answers cut off by the shutdown", platform=self._platform, count=len(late))
+            await asyncio.wait(late, timeout=1.0)
