@@ -10,7 +10,7 @@ import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -339,7 +339,9 @@ def _sealed_for_now(settings: config.Settings) -> config.Settings:
     """With a key of the moment where there is none: what an embedded sandbox leaves behind ends with the program."""
     if settings.secret_keys:
         return settings
-    return replace(settings, secret_keys=(config.Secret(secrets.token_hex(32), name="of this run"),))
+    return settings.model_copy(
+        update={"secret_keys": (config.Secret(secrets.token_hex(32), name="of this run"),)}
+    )
 
 
 def _loaded(toml: Path | None, *, need: config.Need, connections: bool = True) -> config.Settings:
@@ -374,7 +376,7 @@ def _with_zone(settings: config.Settings) -> config.Settings:
         return settings
     zone = machine_zone()
     click.echo(f"No zone is set, so times are those of this machine: {zone}.", err=True)
-    return replace(settings, zone=zone)
+    return settings.model_copy(update={"zone": zone})
 
 
 def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModel]:
@@ -454,7 +456,7 @@ async def _serve(told: dict[str, Any], sandbox: StandIn | None, toml: Path | Non
     from adapters.server import serve as serve_until_told
 
     settings = _loaded(toml, need=config.Need.SERVING, connections=sandbox is None)
-    settings = replace(settings, server=settings.server.model_copy(update=told))
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=told)})
     async with AsyncExitStack() as stack:
         if sandbox is not None:
             settings = await stack.enter_async_context(_over(settings, sandbox))

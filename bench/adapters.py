@@ -35,7 +35,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -462,16 +462,21 @@ def _settings(options: Json, folder: str) -> Any:
     )
     names = tuple(settings.connections)
     teams = options["platforms"] == "both"
-    return replace(
-        settings,
-        bindings=(
-            config.Binding(slack="T1", connections=names),
-            config.Binding(teams=TENANT, connections=names),
-        ),
-        chat=config.ChatLimits(per_minute=10_000_000),
-        slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET), None, f"{options['url']}/api/"),
-        teams=config.Teams(app_id="", tenant_id="") if teams else None,
-        server=config.Server(development=teams, port=0, admin_port=0),
+    return settings.model_copy(
+        update={
+            "bindings": (
+                config.Binding(slack="T1", connections=names),
+                config.Binding(teams=TENANT, connections=names),
+            ),
+            "chat": config.ChatLimits(per_minute=10_000_000),
+            "slack": config.Slack(
+                bot_token=config.Secret(TOKEN),
+                signing_secret=config.Secret(SECRET),
+                api_url=f"{options['url']}/api/",
+            ),
+            "teams": config.Teams(app_id="", tenant_id="") if teams else None,
+            "server": config.Server(development=teams, port=0, admin_port=0),
+        }
     )
 
 

@@ -77,7 +77,7 @@ async def work(options: argparse.Namespace) -> None:
     )
     connection = Connection(
         name="bench",
-        root=options.url,
+        url=options.url,
         api_token=Secret(options.key),
         key_type=KeyType.APP_KEY,
         limits=limits,
@@ -287,7 +287,7 @@ async def spend(options: argparse.Namespace) -> None:
     async with await Store.open(options.database, clock) as store:
         connection = Connection(
             name="bench",
-            root=options.url,
+            url=options.url,
             api_token=Secret(options.key),
             key_type=KeyType.APP_KEY,
             limits=Limits(per_day=options.per_day, person_share=1.0, place_share=1.0),

@@ -385,7 +385,7 @@ Answer = Callable[[Asked], Awaitable[float]]
 async def ours(sandbox: Sandbox, clock: Clock, loop: VirtualLoop, per_day: int) -> AsyncIterator[Answer]:
     connection = Connection(
         name="bench",
-        root=sandbox.url,
+        url=sandbox.url,
         api_token=Secret(sandbox.keys.reader.secret),
         key_type=KeyType.APP_KEY,
         limits=Limits(per_day=per_day),
@@ -614,7 +614,7 @@ def _asking(
 async def _client(sandbox: Sandbox, url: str | None = None, **limits: Any) -> AsyncIterator[Celonis]:
     connection = Connection(
         name="bench",
-        root=url or sandbox.url,
+        url=url or sandbox.url,
         api_token=Secret(sandbox.keys.operator.secret),
         key_type=KeyType.APP_KEY,
         limits=Limits(**{"person_share": 1.0, "place_share": 1.0, **limits}),
@@ -814,7 +814,7 @@ async def own_time(calls: int, ledger: str, address: str) -> list[float]:
     limits = Limits(per_second=1000, window_seconds=0.0001, per_day=MUCH, person_share=1.0, place_share=1.0)
     connection = Connection(
         name="bench",
-        root="https://bench.eu-1.celonis.cloud",
+        url="https://bench.eu-1.celonis.cloud",
         api_token=Secret("k" * 40),
         key_type=KeyType.USER_KEY,
         limits=limits,

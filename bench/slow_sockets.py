@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ async def serve(options: Json) -> None:
             server = settings.server
             if "trusted_proxies" in type(server).model_fields:
                 server = server.model_copy(update={"trusted_proxies": tuple(options["proxies"])})
-            async with running(replace(settings, server=server)) as here:
+            async with running(settings.model_copy(update={"server": server})) as here:
                 _tell(url=here.address)
                 await _until_terminated()
 

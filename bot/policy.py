@@ -397,7 +397,7 @@ class Policy:
             titles={name: each.title for name, each in settings.connections.items()},
             hide_fields=settings.hide_fields,
             members_read=settings.members_read,
-            contact=settings.admin_contact,
+            contact=settings.admin.contact,
         )
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.config import ENVIRONMENT, SettingsFile
+from bot.config import ENVIRONMENT, Settings
 
 DOCS = Path(__file__).parent
 SCHEMA = DOCS / "celonis-chat.schema.json"
@@ -17,7 +17,7 @@ _BLOCK = "<!-- {name}: generated from the code -->\n{text}\n<!-- end of {name} -
 
 def schema() -> str:
     """The JSON Schema of the toml."""
-    made = SettingsFile.model_json_schema()
+    made = Settings.model_json_schema()
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(dialect | made, indent=2, ensure_ascii=False) + "\n"
 
@@ -79,7 +79,7 @@ def _default(about: dict[str, Any]) -> str:
 
 def settings_table() -> str:
     """Every key of the toml with its kind, default and meaning."""
-    made = SettingsFile.model_json_schema()
+    made = Settings.model_json_schema()
     lines = []
     for path, about, keys in _tables(made, made, "", set()):
         lines += [f"### `{path or 'celonis-chat.toml'}`", ""]

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 from adapters.server import Built, build
 from bot import config
@@ -262,20 +261,23 @@ async def stage(
             secret_key=SECRET_KEY,
         )
         connections = {
-            name: replace(each, **{"total_retry": 0, **(connection or {})})  # type: ignore[arg-type]  # named by tests
+            name: each.model_copy(update={"total_retry": 0, **(connection or {})})
             for name, each in settings.connections.items()
         }
         if second:
-            connections["second"] = replace(connections["sandbox"], name="second", title="second")
+            connections["second"] = connections["sandbox"].model_copy(
+                update={"name": "second", "title": "second"}
+            )
         here = config.Binding(slack=HOME, connections=tuple(connections))
-        settings = replace(
-            settings,
-            connections=MappingProxyType(connections),
-            bindings=(*settings.bindings, here),
-            policy=tuple(rules() if policy is None else policy),
-            hide_fields=tuple(hidden),
-            members_read=members_read,
-            audit=config.Audit(reads=reads_logged),
+        settings = settings.model_copy(
+            update={
+                "connections": connections,
+                "bindings": (*settings.bindings, here),
+                "policy": tuple(rules() if policy is None else policy),
+                "hide_fields": tuple(hidden),
+                "members_read": members_read,
+                "audit": config.Audit(reads=reads_logged),
+            }
         )
         chat = StoryChat()
         chat.profiles[GUEST.id] = Profile(name="guest", standing=Standing.GUEST)

@@ -31,13 +31,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from pydantic import BaseModel
 
 from adapters.cli import main
 from adapters.slack.manifest import manifest as slack_manifest
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
-from bot.config import ENVIRONMENT, GERMAN, Need, Right, SettingsFile, load
+from bot.config import ENVIRONMENT, GERMAN, Need, Right, Settings, load
+from bot.config import Section as Table
 from bot.language.parse import Entry, Grammar
 from bot.sandbox import Sandbox
 from tests.fake_slack import SECRET, TEAM, TOKEN, FakeSlack, until
@@ -170,20 +170,20 @@ def sections() -> Iterator[Section]:
 # --- names -----------------------------------------------------------------------------------------------------
 
 
-def tables(kind: Any) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+def tables(kind: Any) -> Iterator[tuple[tuple[str, ...], type[Table]]]:
     """Each table of the toml with the keys that lead to it."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if isinstance(kind, type) and issubclass(kind, Table):
         yield (), kind
-        for key, about in kind.model_fields.items():
+        for key, about in kind.written().items():
             yield from (((key, *path), inner) for path, inner in tables(about.annotation))
     for each in get_args(kind):
         yield from tables(each)
 
 
-TABLES = tuple(tables(SettingsFile))
-SERVER = SettingsFile().server
-KEYS = {key for _, kind in TABLES for key in kind.model_fields}
-DOTTED = {".".join((*path, key)) for path, kind in TABLES for key in kind.model_fields}
+TABLES = tuple(tables(Settings))
+SERVER = Settings().server
+KEYS = {key for _, kind in TABLES for key in kind.written()}
+DOTTED = {".".join((*path, key)) for path, kind in TABLES for key in kind.written()}
 GRAMMAR = Grammar([Entry(each.intent, each.aliases) for each in (*COMMANDS, *AGAIN)], GERMAN)
 STARTS = [each for entry in (*COMMANDS, *AGAIN) for each in (entry.intent.words, *entry.aliases)]
 SCOPES = {

@@ -101,7 +101,7 @@ class Wire:
     def _client(self, transport: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> httpx.AsyncClient:
         seconds = self._connection.timeout
         return httpx.AsyncClient(
-            base_url=self._connection.root,
+            base_url=self._connection.url,
             follow_redirects=False,
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_WITHIN, seconds)),
             limits=limits,

@@ -92,7 +92,7 @@ class Debug(Intent):
 
 async def _status(_intent: ShowStatus, context: Context) -> Card:
     team = context.celonis.connection
-    where = "a sandbox on this machine" if team.sandbox else team.root
+    where = "a sandbox on this machine" if team.sandbox else team.url
     facts = [Fact("Celonis team", Words(f"{context.connection} ({where})"))]
     trouble = ""
     try:

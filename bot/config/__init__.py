@@ -3,39 +3,32 @@
 The environment is handed in; only files (the toml, and files that hold secrets) are read here. Secrets come from the
 environment or from files, never from the toml, and never show in a `repr`, a problem or a traceback.
 
-`tables` is the toml as people write it; `load` turns it, with the environment, into `Settings`, which is what the
-rest of the program sees: parsed, checked, frozen.
+`Settings` is the toml as people write it and, once `load` has read it, what the rest of the program sees: one tree of
+frozen tables. What the toml only points to (secrets), and what the environment alone says, stands in fields that the
+toml cannot write.
 """
 
 from bot.config.address import host_matches, is_loopback, team_root
-from bot.config.loading import ENVIRONMENT, Need, Variable, load
+from bot.config.loading import ENVIRONMENT, PREFIX, Need, Variable, load
+from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
+from bot.config.section import Section
 from bot.config.settings import (
     DEFAULT_CONNECTION,
-    SANDBOX_CONNECTION,
-    Connection,
-    OAuthClient,
-    Settings,
-    Slack,
-    Teams,
-)
-from bot.config.tables import (
     GERMAN,
-    PREFIX,
+    SANDBOX_CONNECTION,
     Audit,
-    Binding,
     ChatLimits,
+    Connection,
     DataModel,
-    HiddenField,
     KeyType,
     Limits,
-    On,
-    Right,
-    Rule,
+    OAuthClient,
     Server,
-    SettingsFile,
+    Settings,
+    Slack,
     Synonyms,
-    Who,
+    Teams,
 )
 
 __all__ = [
@@ -58,9 +51,9 @@ __all__ = [
     "Right",
     "Rule",
     "Secret",
+    "Section",
     "Server",
     "Settings",
-    "SettingsFile",
     "Slack",
     "Synonyms",
     "Teams",

@@ -34,7 +34,7 @@ class Bench:
         kind = KeyType.APP_KEY if key.kind == "app" else KeyType.USER_KEY
         options = {
             "name": "dev",
-            "root": self.sandbox.url,
+            "url": self.sandbox.url,
             "api_token": Secret(key.secret),
             "key_type": kind,
             "limits": WIDE,

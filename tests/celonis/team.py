@@ -116,7 +116,7 @@ class Desk:
         return Connection(
             **{
                 "name": "dev",
-                "root": "https://dev.eu-1.celonis.cloud",
+                "url": "https://dev.eu-1.celonis.cloud",
                 "api_token": Secret(SECRET),
                 "key_type": KeyType.APP_KEY,
                 "limits": self.limits,

@@ -33,7 +33,7 @@ from bot.sandbox import Fault
 from tests.celonis.conftest import WIDE, Bench, oauth_client
 
 KM = "open-purchase-requisition.purchase-requisition-km"
-CONNECTION = Connection(name="dev", root="https://dev.eu-1.celonis.cloud", api_token=Secret("k" * 40))
+CONNECTION = Connection(name="dev", url="https://dev.eu-1.celonis.cloud", api_token=Secret("k" * 40))
 
 
 # --- what comes back
@@ -256,7 +256,7 @@ async def test_a_dead_server_an_unknown_host_and_bad_certificates_are_told_apart
     await bench.sandbox.up()
     nowhere = Connection(
         name="dev",
-        root="https://no-such-team.invalid",
+        url="https://no-such-team.invalid",
         api_token=Secret("k" * 40),
         limits=WIDE,
         total_retry=0,

@@ -303,14 +303,14 @@ def test_no_reply_of_any_shape_raises_anything_but_a_validation_error(value: Any
 )
 def test_a_connection_goes_to_the_root_of_a_host_over_https(address: str) -> None:
     with pytest.raises(ValueError, match="team's address"):
-        Connection(name="dev", root=address, api_token=Secret("k" * 40))
+        Connection(name="dev", url=address, api_token=Secret("k" * 40))
 
 
 def test_no_secret_is_in_a_repr() -> None:
     secret = "a-very-secret-key-of-the-bot-0123456789"
     client = OAuthClient(id=Secret("client-id-0123456789"), secret=Secret(secret), scope="scope")
     for identity in ({"api_token": Secret(secret)}, {"oauth": client}):
-        connection = Connection(name="dev", root="https://dev.eu-1.celonis.cloud", **identity)
+        connection = Connection(name="dev", url="https://dev.eu-1.celonis.cloud", **identity)
         assert secret not in repr(connection) + repr(client) + str(client)
 
 

@@ -11,9 +11,8 @@ from typing import Any, get_args, get_origin
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
 
-from bot.config import ENVIRONMENT, Need, SettingsFile, load
+from bot.config import ENVIRONMENT, Need, Section, Settings, load
 from bot.model.errors import ConfigError
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,8 +45,8 @@ def test_every_setting_and_every_variable_is_explained() -> None:
     text = (DOCS / "settings.md").read_text(encoding="utf-8")
     for each in ENVIRONMENT:
         assert f"| `{each.name}` |" in text
-    for kind in sections(SettingsFile):
-        for key, about in kind.model_fields.items():
+    for kind in sections(Settings):
+        for key, about in kind.written().items():
             assert f"| `{key}` |" in text
             assert about.description, f"{kind.__name__}.{key}"
 
@@ -69,19 +68,19 @@ def test_the_example_loads_as_it_is(tmp_path: Path) -> None:
     assert settings.remarks == ()
 
 
-def sections(kind: Any) -> list[type[BaseModel]]:
+def sections(kind: Any) -> list[type[Section]]:
     """A table and all tables that can be in it."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        inner = [each for about in kind.model_fields.values() for each in sections(about.annotation)]
+    if isinstance(kind, type) and issubclass(kind, Section):
+        inner = [each for about in kind.written().values() for each in sections(about.annotation)]
         return [kind, *inner]
     return [each for arg in get_args(kind) for each in sections(arg)]
 
 
 def shown(value: Any, kind: Any) -> set[tuple[str, str]]:
     """Which keys of which tables a toml has."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if isinstance(kind, type) and issubclass(kind, Section):
         known = value if isinstance(value, dict) else {}
-        inside = [shown(each, kind.model_fields[key].annotation) for key, each in known.items()]
+        inside = [shown(each, kind.written()[key].annotation) for key, each in known.items()]
         return {(kind.__name__, key) for key in known}.union(*inside)
     inside = [value]
     if get_origin(kind) is dict:
@@ -93,13 +92,13 @@ def shown(value: Any, kind: Any) -> set[tuple[str, str]]:
 
 def test_the_example_shows_every_setting() -> None:
     example = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
-    every = {(kind.__name__, key) for kind in sections(SettingsFile) for key in kind.model_fields}
+    every = {(kind.__name__, key) for kind in sections(Settings) for key in kind.written()}
     elsewhere = {
-        ("ConnectionSection", "api_token_file"),  # the other half of a pair of which one is shown
-        ("ConnectionSection", "oauth_client_id_file"),
-        ("ConnectionSection", "oauth_client_secret_env"),
+        ("Connection", "api_token_file"),  # the other half of a pair of which one is shown
+        ("Connection", "oauth_client_id_file"),
+        ("Connection", "oauth_client_secret_env"),
     }
-    assert every - shown(example, SettingsFile) == elsewhere
+    assert every - shown(example, Settings) == elsewhere
 
 
 def test_the_schema_takes_the_example(schema: Draft202012Validator) -> None:

@@ -60,7 +60,7 @@ def test_two_variables_are_enough_to_ask() -> None:
     settings = load(LEAST, None)
     (connection,) = settings.connections.values()
     assert (connection.name, connection.title) == ("default", "dev")
-    assert connection.root == "https://dev.us-2.celonis.cloud"
+    assert connection.url == "https://dev.us-2.celonis.cloud"
     assert connection.api_token is not None
     assert connection.api_token.reveal() == KEY
     assert connection.key_type is None
@@ -71,7 +71,7 @@ def test_two_variables_are_enough_to_ask() -> None:
 
 def test_team_and_cluster_do_instead_of_an_address() -> None:
     settings = load({"CELONIS_TEAM": "Dev", "CELONIS_CLUSTER": "us-2", "CELONIS_API_TOKEN": KEY}, None)
-    assert settings.connections["default"].root == LEAST["CELONIS_URL"]
+    assert settings.connections["default"].url == LEAST["CELONIS_URL"]
 
 
 def test_nothing_is_needed_for_a_command_that_needs_nothing() -> None:
@@ -116,7 +116,7 @@ def test_variables_of_the_default_connection_go_over_its_table(read: Any) -> Non
         timeout = 60
     """
     connection = read(toml, LEAST | {"CELONIS_KEY_TYPE": "Bearer"}).connections["default"]
-    assert (connection.root, connection.title) == (LEAST["CELONIS_URL"], "Our team")
+    assert (connection.url, connection.title) == (LEAST["CELONIS_URL"], "Our team")
     assert (connection.key_type, connection.timeout) == (KeyType.USER_KEY, 60)
     assert connection.oauth is None
     assert connection.api_token is not None
@@ -219,7 +219,7 @@ def test_synonyms_of_every_connection_are_mixed_into_each(read: Any) -> None:
 
 
 def test_the_contact_of_the_admin_is_kept(read: Any) -> None:
-    assert read('[admin]\ncontact = "the process team"').admin_contact == "the process team"
+    assert read('[admin]\ncontact = "the process team"').admin.contact == "the process team"
 
 
 def test_a_rule_may_say_one_text_where_it_could_say_several(read: Any) -> None:
@@ -308,7 +308,7 @@ def test_settings_of_the_demo_come_from_nowhere_else() -> None:
     (connection,) = settings.connections.values()
     assert all(each.sandbox for each in settings.connections.values())
     assert connection.sandbox
-    assert (connection.name, connection.root) == ("sandbox", "http://127.0.0.1:8080")
+    assert (connection.name, connection.url) == ("sandbox", "http://127.0.0.1:8080")
     assert settings.bindings == (Binding(local=True, connections=("sandbox",)),)
     assert settings.slack is None
     assert settings.teams is None
@@ -368,13 +368,13 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         "hide_fields[1].modle is not a setting; did you mean model?",
         "connections.prod.timout is not a setting; did you mean timeout?",
         "connections.prod.timeout must be at most 600.",
-        "connections.prod: The Celonis address must begin with https://, since the key travels with every request.",
+        "connections.prod.url: The Celonis address must begin with https://, since the key travels with every request.",
         'connections.prod names no key; add api_token_env = "CELONIS_API_TOKEN_PROD" and set that variable.',
         "CELONIS_CHAT_LIMITS__PER_DAY must be a whole number.",
         "bindings[1] names the connection prd, which is not there; did you mean prod?",
         "policy[1].may[1] must be one of 'read', 'public', 'cancel', 'manage' or 'admin'.",
         "policy[1].who.slak is not a setting; did you mean slack?",
-        "policy[2] (second): who.slack must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
+        "policy[2].who.slack must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
         "DATABASE_URL must begin with sqlite:// or postgresql://; nothing else is supported.",
     ):
         assert expected in found
@@ -423,9 +423,9 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ('[synonyms.prd]\nkpis = { a = "b" }', "synonyms.prd names a connection that is not there."),
         ('[synonyms.defalt]\nkpis = { a = "b" }', "did you mean default?"),
         ('[connections.Prod]\nurl = "a.eu-1.celonis.cloud"\napi_token_env = "X"', "small letters"),
-        ('[connections.p]\nteam = "acme"', "connections.p has no cluster; give url"),
+        ('[connections.p]\nteam = "acme"', "connections.p.url is missing, and so is cluster; give url"),
         ('[connections.p]\nteam = "acme.eu-1"\ncluster = "celonis"', "without dots and slashes"),
-        ('[connections.p]\nurl = "a"\nteam = "acme"', "connections.p has a url and a team or cluster"),
+        ('[connections.p]\nurl = "a"\nteam = "acme"', "connections.p.url is set beside a team or cluster"),
         ('[connections.p]\napi_token_env = "MISSING"', "names MISSING, which is not set."),
         ('[connections.p]\napi_token_env = "not-a-name"', "must be the name of an environment variable"),
         ('[connections.p]\napi_token_file = "missing"', "names a file that cannot be read (No such file"),
@@ -437,11 +437,11 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ('[connections.p]\nkey_type = "SECRET"', "must be one of 'APP_KEY' or 'USER_KEY'."),
         (
             '[connections.p]\nurl = "a.eu-1.celonis.cloud"\napi_token_env = "CELONIS_API_TOKEN"\ntitle = "Dev"',
-            "connections.p and connections.default are both called dev; give one a title.",
+            "connections.default.title must differ from that of connections.p: both are called dev.",
         ),
         (
             '[connections.p]\nurl = "dev.us-2.celonis.cloud"\napi_token_env = "CELONIS_API_TOKEN"\nlimits = { page = 9 }',
-            "reach the same team, which has one quota, with different limits",
+            "connections.default.limits must be those of connections.p: both reach the same team",
         ),
         ("a = ", "celonis-chat.toml is not valid TOML (at end of document)."),
         ("zone = x", "celonis-chat.toml is not valid TOML (at line 1, column 8)."),
@@ -456,9 +456,15 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
     [
         ({"CELONIS_API_TOKEN": KEY}, "No Celonis team is configured; set CELONIS_URL"),
         ({"CELONIS_URL": LEAST["CELONIS_URL"]}, "CELONIS_API_TOKEN is missing"),
-        ({"CELONIS_TEAM": "dev", "CELONIS_API_TOKEN": KEY}, "connections.default has no cluster"),
-        (LEAST | {"CELONIS_TEAM": "dev"}, "CELONIS_URL is set beside CELONIS_TEAM"),
-        (LEAST | {"CELONIS_KEY_TYPE": "PASSWORD"}, "CELONIS_KEY_TYPE must be APP_KEY or USER_KEY"),
+        (
+            {"CELONIS_TEAM": "dev", "CELONIS_API_TOKEN": KEY},
+            "connections.default.url is missing, and so is cluster; give url",
+        ),
+        (
+            LEAST | {"CELONIS_TEAM": "dev"},
+            "CELONIS_URL is set beside a team or cluster (CELONIS_TEAM, CELONIS_CLUSTER)",
+        ),
+        (LEAST | {"CELONIS_KEY_TYPE": "PASSWORD"}, "CELONIS_KEY_TYPE must be one of 'APP_KEY' or 'USER_KEY'"),
         (
             LEAST | {"CELONIS_API_TOKEN_FILE": "x"},
             "CELONIS_API_TOKEN and CELONIS_API_TOKEN_FILE are both set",

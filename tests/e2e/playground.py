@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -115,12 +115,13 @@ async def _bot() -> AsyncIterator[tuple[str, Sandbox]]:
             who=config.Who(teams=(f"{TENANT}:{OPERATOR}",)),
             may=(config.Right.CANCEL,),
         )
-        settings = replace(
-            settings,
-            bindings=(config.Binding(teams=TENANT, connections=tuple(settings.connections)),),
-            policy=(rule,),
-            teams=config.Teams(app_id="", tenant_id=""),
-            server=config.Server(development=True, port=0, admin_port=0),
+        settings = settings.model_copy(
+            update={
+                "bindings": (config.Binding(teams=TENANT, connections=tuple(settings.connections)),),
+                "policy": (rule,),
+                "teams": config.Teams(app_id="", tenant_id=""),
+                "server": config.Server(development=True, port=0, admin_port=0),
+            }
         )
         async with running(settings, store=store, clock=clock) as server:
             yield f"{server.address}{PATH}", sandbox

@@ -8,9 +8,7 @@ import json
 import secrets
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import aiohttp
 import pytest
@@ -124,7 +122,7 @@ async def test_a_log_that_was_written_with_another_key_stops_the_start(tmp_path:
         await here.asks()
 
     def changed(settings: config.Settings) -> config.Settings:
-        return replace(settings, secret_keys=(config.Secret("another one - " * 3),))
+        return settings.model_copy(update={"secret_keys": (config.Secret("another one - " * 3),)})
 
     with pytest.raises(ConfigError, match="CELONIS_CHAT_SECRET_KEY does not hold the key"):
         async with town(database=database, changed=changed):
@@ -153,18 +151,21 @@ def _settings(sandbox: Sandbox, slack: FakeSlack) -> config.Settings:
     demo = config.Settings.for_demo(
         sandbox.url, sandbox.keys.operator.secret, zone="Europe/Berlin", secret_key=secrets.token_hex(32)
     )
-    return replace(
-        demo,
-        bindings=(config.Binding(slack=TEAM, connections=tuple(demo.connections)),),
-        server=config.Server(port=0, admin_port=0),
-        slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET), None, slack.url),
+    return demo.model_copy(
+        update={
+            "bindings": (config.Binding(slack=TEAM, connections=tuple(demo.connections)),),
+            "server": config.Server(port=0, admin_port=0),
+            "slack": config.Slack(
+                bot_token=config.Secret(TOKEN), signing_secret=config.Secret(SECRET), api_url=slack.url
+            ),
+        }
     )
 
 
 async def test_a_port_that_is_taken_is_a_sentence() -> None:
     async with town() as here:
         port = int(here.copies[0].address.rpartition(":")[2])
-        taken = replace(here.settings, server=config.Server(port=port, admin_port=0))
+        taken = here.settings.model_copy(update={"server": config.Server(port=port, admin_port=0)})
         clock = QuickClock()
         async with await Store.temporary(clock) as store:
             with pytest.raises(ConfigError, match=f"Nothing can listen on 127.0.0.1:{port}"):
@@ -177,7 +178,9 @@ async def test_without_any_platform_nothing_is_served() -> None:
         clock = QuickClock()
         async with await Store.temporary(clock) as store:
             with pytest.raises(ConfigError, match="No chat platform is configured"):
-                async with running(replace(here.settings, slack=None), store=store, clock=clock):
+                async with running(
+                    here.settings.model_copy(update={"slack": None}), store=store, clock=clock
+                ):
                     pass
 
 
@@ -190,11 +193,12 @@ async def test_teams_without_an_app_id_is_refused_unless_in_development_on_this_
 ) -> None:
     async with town() as here:
         clock = QuickClock()
-        settings = replace(
-            here.settings,
-            slack=None,
-            teams=config.Teams(app_id="", tenant_id=""),
-            server=config.Server(host=host, port=0, admin_port=0, development=development),
+        settings = here.settings.model_copy(
+            update={
+                "slack": None,
+                "teams": config.Teams(app_id="", tenant_id=""),
+                "server": config.Server(host=host, port=0, admin_port=0, development=development),
+            }
         )
         async with await Store.temporary(clock) as store:
             with pytest.raises(ConfigError, match="would take messages from anybody"):
@@ -205,14 +209,15 @@ async def test_teams_without_an_app_id_is_refused_unless_in_development_on_this_
 async def test_unsigned_messages_are_for_a_sandbox_alone_and_said_out_loud() -> None:
     async with town() as here:
         (name, connection) = next(iter(here.settings.connections.items()))
-        real = replace(connection, name="real", sandbox=False)
-        unsigned = replace(
-            here.settings,
-            slack=None,
-            teams=config.Teams(app_id="", tenant_id=""),
-            server=config.Server(port=0, admin_port=0, development=True),
+        real = connection.model_copy(update={"name": "real", "sandbox": False})
+        unsigned = here.settings.model_copy(
+            update={
+                "slack": None,
+                "teams": config.Teams(app_id="", tenant_id=""),
+                "server": config.Server(port=0, admin_port=0, development=True),
+            }
         )
-        mixed = replace(unsigned, connections=MappingProxyType({name: connection, "real": real}))
+        mixed = unsigned.model_copy(update={"connections": {name: connection, "real": real}})
         clock = QuickClock()
         async with await Store.temporary(clock) as store:
             with pytest.raises(ConfigError, match=r"act in a real Celonis team \(real\)"):
@@ -229,7 +234,7 @@ async def test_unsigned_messages_are_for_a_sandbox_alone_and_said_out_loud() -> 
 async def test_a_public_admin_port_is_warned_of() -> None:
     def public(settings: config.Settings) -> config.Settings:
         everywhere = settings.server.model_copy(update={"admin_host": "0.0.0.0"})  # noqa: S104 - what is warned of
-        return replace(settings, server=everywhere)
+        return settings.model_copy(update={"server": everywhere})
 
     with structlog.testing.capture_logs() as logs:
         async with town(changed=public):
@@ -239,15 +244,22 @@ async def test_a_public_admin_port_is_warned_of() -> None:
 
 async def test_real_people_get_made_up_answers_only_when_somebody_insists() -> None:
     async with town() as here:
-        real = replace(here.settings, slack=config.Slack(config.Secret(TOKEN), config.Secret(SECRET)))
+        real = here.settings.model_copy(
+            update={
+                "slack": config.Slack(bot_token=config.Secret(TOKEN), signing_secret=config.Secret(SECRET))
+            }
+        )
         url, key = here.sandbox.url, here.sandbox.keys.operator.secret
         with pytest.raises(ConfigError, match="made up; add --force"):
             over_sandbox(real, url, key)
-        government = replace(
-            real,
-            slack=config.Slack(
-                config.Secret(TOKEN), config.Secret(SECRET), None, "https://slack-gov.com/api/"
-            ),
+        government = real.model_copy(
+            update={
+                "slack": config.Slack(
+                    bot_token=config.Secret(TOKEN),
+                    signing_secret=config.Secret(SECRET),
+                    api_url="https://slack-gov.com/api/",
+                )
+            }
         )
         with pytest.raises(ConfigError, match="made up; add --force"):
             over_sandbox(government, url, key)

@@ -91,10 +91,9 @@ async def test_a_guest_gets_one_sentence_and_costs_no_call(here: Town) -> None:
 
 async def test_an_unbound_workspace_gets_one_sentence_and_costs_no_call() -> None:
     def unbound(settings: config.Settings) -> config.Settings:
-        from dataclasses import replace
 
-        return replace(
-            settings, bindings=(config.Binding(slack="T9", connections=tuple(settings.connections)),)
+        return settings.model_copy(
+            update={"bindings": (config.Binding(slack="T9", connections=tuple(settings.connections)),)}
         )
 
     async with town(changed=unbound) as here:

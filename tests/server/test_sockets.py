@@ -28,10 +28,11 @@ SLACK, TEAMS = "/slack/events", "/api/messages"
 
 
 def _with_teams(settings: config.Settings) -> config.Settings:
-    return replace(
-        settings,
-        teams=config.Teams(app_id="", tenant_id=""),
-        server=settings.server.model_copy(update={"development": True}),
+    return settings.model_copy(
+        update={
+            "teams": config.Teams(app_id="", tenant_id=""),
+            "server": settings.server.model_copy(update={"development": True}),
+        }
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from adapters.http import Deadlines
 from adapters.server import Running, running
@@ -133,22 +132,24 @@ async def town(
             database_url=database or "sqlite:///unused.db",
         )
         connections = {
-            name: replace(each, total_retry=0, permissions=False) for name, each in demo.connections.items()
+            name: each.model_copy(update={"total_retry": 0, "permissions": False})
+            for name, each in demo.connections.items()
         }
         settings = changed(
-            replace(
-                demo,
-                connections=MappingProxyType(connections),
-                bindings=(config.Binding(slack=TEAM, connections=tuple(connections)),),
-                policy=tuple(policy() if rules is None else rules),
-                replicas=copies,
-                server=config.Server(port=0, admin_port=0),
-                slack=config.Slack(
-                    config.Secret(TOKEN),
-                    config.Secret(SECRET),
-                    config.Secret(APP_TOKEN) if socket_mode else None,
-                    slack.url,
-                ),
+            demo.model_copy(
+                update={
+                    "connections": connections,
+                    "bindings": (config.Binding(slack=TEAM, connections=tuple(connections)),),
+                    "policy": tuple(policy() if rules is None else rules),
+                    "replicas": copies,
+                    "server": config.Server(port=0, admin_port=0),
+                    "slack": config.Slack(
+                        bot_token=config.Secret(TOKEN),
+                        signing_secret=config.Secret(SECRET),
+                        app_token=config.Secret(APP_TOKEN) if socket_mode else None,
+                        api_url=slack.url,
+                    ),
+                }
             )
         )
         made = Town(slack, sandbox, clock, settings)

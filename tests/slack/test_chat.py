@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,7 +63,7 @@ async def test_a_token_in_a_file_is_read_again_when_slack_refuses_it(
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     chat = SlackChat(
-        replace(slack_world.settings, bot_token=Secret("xoxb-before-the-rotation", file=file)),
+        slack_world.settings.model_copy(update={"bot_token": Secret("xoxb-before-the-rotation", file=file)}),
         clock=slack_world.clock,
     )
     await chat.post(CHANNEL, CARD)

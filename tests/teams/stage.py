@@ -162,11 +162,12 @@ async def stage(
             secret_key=SECRET_KEY,
         )
         here = config.Binding(teams=TENANT, connections=tuple(settings.connections))
-        settings = replace(
-            settings,
-            replicas=replicas,
-            bindings=(*settings.bindings, *((here,) if bound else ())),
-            policy=rules() if policy is None else policy,
+        settings = settings.model_copy(
+            update={
+                "replicas": replicas,
+                "bindings": (*settings.bindings, *((here,) if bound else ())),
+                "policy": rules() if policy is None else policy,
+            }
         )
         running = []
         for number in range(replicas):

@@ -1,0 +1,165 @@
+"""What the policy's tables say: who may do what, on what, where; and which fields nobody sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+
+from pydantic import Field
+
+from bot.config.section import Loc, Section, Several
+
+_HEX = "[0-9a-fA-F]"
+_UUID = f"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}"
+_SLACK = "[TE][A-Z0-9]+"
+_FORMS = {
+    "slack": (
+        rf"{_SLACK}:(\*|[UW][A-Z0-9]+)",
+        " must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
+    ),
+    "teams": (
+        rf"{_UUID}:(\*|{_UUID})",
+        " must be tenant id:object id, two UUIDs (or tenant id:* for everybody of the tenant).",
+    ),
+    "email": (
+        r"[^@\s]+@[^@\s*?]+\.[^@\s*?]+",
+        " must be an address or *@example.com, with the domain written out.",
+    ),
+    "groups": (
+        rf"slack:{_SLACK}:S[A-Z0-9]+",
+        " must look like slack:T1:S1; Teams has no groups that a bot may read.",
+    ),
+    "places": (
+        rf"(?s:slack:{_SLACK}:(\*|[CGD][A-Z0-9]+)|teams:{_UUID}:.+|local:[^:]+:.+)",
+        " must look like slack:T1:C1 or teams:tenant id:conversation id (or * in place of the last part).",
+    ),
+}
+"""How those look whom a rule is for, and what is said of others."""
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text is an id of Microsoft's."""
+    return bool(re.fullmatch(_UUID, text))
+
+
+class Right(StrEnum):
+    """What a rule of the policy can grant. None of them implies another."""
+
+    READ = "read"
+    PUBLIC = "public"
+    CANCEL = "cancel"
+    MANAGE = "manage"
+    ADMIN = "admin"
+
+
+class Binding(Section):
+    """Which connections exist in one workspace, tenant or on this machine."""
+
+    slack: str = Field("", description="Slack team id, such as `T0123456`.")
+    teams: str = Field("", description="Microsoft Entra tenant id.")
+    local: bool = Field(False, description="The terminal and the local web page.")
+    connections: Several[str] = Field(
+        description="Names of connections; the first is the one meant by default."
+    )
+
+    @property
+    def platform(self) -> str:
+        """`slack`, `teams` or `local`."""
+        return "slack" if self.slack else "teams" if self.teams else "local"
+
+    @property
+    def home(self) -> str:
+        """Slack team id or tenant id; empty for `local`."""
+        return self.slack or self.teams
+
+    def faults(self) -> Iterator[tuple[Loc, str]]:
+        if sum(map(bool, (self.slack, self.teams, self.local))) != 1:
+            yield (), " must name exactly one of slack, teams and local."
+        if self.slack and not re.fullmatch(_SLACK, self.slack):
+            yield ("slack",), " must be a Slack team id such as T0123456, not a name."
+        if self.teams and not is_uuid(self.teams):
+            yield ("teams",), " must be the tenant's id, a UUID, not a name."
+
+
+class Who(Section):
+    """To whom a rule applies: any of the persons and, where places are given, only there."""
+
+    slack: Several[str] = Field(
+        (), description="`T1:U1`, the user's own team and id; `T1:*` is everybody of T1."
+    )
+    teams: Several[str] = Field((), description="`tenant:object id`; `tenant:*` is everybody of the tenant.")
+    email: Several[str] = Field((), description="E-mail addresses, `*@example.com` too; full members only.")
+    groups: Several[str] = Field((), description="Slack user groups: `slack:T1:S1`.")
+    local: Several[str] = Field((), description='Users of this machine; "*" is all of them.')
+    places: Several[str] = Field(
+        (), description="`slack:T1:C1`, `teams:tenant:conversation`; alone: every full member there."
+    )
+
+    @property
+    def persons(self) -> bool:
+        """Whether it names any."""
+        return any((self.slack, self.teams, self.email, self.groups, self.local))
+
+    def faults(self) -> Iterator[tuple[Loc, str]]:
+        if not self.persons and not self.places:
+            yield (), ' names nobody; to mean everybody of a workspace say slack = ["T1:*"].'
+        for key, (form, said) in _FORMS.items():
+            if not all(re.fullmatch(form, each) for each in getattr(self, key)):
+                yield (key,), said
+
+
+class On(Section):
+    """On what a rule grants. Patterns (`*` and `?`, any case) of the name, or the exact id."""
+
+    connection: Several[str] = Field((), description="Connections.")
+    pool: Several[str] = Field((), description="Data pools.")
+    job: Several[str] = Field((), description="Data jobs.")
+    model: Several[str] = Field((), description="Knowledge models.")
+    record: Several[str] = Field((), description="Records.")
+    field: Several[str] = Field((), description="Fields of records.")
+    kpi: Several[str] = Field((), description="KPIs.")
+    filter: Several[str] = Field((), description="Filters of knowledge models.")
+
+
+class Rule(Section):
+    """One rule of the policy. Rules only ever grant; what no rule grants is denied."""
+
+    name: str = Field("", max_length=80, description="What the rule is called in answers and in the log.")
+    who: Who = Field(description="To whom it applies.")
+    may: Several[Right] = Field(min_length=1, description="The rights that it grants; none implies another.")
+    on: On = Field(default_factory=On, description="On what; nothing said means on everything.")
+    external: bool = Field(
+        False,
+        description="Whether `public` holds where guests or people of other organisations read along, too.",
+    )
+    questions: str = Field(
+        "",
+        description="Place that gets the questions of writes which this rule grants, where they were asked in one "
+        "that may not see them: `slack:T1:C1`. It has to be `public` itself.",
+    )
+
+    def faults(self) -> Iterator[tuple[Loc, str]]:
+        on, may = self.on, set(self.may)
+        named = f" ({self.name}): " if self.name else ": "
+        data = any((on.model, on.record, on.field, on.kpi, on.filter))
+        if data and (on.pool or on.job):
+            yield (), f"{named}on speaks of pools or jobs and of knowledge models; make two rules of it."
+        if Right.PUBLIC in may and (self.who.persons or not self.who.places):
+            yield (
+                (),
+                f"{named}public is a right of places; name who.places and no persons (other rights go into another rule).",
+            )
+        if {Right.MANAGE, Right.ADMIN} & may and on != On():
+            yield (), f"{named}manage and admin cannot be narrowed by on; put them into a rule without it."
+        if Right.CANCEL in may and data:
+            yield (), f"{named}cancel is about jobs; on must not speak of knowledge models."
+
+
+class HiddenField(Section):
+    """Fields that nobody sees, sorts, filters, groups or searches by. Patterns of the name or the id."""
+
+    connection: Several[str] = Field((), description="Only of these connections.")
+    model: Several[str] = Field((), description="Only of these knowledge models.")
+    record: Several[str] = Field((), description="Only of these records.")
+    field: Several[str] = Field(min_length=1, description="The fields.")
