@@ -5,7 +5,6 @@ Tickets and the audit log have modules of their own beside this one; `bot.writes
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -34,16 +33,12 @@ from bot.store.encryption import Encryption
 
 SENTENCES_KEPT = timedelta(days=30)
 SNAPSHOTS_KEPT = timedelta(days=7)
-SNAPSHOT_AT_HAND = timedelta(minutes=1)
-"""How long a snapshot that was read, or was not there, is not read again."""
-SNAPSHOTS_AT_HAND = 500
 TICKETS_KEPT = timedelta(days=90)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PLACES = 10_000
 _SECONDS_OF_DEFAULTS = 3.0
 """How long a place's defaults are at hand: each sentence needs them, and hardly any changes them."""
 T = TypeVar("T")
-_UNREAD: Any = object()
 _PERSON = TypeAdapter(Person)
 _PLACE = TypeAdapter(Place)
 
@@ -88,7 +83,7 @@ class StoredForm:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a listing of names held (JSON), and when it was fetched (UTC)."""
+    """What a listing of names held, and when it was fetched (UTC)."""
 
     content: str
     fetched_at: datetime
@@ -145,10 +140,6 @@ class Store:
         self._defaults: TTLCache[str, Defaults] = TTLCache(
             _PLACES, _SECONDS_OF_DEFAULTS, timer=clock.monotonic
         )
-        self._snapshots: TTLCache[tuple[str, str], Snapshot | None] = TTLCache(
-            SNAPSHOTS_AT_HAND, SNAPSHOT_AT_HAND.total_seconds(), timer=clock.monotonic
-        )
-        self._snapshots_read: dict[tuple[str, str], asyncio.Future[Snapshot | None]] = {}
 
     @classmethod
     async def open(
@@ -419,53 +410,21 @@ class Store:
     # Snapshots of listings ---------------------------------------------------------------------------------
 
     async def put_snapshot(self, connection: str, scope: str, content: str, fetched_at: datetime) -> None:
-        """Keeps what a listing of names held; once, however many people have read the same at the same time.
+        """Keeps what a listing of names held.
 
         Args:
             connection: The connection's name.
             scope: Which listing of it.
-            content: JSON; names and ids, never row data.
+            content: Names and ids, never row data.
             fetched_at: When Celonis said so.
         """
         row = {"connection": connection, "scope": scope, "content": content, "fetched_at": fetched_at}
-        key, new = (connection, scope), Snapshot(content, fetched_at)
-        known = self._snapshots.get(key)
-        if known and known.content == content and fetched_at < known.fetched_at + SNAPSHOT_AT_HAND:
-            return
-        self._snapshots[key] = new
-        try:
-            await self._put(schema.snapshots, row)
-        except BaseException:
-            if self._snapshots.get(key) is new:
-                del self._snapshots[key]
-            raise
+        await self._put(schema.snapshots, row)
 
     async def snapshot(self, connection: str, scope: str) -> Snapshot | None:
-        """The last snapshot, whatever its age; one that another replica took may be up to a minute late.
-
-        One sentence looks names up in dozens of listings, and a listing is good for an hour.
-        """
-        key = (connection, scope)
-        known: Snapshot | None = self._snapshots.get(key, _UNREAD)
-        if known is not _UNREAD:
-            return known
-        reading = self._snapshots_read.get(key)
-        if reading is None:
-            reading = self._snapshots_read[key] = asyncio.ensure_future(self._read_snapshot(key))
-            reading.add_done_callback(lambda done: self._snapshot_read(key, done))
-        return await asyncio.shield(reading)
-
-    async def _read_snapshot(self, key: tuple[str, str]) -> Snapshot | None:
-        row = await self._one(schema.snapshots, connection=key[0], scope=key[1])
-        found = None if row is None else Snapshot(row.content, row.fetched_at)
-        # What was put meanwhile is newer than what was read.
-        newest: Snapshot | None = self._snapshots.setdefault(key, found)
-        return newest
-
-    def _snapshot_read(self, key: tuple[str, str], done: asyncio.Future[Snapshot | None]) -> None:
-        del self._snapshots_read[key]
-        if not done.cancelled():
-            done.exception()  # so that it is not reported as forgotten where everybody who waited has gone
+        """The last snapshot, whatever its age."""
+        row = await self._one(schema.snapshots, connection=connection, scope=scope)
+        return None if row is None else Snapshot(row.content, row.fetched_at)
 
     # Single values -----------------------------------------------------------------------------------------
 

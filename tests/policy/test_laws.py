@@ -254,3 +254,43 @@ def test_patterns_are_those_of_the_shell_in_any_case(pattern: str, text: str) ->
     )
     touch = Touch(connection=Name("prod", "prod"), job=Name(text, "some-id"))
     assert found.may(asker, Right.CANCEL, touch).allowed is fnmatchcase(text.casefold(), pattern.casefold())
+
+
+@given(rule_lists, hides, askers((Standing.MEMBER, Standing.GUEST)), touches, defaults)
+def test_a_view_shows_exactly_what_the_person_sees_from_there(
+    made: list[Rule], hidden: list[HiddenField], asker: Asker, touch: Touch, default: dict[str, bool]
+) -> None:
+    found = policy(made, hidden, **default)
+    assume(touch.connection is not None)
+    assert touch.connection is not None
+    view = found.view(asker, touch.connection.id)
+    assert found.shows(view, touch) is found.sees(asker, touch)
+
+
+@given(rule_lists, hides, askers(), askers(), touches, defaults)
+def test_whoever_shares_a_view_sees_the_same(
+    made: list[Rule],
+    hidden: list[HiddenField],
+    asker: Asker,
+    other: Asker,
+    touch: Touch,
+    default: dict[str, bool],
+) -> None:
+    found = policy(made, hidden, **default)
+    if found.view(asker, "prod") == found.view(other, "prod"):
+        placed = replace(touch, connection=Name("prod", "prod"))
+        assert found.sees(asker, placed) is found.sees(other, placed)
+
+
+@given(rule_lists, hides, askers(), touches, defaults)
+def test_what_a_view_shows_all_of_needs_no_judging(
+    made: list[Rule], hidden: list[HiddenField], asker: Asker, touch: Touch, default: dict[str, bool]
+) -> None:
+    found = policy(made, hidden, **default)
+    view = found.view(asker, "prod")
+    deepest = {"field": ("model", "record"), "kpi": ("model",), "filter": ("model",), "job": ("pool",)}
+    for part, within in {"model": (), "record": ("model",), "pool": (), **deepest}.items():
+        container = {each: getattr(touch, each) or Name("main job", "id-1") for each in within}
+        thing = getattr(touch, part) or Name("final job", "id-2")
+        if found.shows_all(view, Touch(**container), part):
+            assert found.shows(view, Touch(**container, **{part: thing}))
