@@ -449,7 +449,7 @@ async def serve_sandbox(options: Json) -> None:
         await _until_terminated()
 
 
-def _settings(options: Json, folder: str) -> Any:
+def settings_for(options: Json, folder: str) -> Any:
     """Settings for both platforms or for Slack alone, with the database in a file."""
     from bot import config
 
@@ -514,7 +514,7 @@ async def serve_adapter(options: Json) -> None:
     measured = vars(serve)["Measured"]
     vars(serve)["Measured"] = lambda bot, *rest: measured(_Remembering(bot), *rest)
     with tempfile.TemporaryDirectory() as folder:
-        async with serve.running(_settings(options, folder)) as server:
+        async with serve.running(settings_for(options, folder)) as server:
             _tell(url=server.address)
             await _until_terminated()
 

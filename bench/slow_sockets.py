@@ -34,9 +34,9 @@ from bench.adapters import (
     Json,
     Platforms,
     Send,
-    _settings,
     _tell,
     _until_terminated,
+    settings_for,
     slack_name,
     slack_sender,
 )
@@ -67,7 +67,7 @@ async def serve(options: Json) -> None:
                 "sandbox": sandbox.url,
                 "key": sandbox.keys.operator.secret,
             }
-            settings = _settings(told, folder)
+            settings = settings_for(told, folder)
             server = settings.server
             if "trusted_proxies" in type(server).model_fields:
                 server = server.model_copy(update={"trusted_proxies": tuple(options["proxies"])})

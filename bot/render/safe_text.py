@@ -90,7 +90,7 @@ def _joins(joiner: str, text: str, position: int) -> bool:
 
 def units(text: str) -> int:
     """Length in UTF-16 code units, which is how JavaScript and .NET count."""
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, length: int) -> str:
