@@ -34,15 +34,15 @@ import httpx
 
 from bench.network import Network
 from bench.programs import KM, MUCH, PER_SECOND, RECORD, Postgres, Program, database, question
-from bot.celonis import Caller, CancelRuns, Celonis, JobRun, Lane, MemoryLedger
-from bot.celonis.limits.replicas import share
+from bot.celonis import Caller, CancelRuns, Celonis, JobRun, Lane
+from bot.celonis.limits.replicas import slots_of
 from bot.config import Connection, KeyType, Limits, Secret
 from bot.model.clock import Clock, SystemClock
 from bot.model.errors import BotError, QuotaExhausted, RateLimited
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
 from bot.store.ledger import Ledger as StoredLedger
-from tests.fakes import LoopClock, VirtualLoop
+from tests.fakes import LoopClock, MemoryLedger, VirtualLoop
 
 # --- what the parts have in common -----------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ def true_window(
     violations, most = judged(arrivals, window)
     seconds_alive = [life.seconds(finished) for life in lives]
     # Copies sit down in the order in which they started, and a copy's share follows from its seat.
-    slots = sum(alive * share(Limits(), replicas, number) for number, alive in enumerate(seconds_alive))
+    slots = sum(alive * slots_of(Limits(), replicas, number) for number, alive in enumerate(seconds_alive))
     return {
         "replicas": replicas,
         "window": window,
@@ -397,7 +397,7 @@ async def ours(sandbox: Sandbox, clock: Clock, loop: VirtualLoop, per_day: int) 
         caller = Caller(asked.person, "", Lane.PEOPLE, clock.monotonic() + 25.0)
         asking = celonis.on_behalf(caller)
         await asking.record_data(KM, RECORD, question(asked.number))
-        return (clock.now() - asking.source().fetched_at).total_seconds()
+        return (clock.now() - asking.fetched_at).total_seconds()
 
     async with celonis:
         yield answer
@@ -621,7 +621,7 @@ async def _client(sandbox: Sandbox, url: str | None = None, **limits: Any) -> As
         total_retry=0,
         sandbox=True,
     )
-    async with Celonis(connection, clock=SystemClock()) as celonis:
+    async with Celonis(connection, clock=SystemClock(), ledger=MemoryLedger(SystemClock())) as celonis:
         yield celonis
 
 

@@ -1,4 +1,4 @@
-"""Time for tests: a clock that moves only when told, and an event loop in which waiting takes no time."""
+"""For tests: a clock that moves only when told, an event loop in which waiting takes no time, a ledger in memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bot.model.clock import Clock
+from bot.store import Store
+from bot.store.encryption import Encryption
+from bot.store.ledger import Ledger
+from bot.store.schema import metadata
 
 T = TypeVar("T")
 START = datetime(2026, 3, 2, 22, 10, tzinfo=UTC)
@@ -146,3 +154,33 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, T]]) -> Callable[...
     run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]  # functions take attributes
     del run.__wrapped__
     return run
+
+
+class MemoryDatabase:
+    """SQLite in memory, asked at once and not in a thread, so that virtual time stands still meanwhile."""
+
+    dialect = "sqlite"
+
+    def __init__(self) -> None:
+        self._engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+        tables = [table for name, table in metadata.tables.items() if name.startswith("celonis_")]
+        metadata.create_all(self._engine, tables)
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    read = write
+
+    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
+        await self.write(work)
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+
+class MemoryLedger(Ledger):
+    """A ledger that ends with the program."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(Store(MemoryDatabase(), clock, encryption=Encryption(())))

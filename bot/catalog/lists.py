@@ -108,7 +108,7 @@ class Lists:
             return kept
         made: Listing | None
         if asking.whole:
-            fetched_at = min(now, asking.answers[-1].fetched_at)
+            fetched_at = min(now, asking.reads[-1].fetched_at)
             made = await self._once(scope, self._renewed(scope, kind, found, fetched_at, now))
         else:  # kept, it would be given out without a word about what is missing
             made = await Listing.build(kind, now, _rows(kind, found))

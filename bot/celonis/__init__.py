@@ -1,42 +1,30 @@
-"""The client of Celonis' APIs, within their limits; the only package that speaks HTTP to Celonis."""
+"""The client of Celonis' APIs, within their limits; the only package that speaks HTTP to Celonis.
 
-from bot.celonis.api import Api
-from bot.celonis.client import Celonis, FamilyQuota, QuotaView
-from bot.celonis.connection import (
-    Caller,
-    Family,
-    Identity,
-    Lane,
-    Usage,
-)
-from bot.celonis.engine import Answer, KeyInfo
-from bot.celonis.ids import checked_id, segment
-from bot.celonis.memory import Ledger, MemoryLedger
-from bot.celonis.models import (
-    DataPage,
-    Execution,
-    Field,
-    Filter,
-    Grants,
-    Header,
-    Job,
-    JobStatus,
-    KnowledgeModel,
-    Kpi,
-    LoadInfo,
-    Me,
-    Pool,
-    PoolOverview,
-    Record,
-    Team,
-    Trigger,
-)
+The way of a call::
+
+    Celonis.on_behalf(caller)       connection   one per Celonis team and identity: its life, its quota, its key
+      Api.kpis(km_id)               api          typed calls, for one person's one request
+        Cache.at_hand               cache        a fresh answer: nothing is awaited
+        Cache.fetch                              else one call for everybody who asks the same at the same time
+          Client.read               client       JSON or an error (errors); tried again where that can help
+            CelonisAuth             auth         the header; asks for tokens, tries another key after a 401
+              LimitedTransport      limits       the one door, which every request goes through, tokens included
+                Limiter.admit                    a turn, a slot, a booking in the day's ledger, or a refusal with its end
+                httpx                            the network
+
+Who asks, how urgently and until when travels with each request as its `Purpose`. `query` and `filter_expr` write what
+is asked for, `models` reads what comes back, `freshness` says how long it keeps.
+"""
+
+from bot.celonis.api import Api, KeyInfo
+from bot.celonis.auth import Identity
+from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
+from bot.celonis.limits.transport import CallRecord
+from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi
 from bot.celonis.query import DataQuery
-from bot.celonis.wire import CallRecord
-from bot.celonis.writes import CancelRuns, JobRun
+from bot.celonis.request import Caller, Family, Lane, Usage
 
 __all__ = [
-    "Answer",
     "Api",
     "CallRecord",
     "Caller",
@@ -47,29 +35,14 @@ __all__ = [
     "Execution",
     "Family",
     "FamilyQuota",
-    "Field",
-    "Filter",
-    "Grants",
     "Header",
     "Identity",
     "Job",
     "JobRun",
     "JobStatus",
     "KeyInfo",
-    "KnowledgeModel",
     "Kpi",
     "Lane",
-    "Ledger",
-    "LoadInfo",
-    "Me",
-    "MemoryLedger",
-    "Pool",
-    "PoolOverview",
     "QuotaView",
-    "Record",
-    "Team",
-    "Trigger",
     "Usage",
-    "checked_id",
-    "segment",
 ]

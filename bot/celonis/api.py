@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import copy
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bot.celonis import models
-from bot.celonis.cache import Keeps
-from bot.celonis.connection import Caller, Identity
-from bot.celonis.engine import Answer, Engine, KeyInfo, Question
-from bot.celonis.flights import Stake
-from bot.celonis.ids import segment
-from bot.celonis.models import DataPage, Header
-from bot.celonis.query import Asked, DataQuery, data_request, encoded
-from bot.celonis.writes import CancelRuns, JobRun
-from bot.config import Limits
-from bot.model.cards import Source
-from bot.model.errors import UnexpectedReply
-from bot.writes.ticket import Approval
+from bot.celonis.auth import Identity
+from bot.celonis.cache import Cache, Fetch, Question
+from bot.celonis.client import Client
+from bot.celonis.errors import odd_shape
+from bot.celonis.freshness import Kind
+from bot.celonis.limits.fair_queue import Purpose
+from bot.celonis.models import CancelRuns, DataPage, JobRun
+from bot.celonis.query import DataQuery, data_call
+from bot.celonis.request import Call, Caller, Family, encoded, segment, without_values
+from bot.config import Connection, KeyType, Limits
+from bot.model.approval import Approval
+from bot.model.clock import Clock
 
 T = TypeVar("T")
 
@@ -35,48 +38,105 @@ _CLOUD = "/api/cloud"
 _POOL_PAGE = 100
 
 
+class Read(NamedTuple):
+    """Where one answer came from.
+
+    Attributes:
+        kind: Of the answer.
+        fetched_at: When Celonis was asked (UTC).
+        cached: Nothing had to be asked.
+        unread: Items of it that could not be read.
+    """
+
+    kind: Kind
+    fetched_at: datetime
+    cached: bool
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What the bot is in Celonis: kind of key, the end of it, and whose it is."""
+
+    identity: Identity
+    tail: str
+    email: str = ""
+    name: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.identity is Identity.USER and (self.name or self.email):
+            return f"user key of {self.email or self.name}"
+        return str(self.identity)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the calls of a connection are made with.
+
+    Attributes:
+        me: Whose key it is, as `/api/cloud` said; None for an application key, and before it was asked.
+    """
+
+    connection: Connection
+    client: Client
+    cache: Cache
+    clock: Clock
+    me: models.Me | None = None
+
+    def key(self) -> KeyInfo:
+        """What the bot is in Celonis, as far as it is known without asking."""
+        me, auth = self.me or models.Me(), self.client.auth
+        return KeyInfo(auth.identity, auth.tail, me.email, me.name)
+
+
 @dataclass(slots=True)
 class Api:
-    """The calls of one person's one request, and where its answers come from."""
+    """The calls of one person's one request, and where its answers come from.
 
-    _engine: Engine
+    Attributes:
+        reads: Every answer so far, oldest first.
+    """
+
+    _parts: Parts
     caller: Caller
-    answers: list[Answer] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
 
     @property
     def limits(self) -> Limits:
         """What Celonis allows."""
-        return self._engine.connection.limits
+        return self._parts.connection.limits
 
     @property
     def read_only(self) -> bool:
         """Whether nothing can be changed over this connection."""
-        return self._engine.connection.read_only
+        return self._parts.connection.read_only
 
     @property
     def whole(self) -> bool:
         """Whether the newest answer could be read to its last item."""
-        return not self.answers or not self.answers[-1].unread
+        return not self.reads or not self.reads[-1].unread
 
-    def fresh(self) -> Api:
-        """The same for the same person, with nothing from the cache and a provenance of its own."""
-        return Api(self._engine, replace(self.caller, fresh=True))
-
-    def source(self, model: str = "", data_loaded_at: datetime | None = None) -> Source:
-        """Where everything read so far comes from: the oldest answer counts, of data where there is any.
+    @property
+    def fetched_at(self) -> datetime:
+        """How old everything is that was read so far: the oldest answer counts, of data where there is any.
 
         What things are called is kept for an hour, and says nothing about how old their values are.
         """
-        connection = self._engine.connection
-        counted = [each for each in self.answers if not each.schema] or self.answers
-        return Source(
-            connection=connection.name,
-            fetched_at=min((each.fetched_at for each in counted), default=self._engine.clock.now()),
-            model=model,
-            data_loaded_at=data_loaded_at,
-            cached=bool(counted) and all(each.cached for each in counted),
-            sandbox=connection.sandbox,
-        )
+        return min((each.fetched_at for each in self._counted()), default=self._parts.clock.now())
+
+    @property
+    def cached(self) -> bool:
+        """Whether none of it had to be asked for."""
+        return bool(self.reads) and all(each.cached for each in self._counted())
+
+    def fresh(self) -> Api:
+        """The same for the same person, with nothing from the cache and a provenance of its own."""
+        return Api(self._parts, replace(self.caller, fresh=True))
+
+    def _counted(self) -> list[Read]:
+        return [each for each in self.reads if each.kind is not Kind.SCHEMA] or self.reads
 
     # Knowledge models --------------------------------------------------------------------------------------
 
@@ -96,12 +156,13 @@ class Api:
         """One record with its fields."""
         path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}"
 
-        async def fetch(stake: Stake) -> models.Record:
-            content = await self._page(stake, Asked("GET", path))
-            fields = self._items(stake, _FIELD, content.get("fields") or [])
+        async def fetch(purpose: Purpose) -> models.Record:
+            content = await self._page(purpose, Call("GET", path))
+            fields = self._items(purpose, _FIELD, content.get("fields") or [])
             return self._parsed(_RECORD, {**content, "fields": fields})
 
-        return await self._answer(Keeps.SCHEMA, Asked("GET", path), fetch)
+        found: models.Record = await self._answer(_question(path, Kind.SCHEMA), fetch)
+        return found
 
     async def kpis(self, km_id: str) -> tuple[models.Kpi, ...]:
         """Its KPIs."""
@@ -122,7 +183,7 @@ class Api:
             BadArgument: The query asks for more than Celonis gives. Nothing was sent.
         """
         path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}/data"
-        return await self._data(data_request(path, query, self.limits, whole_model=False), query)
+        return await self._data(path, query, whole_model=False)
 
     async def model_data(self, km_id: str, query: DataQuery) -> DataPage:
         """A page of values of a whole knowledge model: fields as `record.field`, and KPIs.
@@ -131,17 +192,17 @@ class Api:
             BadArgument: The query asks for more than Celonis gives. Nothing was sent.
         """
         path = f"{_KM}/{segment(km_id)}/data"
-        return await self._data(data_request(path, query, self.limits, whole_model=True), query)
+        return await self._data(path, query, whole_model=True)
 
     # Data pools and data jobs ------------------------------------------------------------------------------
 
     async def pools(self) -> tuple[models.Pool, ...]:
         """All data pools that the key may see."""
-        return await self._all(Asked("GET", _POOLS), _POOL)
+        return await self._all(_POOLS, _POOL)
 
     async def pools_paged(self) -> tuple[models.PoolOverview, ...]:
         """All data pools with the state of their newest runs: one call watches them all."""
-        return await self._pages(f"{_POOLS}/paged", _POOL_OVERVIEW, Keeps.STATUS, size=("limit", _POOL_PAGE))
+        return await self._pages(f"{_POOLS}/paged", _POOL_OVERVIEW, Kind.STATUS, size=("limit", _POOL_PAGE))
 
     async def pool(self, pool_id: str) -> models.Pool:
         """One data pool."""
@@ -149,64 +210,59 @@ class Api:
 
     async def jobs(self, pool_id: str) -> tuple[models.Job, ...]:
         """The data jobs of a pool."""
-        return await self._all(Asked("GET", f"{_POOLS}/{segment(pool_id)}/jobs"), _JOB, Keeps.STATUS)
+        return await self._all(f"{_POOLS}/{segment(pool_id)}/jobs", _JOB, Kind.STATUS)
 
     async def job(self, pool_id: str, job_id: str) -> models.Job:
         """One data job."""
-        return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs/{segment(job_id)}", _JOB, Keeps.STATUS)
+        return await self._one(f"{_POOLS}/{segment(pool_id)}/jobs/{segment(job_id)}", _JOB, Kind.STATUS)
 
     async def job_statuses(self, pool_id: str) -> tuple[models.JobStatus, ...]:
         """States of a pool's data jobs, by id; those that never ran may be missing."""
-        path = f"{_POOLS}/{segment(pool_id)}/logs/status"
-        return await self._all(Asked("GET", path), _STATUS, Keeps.STATUS)
+        return await self._all(f"{_POOLS}/{segment(pool_id)}/logs/status", _STATUS, Kind.STATUS)
 
     async def executions(
         self, pool_id: str, job_id: str, page: int = 0, limit: int = 20
     ) -> tuple[models.Execution, ...]:
         """A page of a data job's runs."""
         path = f"{_POOLS}/{segment(pool_id)}/logs/{segment(job_id)}/executions"
-        return await self._executions(
-            Asked("GET", path, encoded([("limit", str(limit)), ("page", str(page))]))
-        )
+        query = encoded([("limit", str(limit)), ("page", str(page))])
+        return await self._all(path, _EXECUTION, Kind.RUNS, query=query, part="executionItems")
 
     async def load_info(self, pool_id: str, data_model_id: str) -> models.LoadInfo:
         """When and how a data model's data was loaded."""
         path = f"{_POOLS}/{segment(pool_id)}/data-models/{segment(data_model_id)}/load-history/load-info-sync"
-
-        async def fetch(stake: Stake) -> models.LoadInfo:
-            content = await self._page(stake, Asked("GET", path))
-            return self._parsed(_LOAD_INFO, content.get("loadInfo") or {})
-
-        return await self._answer(Keeps.LOADS, Asked("GET", path), fetch)
+        return await self._one(path, _LOAD_INFO, Kind.LOADS, part="loadInfo")
 
     # Who and what the bot is -------------------------------------------------------------------------------
 
     async def me(self) -> models.Me | None:
         """Whose key it is; None for an application key."""
 
-        async def fetch(stake: Stake) -> models.Me | None:
-            content = await self._engine.read(stake, Asked("GET", _CLOUD), empty=True)
+        async def fetch(purpose: Purpose) -> models.Me | None:
+            content = await self._parts.client.read(purpose, Call("GET", _CLOUD), empty=True)
             me = None if content is None else self._parsed(_ME, content)
-            self._engine.learned(me)
+            self._parts.me = me
+            self._parts.client.auth.is_a(KeyType.APP_KEY if me is None else KeyType.USER_KEY)
             return me
 
-        return await self._answer(Keeps.IDENTITY, Asked("GET", _CLOUD), fetch)
+        found: models.Me | None = await self._answer(_question(_CLOUD, Kind.IDENTITY), fetch)
+        return found
 
-    async def kind(self) -> KeyInfo:
+    async def key(self) -> KeyInfo:
         """What the bot is in Celonis; asks where that is not known yet."""
-        known = self._engine.kind()
+        known = self._parts.key()
         if known.identity in {Identity.APPLICATION, Identity.OAUTH} or known.email or known.name:
             return known
         await self.me()
-        return self._engine.kind()
+        return self._parts.key()
 
     async def team(self) -> models.Team:
         """The Celonis team; works with every kind of key."""
-        return await self._one(f"{_CLOUD}/team", _TEAM, Keeps.IDENTITY)
+        return await self._one(f"{_CLOUD}/team", _TEAM, Kind.IDENTITY)
 
     async def permissions(self) -> tuple[models.Grants, ...]:
         """What the key may do in each service as a whole; grants for single packages or pools do not show here."""
-        return await self._all(Asked("GET", f"{_CLOUD}/permissions"), _GRANTS, Keeps.IDENTITY)
+        return await self._all(f"{_CLOUD}/permissions", _GRANTS, Kind.IDENTITY)
 
     # Writes ------------------------------------------------------------------------------------------------
 
@@ -222,47 +278,60 @@ class Api:
             OutcomeUnknown: It was sent once, and what became of it is not known.
             CelonisError: Celonis refused it.
         """
-
-        def asked(run: JobRun) -> Asked:
-            return Asked("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
-
-        await self._engine.write(approval, run, self.caller, asked)
+        call = Call("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
+        await self._parts.client.cancel(approval, run, self.caller, call)
 
     # How it is asked ---------------------------------------------------------------------------------------
 
-    async def _answer(self, keeps: Keeps, asked: Asked, fetch: Callable[[Stake], Awaitable[T]]) -> T:
-        question = Question.of(asked, keeps)
-        answer = await self._engine.answer(self.caller, question, fetch)
-        self.caller.usage.unread[question.key] = answer.unread
-        self.answers.append(replace(answer, schema=keeps is Keeps.SCHEMA))
-        value: T = answer.value
-        return value
+    async def _answer(self, question: Question, fetch: Fetch) -> Any:
+        cache = self._parts.cache
+        entry, cached = cache.at_hand(question, self.caller, fetch), True
+        if entry is None:
+            entry, cached = await cache.fetch(question, self.caller, fetch)
+        else:
+            self._parts.client.transport.remember(
+                self.caller, question.family, question.method, question.shown
+            )
+            if entry.error is not None:
+                raise copy.copy(entry.error)
+        self.caller.usage.unread[question.key] = entry.unread
+        self.reads.append(Read(entry.kind, entry.fetched_at, cached, entry.unread))
+        return entry.value
 
-    async def _page(self, stake: Stake, asked: Asked) -> Mapping[str, Any]:
-        content = await self._engine.read(stake, asked)
+    async def _page(self, purpose: Purpose, call: Call) -> Mapping[str, Any]:
+        content = await self._parts.client.read(purpose, call)
         if not isinstance(content, dict):
-            raise self._unexpected()
+            raise odd_shape(self._parts.connection)
         return content
 
-    async def _one(self, path: str, kind: TypeAdapter[T], keeps: Keeps = Keeps.SCHEMA) -> T:
-        async def fetch(stake: Stake) -> T:
-            return self._parsed(kind, await self._engine.read(stake, Asked("GET", path)))
+    async def _one(self, path: str, model: TypeAdapter[T], kind: Kind = Kind.SCHEMA, *, part: str = "") -> T:
+        """An object, or a part of one."""
 
-        return await self._answer(keeps, Asked("GET", path), fetch)
+        async def fetch(purpose: Purpose) -> T:
+            content = await self._page(purpose, Call("GET", path))
+            return self._parsed(model, (content.get(part) or {}) if part else content)
 
-    async def _all(self, asked: Asked, kind: TypeAdapter[T], keeps: Keeps = Keeps.SCHEMA) -> tuple[T, ...]:
-        """A list that comes in one piece."""
+        found: T = await self._answer(_question(path, kind), fetch)
+        return found
 
-        async def fetch(stake: Stake) -> tuple[T, ...]:
-            return self._items(stake, kind, await self._engine.read(stake, asked))
+    async def _all(
+        self, path: str, model: TypeAdapter[T], kind: Kind = Kind.SCHEMA, *, query: str = "", part: str = ""
+    ) -> tuple[T, ...]:
+        """A list that comes in one piece, or as a part of an object."""
 
-        return await self._answer(keeps, asked, fetch)
+        async def fetch(purpose: Purpose) -> tuple[T, ...]:
+            content = await self._parts.client.read(purpose, Call("GET", path, query))
+            raw = content.get(part, []) if isinstance(content, dict) and part else content
+            return self._items(purpose, model, raw)
+
+        found: tuple[T, ...] = await self._answer(_question(path, kind, query), fetch)
+        return found
 
     async def _pages(
         self,
         path: str,
-        kind: TypeAdapter[T],
-        keeps: Keeps = Keeps.SCHEMA,
+        model: TypeAdapter[T],
+        kind: Kind = Kind.SCHEMA,
         *,
         size: tuple[str, int] | None = None,
     ) -> tuple[T, ...]:
@@ -271,86 +340,94 @@ class Api:
 
         Args:
             path: Of the list.
-            kind: Of its items.
-            keeps: How long the answer keeps.
-            size: What the API calls the size of a page, and the size; None for `pageSize` and the configured one.
+            model: Of its items.
+            kind: Of the answer.
+            size: What the API calls the size of a page, and the size; `pageSize` and `LIST_PAGE` where not given.
         """
         name, length = size or ("pageSize", LIST_PAGE)
 
-        async def fetch(stake: Stake) -> tuple[T, ...]:
+        async def fetch(purpose: Purpose) -> tuple[T, ...]:
             found: list[T] = []
             before: object = None
             for number in range(LIST_PAGES):
                 query = encoded([("page", str(number)), (name, str(length))])
-                content = await self._page(stake, Asked("GET", path, query))
+                content = await self._page(purpose, Call("GET", path, query))
                 raw: Any = content.get("content")
                 if raw == before:
                     break  # a server that does not turn the page
                 before = raw
-                found += self._items(stake, kind, raw)
-                said = content.get("pageSize")
-                if len(raw) < (min(said, length) if isinstance(said, int) and said > 0 else length):
+                found += self._items(purpose, model, raw)
+                if len(raw) < _length(content, length):
                     break
             return _unique(found)
 
-        return await self._answer(keeps, Asked("GET", path), fetch)
+        found: tuple[T, ...] = await self._answer(_question(path, kind), fetch)
+        return found
 
-    async def _executions(self, asked: Asked) -> tuple[models.Execution, ...]:
-        async def fetch(stake: Stake) -> tuple[models.Execution, ...]:
-            content = await self._engine.read(stake, asked)
-            raw = content.get("executionItems", []) if isinstance(content, dict) else content
-            return self._items(stake, _EXECUTION, raw)
+    async def _data(self, path: str, query: DataQuery, *, whole_model: bool) -> DataPage:
+        call, question = _data_question(path, query, self.limits, whole_model=whole_model)
 
-        return await self._answer(Keeps.RUNS, asked, fetch)
-
-    async def _data(self, asked: Asked, query: DataQuery) -> DataPage:
-        limits = self.limits
-
-        async def fetch(stake: Stake) -> DataPage:
-            answer = await self._page(stake, asked)
+        async def fetch(purpose: Purpose) -> DataPage:
+            answer = await self._page(purpose, call)
             content = answer.get("content")
             if not isinstance(content, dict):
-                raise self._unexpected()
+                raise odd_shape(self._parts.connection)
             raw: Any = content.get("data")
-            rows = self._items(stake, _ROW, raw)
-            said = answer.get("pageSize")
-            size = query.size(limits)
-            if isinstance(said, int) and 0 < said < size:
-                size = said
             return DataPage(
-                headers=self._items(stake, _HEADER, content.get("headers", [])),
-                rows=rows,
+                headers=self._items(purpose, _HEADER, content.get("headers", [])),
+                rows=self._items(purpose, _ROW, raw),
                 page=query.page,
-                last=len(raw) < size,
+                last=len(raw) < _length(answer, query.size(self.limits)),
             )
 
-        return await self._answer(Keeps.DATA, asked, fetch)
+        found: DataPage = await self._answer(question, fetch)
+        return found
 
-    def _parsed(self, kind: TypeAdapter[T], content: object) -> T:
+    def _parsed(self, model: TypeAdapter[T], content: object) -> T:
         try:
-            return kind.validate_python(content)
+            return model.validate_python(content)
         except ValidationError:
             pass
-        raise self._unexpected()
+        raise odd_shape(self._parts.connection)
 
-    def _items(self, stake: Stake, kind: TypeAdapter[T], raw: Any) -> tuple[T, ...]:
+    def _items(self, purpose: Purpose, model: TypeAdapter[T], raw: Any) -> tuple[T, ...]:
         """The items of a list; an odd one is left out and counted."""
         if not isinstance(raw, list):
-            raise self._unexpected()
+            raise odd_shape(self._parts.connection)
         found = []
         for each in raw:
             try:
-                found.append(kind.validate_python(each))
+                found.append(model.validate_python(each))
             except ValidationError:
-                stake.unread += 1
+                purpose.unread += 1
         return tuple(found)
 
-    def _unexpected(self) -> UnexpectedReply:
-        return UnexpectedReply(
-            f"{self._engine.connection.name} sent an answer of another shape than its API documents.",
-            hint="If it stays so, the bot's admin can look at “debug”.",
-            status=200,
-        )
+
+_REMEMBERED = 10_000
+
+
+@lru_cache(_REMEMBERED)
+def _question(path: str, kind: Kind, query: str = "") -> Question:
+    key = f"GET {path}?{query}" if query else f"GET {path}"
+    return Question(key, Family.of(path), kind, "GET", without_values(path, query))
+
+
+@lru_cache(_REMEMBERED)
+def _data_question(
+    path: str, query: DataQuery, limits: Limits, *, whole_model: bool
+) -> tuple[Call, Question]:
+    call = data_call(path, query, limits, whole_model=whole_model)
+    body = "" if call.body is None else " " + json.dumps(call.body, sort_keys=True)
+    shown = without_values(call.path, call.query)
+    return call, Question(
+        f"{call.method} {call.target}{body}", Family.of(path), Kind.DATA, call.method, shown
+    )
+
+
+def _length(content: Mapping[str, Any], asked: int) -> int:
+    """How long a full page is: as was asked for, or as Celonis says if that is less."""
+    said = content.get("pageSize")
+    return min(said, asked) if isinstance(said, int) and said > 0 else asked
 
 
 def _unique(found: Iterable[T]) -> tuple[T, ...]:
@@ -367,8 +444,8 @@ _FIELD = TypeAdapter(models.Field)
 _KPI = TypeAdapter(models.Kpi)
 _FILTER = TypeAdapter(models.Filter)
 _TRIGGER = TypeAdapter(models.Trigger)
-_HEADER = TypeAdapter(Header)
-_ROW = TypeAdapter(dict[str, Any])
+_HEADER = TypeAdapter(models.Header)
+_ROW: TypeAdapter[Mapping[str, Any]] = TypeAdapter(dict[str, Any])
 _POOL = TypeAdapter(models.Pool)
 _POOL_OVERVIEW = TypeAdapter(models.PoolOverview)
 _JOB = TypeAdapter(models.Job)

@@ -1,18 +1,20 @@
-"""The bot's identity on the wire: which header, which kind of key, and when an OAuth token has to be new."""
+"""How the bot proves who it is: an application key, a user key, or tokens for an OAuth client."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import assert_never
 from urllib.parse import quote
 
-from bot.celonis.connection import Family, Identity
-from bot.celonis.errors import Reply, payload, refusal
-from bot.celonis.query import Asked, encoded
+import httpx
+
+from bot.celonis.errors import is_web_page, payload, refusal
+from bot.celonis.request import Family, encoded
 from bot.config import Connection, KeyType, OAuthClient, Secret
 from bot.model.clock import Clock
 from bot.model.errors import CelonisError, Unauthorized, UnexpectedReply
@@ -22,7 +24,16 @@ RENEW_BEFORE = 60.0
 TRY_AGAIN = 5.0
 """Seconds for which nobody else asks for a token that was not given."""
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address
-_FORM = "application/x-www-form-urlencoded"
+_UNAUTHORIZED = 401
+
+
+class Identity(StrEnum):
+    """What the bot turned out to be in Celonis."""
+
+    APPLICATION = "application key"
+    USER = "user key"
+    OAUTH = "OAuth client"
+    UNKNOWN = "key of unknown kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +42,24 @@ class _Token:
     good_until: float
 
 
-class Keyring:
+class CelonisAuth(httpx.Auth):
     """The credential of one connection.
+
+    A read that was refused is sent once more where something else can be sent: a token or secret that has changed
+    since, or the other kind of key where none was set. A write (`request.extensions["is_write"]`) never is.
 
     Args:
         connection: With the credential.
         clock: For the life of tokens.
-        ask: Sends a request with these headers and this form body.
+        replaced: Called when another key is tried; it may have other rights.
     """
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, replaced: Callable[[], None]) -> None:
         self._connection = connection
         self._clock = clock
-        credential = connection.oauth or connection.api_token
-        assert credential is not None, "the settings give every connection an API key or an OAuth client"
+        self._replaced = replaced
+        credential = connection.api_token or connection.oauth
+        assert credential is not None, "a connection has an API key or an OAuth client"
         self._credential: Secret | OAuthClient = credential
         self._kind = connection.key_type
         self._proven = False
@@ -71,72 +86,65 @@ class Keyring:
         """Enough of the key to tell it from another."""
         return self._credential.tail
 
-    @property
-    def kind(self) -> KeyType | None:
-        """The kind of the key; None while it is not known, and for OAuth."""
-        return self._kind
+    def is_a(self, kind: KeyType) -> None:
+        """Takes a key whose kind was not set for this kind from now on."""
+        if self._connection.oauth is None and self._connection.key_type is None:
+            self._kind = kind
 
-    async def authorization(self, exchange: Callable[[Asked, str, bytes], Awaitable[Reply]]) -> str:
-        """The `Authorization` header's value.
-
-        Args:
-            exchange: Sends a token request: the request, its Authorization header, its form body.
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Sees `httpx.Auth`. A token is asked for under the same purpose as the request that needs it.
 
         Raises:
             CelonisError: A token was needed and not given.
         """
-        match self._credential:
-            case Secret() as key:
-                return f"{(self._kind or KeyType.APP_KEY).scheme} {key.reveal()}"
-            case OAuthClient() as client:
-                async with self._renewing:
-                    now = self._clock.monotonic()
-                    if self._token is None or now >= self._token.good_until:
-                        if self._no_token is not None and now < self._no_token[1]:
-                            raise copy.copy(self._no_token[0])
-                        try:
-                            self._token = await self._renew(client, exchange)
-                        except CelonisError as error:
-                            self._no_token = (error, self._clock.monotonic() + TRY_AGAIN)
-                            raise
-                    return f"Bearer {self._token.secret}"
-            case _:
-                assert_never(self._credential)
+        for last in (False, True):
+            match self._credential:
+                case Secret() as key:
+                    sent = f"{(self._kind or KeyType.APP_KEY).scheme} {key.reveal()}"
+                case OAuthClient() as client:
+                    async with self._renewing:
+                        if self._needs_token():
+                            asked_at = self._clock.monotonic()
+                            self._receive(asked_at, (yield self._asking_for_token(client, request)))
+                    sent = f"Bearer {self._token.secret if self._token else ''}"
+                case _:
+                    assert_never(self._credential)
+            request.headers["Authorization"] = sent
+            response = yield request
+            if response.status_code != _UNAUTHORIZED or is_web_page(response):
+                if response.is_success:
+                    self._accepted(sent)
+                return
+            if last or request.extensions.get("is_write") or not self._other_is_worth_a_try(sent):
+                return
+            self._replaced()
 
-    def accepted(self, authorization: str) -> None:
-        """Celonis took this header: the kind is proven."""
-        if isinstance(self._credential, Secret) and authorization.endswith(self._credential.reveal()):
-            if self._kind is None:
-                self._kind = KeyType.APP_KEY
+    def _accepted(self, sent: str) -> None:
+        if isinstance(self._credential, Secret) and sent.endswith(self._credential.reveal()):
+            self._kind = self._kind or KeyType.APP_KEY
             self._proven = True
 
-    def refused(self, authorization: str) -> bool:
-        """Celonis answered 401 to this header. Says whether another one is worth a try: a token or secret that has
-        changed since, or the other kind of key where none was set.
-        """
+    def _other_is_worth_a_try(self, sent: str) -> bool:
+        """Celonis answered 401: whether there is something else to send now."""
         match self._credential:
             case OAuthClient():
-                if self._token is not None and authorization == f"Bearer {self._token.secret}":
+                if self._token is not None and sent == f"Bearer {self._token.secret}":
                     self._token = None
                     self._read_again()
                 return True
             case Secret() as key:
-                if not authorization.endswith(f" {key.reveal()}") or self._read_again():
+                if not sent.endswith(f" {key.reveal()}") or self._read_again():
                     return True
-                unknown = self._connection.key_type is None
-                if unknown and not self._proven and not self._tried_other:
-                    self._tried_other = True
-                    self._kind = (self._kind or KeyType.APP_KEY).other
-                    return True
-                if unknown and not self._proven:
+                if self._connection.key_type is not None or self._proven:
+                    return False
+                if self._tried_other:
                     self._kind = None
-                return False
+                    return False
+                self._tried_other = True
+                self._kind = (self._kind or KeyType.APP_KEY).other
+                return True
             case _:
                 assert_never(self._credential)
-
-    def use_kind(self, kind: KeyType) -> None:
-        """From now on the key is sent as this kind."""
-        self._kind = kind
 
     def _read_again(self) -> bool:
         """Takes the secret anew from its file; says whether it is another one."""
@@ -147,33 +155,59 @@ class Keyring:
         self._tried_other = False
         return True
 
-    async def _renew(
-        self, client: OAuthClient, exchange: Callable[[Asked, str, bytes], Awaitable[Reply]]
-    ) -> _Token:
-        asked = self._clock.monotonic()
+    # OAuth -------------------------------------------------------------------------------------------------
+
+    def _needs_token(self) -> bool:
+        now = self._clock.monotonic()
+        if self._token is not None and now < self._token.good_until:
+            return False
+        if self._no_token is not None and now < self._no_token[1]:
+            raise copy.copy(self._no_token[0])
+        return True
+
+    def _asking_for_token(self, client: OAuthClient, request: httpx.Request) -> httpx.Request:
         pair = f"{quote(client.id.reveal(), safe='')}:{quote(client.secret.reveal(), safe='')}"
-        basic = "Basic " + base64.b64encode(pair.encode()).decode()
         form = [("grant_type", "client_credentials")]
         if client.scope:
             form.append(("scope", client.scope))
-        reply = await exchange(Asked("POST", TOKEN_PATH), basic, encoded(form).encode())
-        if not reply.ok:
-            if reply.status in {400, 401, 403}:
+        return httpx.Request(
+            "POST",
+            request.url.copy_with(raw_path=TOKEN_PATH.encode()),
+            headers={
+                "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+                "Content-Type": "application/x-www-form-urlencoded",
+                "User-Agent": request.headers["User-Agent"],
+                "Accept": request.headers["Accept"],
+            },
+            content=encoded(form).encode(),
+            extensions={**request.extensions, "is_write": False},
+        )
+
+    def _receive(self, asked_at: float, response: httpx.Response) -> None:
+        try:
+            self._token = self._token_from(asked_at, response)
+        except CelonisError as error:
+            self._no_token = (error, self._clock.monotonic() + TRY_AGAIN)
+            raise
+
+    def _token_from(self, asked_at: float, response: httpx.Response) -> _Token:
+        if not response.is_success:
+            if response.status_code in {400, 401, 403}:
                 raise Unauthorized(
                     f"{self._connection.name} does not give the bot's OAuth client a token.",
                     hint="The bot's admin should check client id, secret and scope; the scope has to be granted to "
                     "the client in Celonis.",
-                    status=reply.status,
+                    status=response.status_code,
                 )
-            raise refusal(reply, connection=self._connection, family=Family.OTHER)
-        said = payload(reply, connection=self._connection)
+            raise refusal(response, connection=self._connection, family=Family.OTHER, now=self._clock.now())
+        said = payload(response, connection=self._connection)
         token = said.get("access_token") if isinstance(said, dict) else None
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise UnexpectedReply(
                 f"{self._connection.name} gave the bot's OAuth client no usable token.",
                 hint="The bot's admin should check that the team's address is that of Celonis.",
-                status=reply.status,
+                status=response.status_code,
             )
         life = said.get("expires_in")
         seconds = float(life) if isinstance(life, int | float) and 0 < life < 86400 * 365 else 300.0
-        return _Token(token, asked + seconds - min(RENEW_BEFORE, seconds / 2))
+        return _Token(token, asked_at + seconds - min(RENEW_BEFORE, seconds / 2))

@@ -1,47 +1,63 @@
-"""What was answered lately, each with its age."""
+"""What was answered lately, each with its age, and one call for everybody who asks the same at the same time.
+
+An answer that is fresh is handed out by `at_hand`: nothing is awaited, nothing is locked. Everything else goes through
+`fetch`, the only place where somebody waits for what another one asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from cachetools import TLRUCache
 
-from bot.model.errors import CelonisError
+from bot.celonis.errors import late
+from bot.celonis.freshness import STALE_BY, Kind, Stretch
+from bot.celonis.limits.fair_queue import Purpose
+from bot.celonis.request import Caller, Family, Lane
+from bot.model.clock import Clock, within
+from bot.model.errors import (
+    BadQuery,
+    BotError,
+    CelonisError,
+    Forbidden,
+    NotFound,
+    QuotaExhausted,
+    RateLimited,
+    ServerFault,
+    StoreUnavailable,
+    Unreachable,
+)
 
+ROOM = 64 * 1024 * 1024
+"""Bytes that the answers of a connection may take."""
 NEGATIVE = 15.0
 """Seconds for which "not found" and the like are believed."""
 OVERHEAD = 9
 """Bytes of memory for one of JSON, once it is parsed (measured: 2.5 for rows of text, 9 for lists of KPIs)."""
 LEAST = 512
+BACKGROUND_PATIENCE = 60.0
+"""Seconds that an answer may take which nobody waits for."""
+_UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
+_NEGATIVE = (NotFound, BadQuery, Forbidden)
+
+Fetch: TypeAlias = Callable[[Purpose], Awaitable[Any]]
 
 
-class Shelf(NamedTuple):
-    """How long a kind of answer keeps, in seconds.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: the key of its answer, the API family, the kind of answer, and how `debug` shows it."""
 
-    Attributes:
-        fresh: It is given without another call.
-        stretched: The same at most, when calls have to be saved.
-        usable: It is given, with its age, where Celonis or the quota gives nothing newer.
-    """
-
-    fresh: float
-    stretched: float
-    usable: float
-
-
-class Keeps(Enum):
-    """The kinds of answers."""
-
-    SCHEMA = Shelf(3600.0, 6 * 3600.0, 7 * 86400.0)
-    DATA = Shelf(120.0, 1800.0, 12 * 3600.0)
-    LOADS = Shelf(60.0, 600.0, 6 * 3600.0)
-    RUNS = Shelf(10.0, 120.0, 3600.0)
-    STATUS = Shelf(3.0, 30.0, 600.0)
-    IDENTITY = Shelf(300.0, 3600.0, 86400.0)
+    key: str
+    family: Family
+    kind: Kind
+    method: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,7 @@ class Entry:
         error: What Celonis refused with, if it did.
         fetched_at: When it was asked (UTC).
         born: The same in monotonic seconds.
-        keeps: Its kind.
+        kind: How long it keeps.
         size: Bytes it takes, about.
         unread: Items of it that could not be read.
     """
@@ -62,29 +78,43 @@ class Entry:
     error: CelonisError | None
     fetched_at: datetime
     born: float
-    keeps: Keeps
+    kind: Kind
     size: int
     unread: int = 0
 
 
+class _Flight:
+    """One answer under way, and how many wait for it."""
+
+    __slots__ = ("purpose", "waiting", "work")
+
+    def __init__(self, purpose: Purpose, work: asyncio.Task[Entry]) -> None:
+        self.purpose = purpose
+        self.work = work
+        self.waiting = 0
+
+
 class Cache:
-    """Bounded by bytes; what is used least goes first.
+    """The answers of one connection, bounded by bytes; what is used least goes first.
 
     Args:
+        clock: For ages and deadlines.
         room: Bytes.
-        timer: Monotonic seconds.
+
+    Attributes:
+        stretches: By API family, how much longer than usual answers keep.
+        hits: Questions that were answered without a call.
+        misses: Those that were not.
     """
 
-    def __init__(self, room: int, timer: Callable[[], float]) -> None:
-        self._timer = timer
+    def __init__(self, clock: Clock, room: int = ROOM) -> None:
+        self._clock = clock
         self._entries: TLRUCache[str, Entry] = TLRUCache(
-            room, ttu=_until, timer=timer, getsizeof=lambda entry: entry.size
+            room, ttu=_until, timer=clock.monotonic, getsizeof=lambda entry: entry.size
         )
-        self.hits = 0
-        self.misses = 0
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        self._flights: dict[str, _Flight] = {}
+        self.stretches = {family: Stretch(clock.monotonic()) for family in Family}
+        self.hits = self.misses = 0
 
     @property
     def bytes_used(self) -> int:
@@ -117,10 +147,125 @@ class Cache:
         """Forgets everything: the rights of the key may be others now."""
         self._entries.clear()
 
-    def age(self, entry: Entry) -> float:
-        """Seconds since it was asked."""
-        return self._timer() - entry.born
+    def at_hand(self, question: Question, caller: Caller, fetch: Fetch) -> Entry | None:
+        """An answer that can be given without waiting, an error that is still believed included.
+
+        Args:
+            question: What is asked.
+            caller: For whom; guarded work gets no answer that is past its time.
+            fetch: Asks it, for an answer that has just become too old and is given all the same.
+        """
+        now = self._clock.monotonic()
+        stretch = self.stretches[question.family]
+        stretch.asked(question.key, question.kind, now)
+        entry = None if caller.fresh else self._entries.get(question.key)
+        if entry is not None:
+            age, keeps = now - entry.born, stretch.keeps(question.kind)
+            if entry.error is not None or age <= keeps:
+                self.hits += 1
+                return entry
+            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * keeps, question.kind.stretched):
+                self.hits += 1
+                if question.key not in self._flights:
+                    later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_PATIENCE)
+                    self._take_off(question, later, fetch).waiting = 1
+                return entry
+        self.misses += 1
+        return None
+
+    async def fetch(self, question: Question, caller: Caller, fetch: Fetch) -> tuple[Entry, bool]:
+        """Asks, once however many want to know; `fresh` callers do not join what has begun.
+
+        Args:
+            question: What is asked.
+            caller: For whom.
+            fetch: Asks it; counts what it read, and could not, on the purpose.
+
+        Returns:
+            The answer, and whether it is an old one that has to do.
+
+        Raises:
+            BotError: There is no answer, and no old one to fall back on; the same for all who wait.
+            Unreachable: The answer is not there by the caller's deadline.
+        """
+        try:
+            return await self._landed(question, caller, fetch), False
+        except _UNCLEAR:
+            old = self._entries.get(question.key)
+            if old is None or old.error is not None or caller.fresh or caller.lane is Lane.GUARDED:
+                raise
+            return old, True
+
+    async def close(self, patience: float = 0.0) -> None:
+        """Ends all that is under way; what is in the air gets so many seconds to come back."""
+        for flight in list(self._flights.values()):
+            flight.purpose.abandoned = True
+            if not flight.purpose.in_air:
+                flight.work.cancel()
+        works = [flight.work for flight in self._flights.values()]
+        if works:
+            with suppress(TimeoutError):
+                await within(self._clock, patience, asyncio.wait(works))
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
+    async def _landed(self, question: Question, caller: Caller, fetch: Fetch) -> Entry:
+        flight = self._flights.get(question.key)
+        mine = flight is None or (caller.fresh and flight.purpose.begun) or flight.work.done()
+        if flight is None or mine:
+            flight = self._take_off(question, caller, fetch)
+        else:
+            flight.purpose.joined(caller)
+        flight.waiting += 1
+        try:
+            left = max(0.0, caller.deadline - self._clock.monotonic())
+            return await within(self._clock, left, asyncio.shield(flight.work))
+        except TimeoutError:
+            # What waits for its turn says why it waits.
+            raise (late() if flight.purpose.queue is None else flight.purpose.queue.overdue()) from None
+        except BotError as error:
+            raise (error if mine else copy.copy(error)) from None
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.work.done():
+                flight.purpose.abandoned = True
+                if not flight.purpose.in_air:
+                    # Nothing is under way that was paid for, so it costs nothing to forget it.
+                    flight.work.cancel()
+                    self._forget(question.key, flight)
+
+    def _take_off(self, question: Question, caller: Caller, fetch: Fetch) -> _Flight:
+        purpose = Purpose(caller)
+        flight = _Flight(purpose, asyncio.ensure_future(self._fetched(question, purpose, fetch)))
+        self._flights[question.key] = flight
+
+        def landed(work: asyncio.Task[Entry]) -> None:
+            self._forget(question.key, flight)
+            if not work.cancelled():
+                work.exception()  # so that nobody's error is not reported as forgotten
+
+        flight.work.add_done_callback(landed)
+        return flight
+
+    def _forget(self, key: str, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    async def _fetched(self, question: Question, purpose: Purpose, fetch: Fetch) -> Entry:
+        at, born = self._clock.now(), self._clock.monotonic()
+        try:
+            value = await fetch(purpose)
+        except _NEGATIVE as error:
+            self.put(question.key, Entry(None, error, at, born, question.kind, LEAST))
+            raise
+        finally:
+            self.stretches[question.family].cost(question.key, purpose.calls)
+        size = LEAST + OVERHEAD * purpose.size
+        entry = Entry(value, None, at, born, question.kind, size, purpose.unread)
+        self.put(question.key, entry)
+        return entry
 
 
 def _until(_key: str, entry: Entry, now: float) -> float:
-    return now + (NEGATIVE if entry.error is not None else entry.keeps.value.usable)
+    return now + (NEGATIVE if entry.error is not None else entry.kind.usable)

@@ -236,3 +236,32 @@ class Grants(_Reply):
 
     service_name: Text = ""
     permissions: Texts = ()
+
+
+# --- what a confirmed write hits
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A data job and the run of it that was shown (None where Celonis named none).
+
+    Attributes:
+        started_at: Start of that run (UTC).
+        status: Celonis' word when it was read.
+    """
+
+    pool_id: str
+    pool_name: str
+    job_id: str
+    job_name: str
+    execution_id: str | None
+    started_at: datetime | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRuns:
+    """Stop these runs: what people see in the question, and what an approval carries."""
+
+    connection: str
+    runs: tuple[JobRun, ...]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from bot.celonis.ids import checked_id
+from bot.celonis.request import Call, checked_id, encoded
 from bot.config import Limits
 from bot.model.errors import BadArgument
 
@@ -52,27 +50,7 @@ class DataQuery:
         return min(self.page_size or limits.page, limits.page)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request without its host: a path with encoded segments, an encoded query, and perhaps a JSON body."""
-
-    method: str
-    path: str
-    query: str = ""
-    body: Mapping[str, Any] | None = None
-
-    @property
-    def target(self) -> str:
-        """Path and query."""
-        return f"{self.path}?{self.query}" if self.query else self.path
-
-
-def encoded(parameters: Sequence[tuple[str, str]]) -> str:
-    """An encoded query; a space is `%20` and a plus sign `%2B`, since a bare plus decodes to a space."""
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
-
-
-def data_request(path: str, query: DataQuery, limits: Limits, *, whole_model: bool) -> Asked:
+def data_call(path: str, query: DataQuery, limits: Limits, *, whole_model: bool) -> Call:
     """The request for a page of data: a GET, or a POST where its address would be too long.
 
     Args:
@@ -101,11 +79,11 @@ def data_request(path: str, query: DataQuery, limits: Limits, *, whole_model: bo
         ("searchTerm", query.search),
         ("searchField", query.search_field if query.search else ""),
     ]
-    get = Asked("GET", path, encoded([(name, value) for name, value in single if value]))
+    get = Call("GET", path, encoded([(name, value) for name, value in single if value]))
     if len(get.target) <= LONGEST_URL:
         return get
     if len(",".join(query.fields)) <= LONGEST_LIST and len(sort) <= LONGEST_LIST:
-        return Asked("POST", path, body={"projection": _projection(query, size, sort)})
+        return Call("POST", path, body={"projection": _projection(query, size, sort)})
     if len(get.target) <= _STILL_SENT:
         return get
     raise BadArgument(

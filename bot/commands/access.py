@@ -154,7 +154,7 @@ async def _whoami(_intent: WhoAmI, context: Context) -> Card:
         Text(f'who = {{ {person.platform} = ["{_listed_as(context)}"] }}', code=True),
     ]
     if Right.ADMIN in rights:
-        key = await context.asking.kind()
+        key = await context.asking.key()
         blocks.append(Facts((Fact("The bot's key", Words(key.sentence)), Fact("Ends in", Words(key.tail)))))
     return Card(
         headline(

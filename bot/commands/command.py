@@ -99,7 +99,14 @@ class Context:
 
     def source(self, model: str = "") -> Source:
         """Where everything that was read for this answer came from."""
-        return self.asking.source(model)
+        connection = self.celonis.connection
+        return Source(
+            connection=connection.name,
+            fetched_at=self.asking.fetched_at,
+            model=model,
+            cached=self.asking.cached,
+            sandbox=connection.sandbox,
+        )
 
     def live_source(self, pool: str = "") -> Source:
         """The same, for states that are read as they are and never loaded (pools, jobs, the key)."""

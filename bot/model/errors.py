@@ -36,6 +36,8 @@ from bot.model.names import Kind, Name
 
 MOMENT = "{moment}"
 """Where an error's text has its moment. Whoever shows the error writes it there in the zone of its reader."""
+NOT_SENT = "No request was sent."
+"""What did not happen, in every error that was raised before anything went out."""
 
 
 class Who(StrEnum):
@@ -130,7 +132,7 @@ class QuotaExhausted(BotError):
     who = Who.TIME
 
     def __init__(self, sentence: str, *, moment: datetime | None = None, hint: str = "") -> None:
-        super().__init__(sentence, hint=hint, undone="No request was sent.", moment=moment)
+        super().__init__(sentence, hint=hint, undone=NOT_SENT, moment=moment)
 
 
 class Undelivered(BotError):

@@ -18,12 +18,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, NoReturn, TypeAlias, TypeVar, final
+from typing import TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot.model.approval import MAKER, Approval, spent
 from bot.model.clock import Clock
-from bot.model.errors import ApprovalSpent, TicketGone
+from bot.model.errors import TicketGone
 from bot.model.people import MessageRef, Person, Place
 from bot.store import Store, tickets
 from bot.store.schema import clean
@@ -32,11 +33,9 @@ from bot.store.tickets import Outcome, State, Ticket
 
 __all__ = ["Approval", "Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets"]
 
-T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=60)
-_MAKER = object()
 _NOTHING_SENT = "The program stopped before anything was sent."
 
 
@@ -53,19 +52,6 @@ def _written(target: object) -> str:
     return storable
 
 
-def _parts(target: object) -> tuple[object, ...]:
-    """What a target is made of, each to be hit once: the elements of its tuples, or, without any, it itself."""
-    values = [getattr(target, each.name) for each in dataclasses.fields(target)]  # type: ignore[arg-type] # `_written` saw that it is one
-    if not any(isinstance(value, tuple) for value in values):
-        return (target,)
-    found: list[object] = []
-    for value in values:
-        for part in value if isinstance(value, tuple) else ():
-            if part not in found:
-                found.append(part)
-    return tuple(found)
-
-
 @dataclass(slots=True)
 class _Hold:
     """What this program knows of a ticket it works on: until when it is its own, and how far it is."""
@@ -76,78 +62,6 @@ class _Hold:
     announced: bool = False
     turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     """Renewing and announcing both move the lease; one that overtook the other would take it for lost."""
-
-
-@final
-class Approval(Generic[T_co]):
-    """Proof that a person who may has confirmed exactly this target. Write methods of the client take what they hit
-    from here and from nowhere else.
-
-    """
-
-    __slots__ = ("_by", "_current", "_left", "_target", "_ticket")
-
-    def __init__(
-        self, maker: object, *, ticket: str, by: Person, target: T_co, current: Callable[[], str]
-    ) -> None:
-        """Only `Tickets.approve` can."""
-        if maker is not _MAKER:
-            raise TypeError("an Approval comes from Tickets.approve and from nowhere else")
-        self._ticket = ticket
-        self._by = by
-        self._target = target
-        self._left = list(_parts(target))
-        self._current = current
-
-    @property
-    def ticket(self) -> str:
-        """Id of the ticket."""
-        return self._ticket
-
-    @property
-    def by(self) -> Person:
-        """Who confirmed."""
-        return self._by
-
-    @property
-    def target(self) -> T_co:
-        """What was confirmed."""
-        return self._target
-
-    def use(self, part: object) -> None:
-        """Spends the approval of one part, directly before the call that hits it.
-
-        Args:
-            part: An element of one of the target's tuples; the target itself where it has none.
-
-        Raises:
-            ApprovalSpent: The part is not in the target or was used before, `Tickets.sending` has not noted the
-                write, or too much time has gone by since. Nothing was sent.
-        """
-        if problem := self._current():
-            raise _spent(problem)
-        if part not in self._left:
-            raise _spent("A confirmation counts once, and only for what its question showed.")
-        self._left.remove(part)
-
-    def __repr__(self) -> str:
-        return f"<Approval of {type(self.target).__name__} by {self.by.key}, {len(self._left)} left>"
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("an Approval cannot be copied")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError("an Approval cannot be copied")
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("an Approval cannot be written down")
-
-    def __init_subclass__(cls) -> NoReturn:
-        raise TypeError("an Approval has no other kinds")
-
-
-def _spent(sentence: str) -> ApprovalSpent:
-    return ApprovalSpent(sentence, hint="Ask again.", undone="Nothing was sent.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +178,7 @@ class Tickets:
         ticket = claimed.ticket
         hold = self._held.get(ticket.id)
         if hold is None or hold.approved or ticket.claimed_by is None:
-            raise _spent("This confirmation was used before.")
+            raise spent("This confirmation was used before.")
         try:
             target: T = TypeAdapter(kind).validate_json(ticket.target_json)
         except ValidationError:
@@ -275,7 +189,7 @@ class Tickets:
             ) from None
         hold.approved = True
         return Approval(
-            _MAKER,
+            MAKER,
             ticket=ticket.id,
             by=ticket.claimed_by,
             target=target,

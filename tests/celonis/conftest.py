@@ -11,6 +11,7 @@ from bot.celonis import Api, Caller, Celonis, Lane
 from bot.config import Connection, KeyType, Limits, OAuthClient, Secret
 from bot.model.clock import SystemClock
 from bot.sandbox import Key, Sandbox, SandboxOptions, Switches
+from tests.fakes import MemoryLedger
 
 SCOPE = "intelligence.knowledge-models:read integration.data-pools"
 WIDE = Limits(per_second=1000, window_seconds=0.005)
@@ -46,7 +47,7 @@ class Bench:
         return Connection(**{**options, **changes})
 
     async def client(self, key: Key, **changes: Any) -> Celonis:
-        celonis = Celonis(self.connection(key, **changes), clock=self.clock)
+        celonis = Celonis(self.connection(key, **changes), clock=self.clock, ledger=MemoryLedger(self.clock))
         self.clients.append(await celonis.open())
         return celonis
 
@@ -66,3 +67,9 @@ async def bench() -> AsyncIterator[Bench]:
         yield bench
         for celonis in bench.clients:
             await celonis.close()
+
+
+@pytest.fixture
+def a_beat_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For stories of days with one replica: it says more rarely that it is alive."""
+    monkeypatch.setattr("bot.celonis.limits.replicas.HEARTBEAT", 60.0)

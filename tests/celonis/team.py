@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 import httpx
 
 from bot.celonis import Api, Caller, Celonis, Lane
-from bot.celonis.memory import Ledger, MemoryLedger
+from bot.celonis.limits.day_ledger import Ledger
 from bot.config import Connection, KeyType, Limits, Secret
-from bot.store.ledger import Holder
-from tests.fakes import LoopClock
+from tests.fakes import LoopClock, MemoryLedger
 
 SECRET = "NmYxYzY0ODAtMTIzNC00ZjRmLTkwYWItYWJjZGVmMDEyMzQ1OnNlY3JldC1vZi10aGUtdGVzdHM="
 Answers: TypeAlias = Callable[["Arrival"], httpx.Response | Awaitable[httpx.Response]]
@@ -102,15 +101,18 @@ class Team(httpx.AsyncBaseTransport):
 
 
 @dataclass
-class Desk:
+class World:
     """A client of such a team, and what a test wants at hand."""
 
     team: Team = field(default_factory=Team)
     clock: LoopClock = field(default_factory=LoopClock)
     limits: Limits = field(default_factory=Limits)
     replicas: int = 1
-    ledger: Ledger | None = None
+    ledger: Ledger = field(init=False)
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = MemoryLedger(self.clock)
 
     def connection(self, **changes: Any) -> Connection:
         return Connection(
@@ -126,7 +128,6 @@ class Desk:
         )
 
     def client(self, **changes: Any) -> Celonis:
-        self.ledger = self.ledger or MemoryLedger(self.clock)
         return Celonis(
             self.connection(**changes),
             clock=self.clock,
@@ -148,11 +149,6 @@ class Desk:
     ) -> Api:
         deadline = self.clock.monotonic() + within
         return celonis.on_behalf(Caller(person, place, lane, deadline, fresh))
-
-
-def holder(name: str, pid: int = 1) -> Holder:
-    """A program by name."""
-    return Holder(name, "machine", pid)
 
 
 def body(arrival: Arrival) -> Any:

@@ -13,17 +13,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.celonis import DataQuery, Lane
-from bot.celonis.cache import NEGATIVE, Cache, Entry, Keeps
-from bot.celonis.governor import forecast
-from bot.celonis.pace import Pace, supply
+from bot.celonis.cache import NEGATIVE, Cache, Entry
+from bot.celonis.freshness import Kind, Stretch
+from bot.celonis.limits.day_ledger import BUCKET, DAY, MARGIN, Bucket, forecast, supply
 from bot.config import Limits
 from bot.model.errors import BotError, NotFound, QuotaExhausted
-from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
-from tests.celonis.team import Desk, Team, listed, rows, too_many
+from tests.celonis.team import Team, World, listed, rows, too_many
 from tests.fakes import in_virtual_time
 
 KM = "package.model"
 ROOM = 5000
+
+
+class StandingClock:
+    """Stands where it is put."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
 
 
 class ByAgeAndBytes(RuleBasedStateMachine):
@@ -31,25 +46,25 @@ class ByAgeAndBytes(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.now = 0.0
-        self.cache = Cache(ROOM, lambda: self.now)
+        self.clock = StandingClock(0.0)
+        self.cache = Cache(self.clock, ROOM)
         self.newest: dict[str, Entry] = {}
 
     @rule(
         key=st.sampled_from("abcdef"),
-        keeps=st.sampled_from(Keeps),
+        keeps=st.sampled_from(Kind),
         size=st.integers(1, 6000),
         wrong=st.booleans(),
     )
-    def put(self, key: str, keeps: Keeps, size: int, wrong: bool) -> None:
+    def put(self, key: str, keeps: Kind, size: int, wrong: bool) -> None:
         error = NotFound("gone") if wrong else None
-        entry = Entry(object(), error, datetime(2026, 1, 1, tzinfo=UTC), self.now, keeps, size)
+        entry = Entry(object(), error, datetime(2026, 1, 1, tzinfo=UTC), self.clock.at, keeps, size)
         self.cache.put(key, entry)
         self.newest[key] = entry
 
     @rule(seconds=st.sampled_from([1.0, 14.0, 16.0, 601.0, 3600.0, 50_000.0]))
     def time_goes_by(self, seconds: float) -> None:
-        self.now += seconds
+        self.clock.at += seconds
 
     @rule()
     def forget(self) -> None:
@@ -70,8 +85,8 @@ class ByAgeAndBytes(RuleBasedStateMachine):
             if entry is None:
                 continue
             assert entry is self.newest[key]
-            limit = NEGATIVE if entry.error else entry.keeps.value.usable
-            assert self.cache.age(entry) <= limit
+            limit = NEGATIVE if entry.error else entry.kind.usable
+            assert self.clock.at - entry.born <= limit
 
 
 ByAgeAndBytes.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
@@ -79,20 +94,20 @@ TestByAgeAndBytes = ByAgeAndBytes.TestCase
 
 
 def test_the_least_used_goes_first() -> None:
-    cache = Cache(300, lambda: 0.0)
+    cache = Cache(StandingClock(0.0), 300)
     for key in ("a", "b", "c"):
-        cache.put(key, Entry(key, None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Keeps.DATA, 100))
+        cache.put(key, Entry(key, None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Kind.DATA, 100))
     assert cache.get("a") is not None
-    cache.put("d", Entry("d", None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Keeps.DATA, 100))
+    cache.put("d", Entry("d", None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Kind.DATA, 100))
     assert cache.get("b") is None
     assert cache.get("a") is not None
 
 
 def test_an_answer_that_was_asked_earlier_and_came_later_does_not_replace_a_newer_one() -> None:
-    cache = Cache(ROOM, lambda: 100.0)
+    cache = Cache(StandingClock(100.0), ROOM)
     asked_at = datetime(2026, 1, 1, tzinfo=UTC)
-    cache.put("a", Entry("newer", None, asked_at, 50.0, Keeps.DATA, 100))
-    cache.put("a", Entry("older", None, asked_at, 40.0, Keeps.DATA, 100))
+    cache.put("a", Entry("newer", None, asked_at, 50.0, Kind.DATA, 100))
+    cache.put("a", Entry("older", None, asked_at, 40.0, Kind.DATA, 100))
     entry = cache.get("a")
     assert entry is not None
     assert entry.value == "newer"
@@ -103,47 +118,48 @@ def test_an_answer_that_was_asked_earlier_and_came_later_does_not_replace_a_newe
 
 @in_virtual_time
 async def test_each_kind_of_answer_keeps_as_long_as_it_is_true() -> None:
-    desk = Desk(
+    world = World(
         Team(lambda arrival: listed("x") if arrival.path.endswith("kpis") else httpx.Response(200, json=[]))
     )
-    async with desk.client() as celonis:
+    async with world.client() as celonis:
 
         async def cost() -> tuple[int, int]:
-            schema, status = desk.ask(celonis, lane=Lane.GUARDED), desk.ask(celonis, lane=Lane.GUARDED)
+            schema, status = world.ask(celonis, lane=Lane.GUARDED), world.ask(celonis, lane=Lane.GUARDED)
             await schema.kpis(KM)
             await status.job_statuses("pool")
             return schema.caller.usage.calls.total(), status.caller.usage.calls.total()
 
         assert await cost() == (1, 1)
         assert await cost() == (0, 0)
-        await desk.clock.sleep(4)
+        await world.clock.sleep(4)
         assert await cost() == (0, 1)
-        await desk.clock.sleep(3600)
+        await world.clock.sleep(3600)
         assert await cost() == (1, 1)
 
 
 @in_virtual_time
 async def test_an_answer_just_past_its_time_is_given_at_once_while_a_new_one_is_fetched() -> None:
     count = iter(range(100))
-    desk = Desk(Team(lambda _arrival: rows(next(count)), there=1.0, back=1.0))
+    world = World(Team(lambda _arrival: rows(next(count)), there=1.0, back=1.0))
     query = DataQuery(fields=("a",))
-    async with desk.client() as celonis:
-        await desk.ask(celonis).record_data(KM, "R", query)
-        await desk.clock.sleep(140)
-        begin = desk.clock.monotonic()
-        asking = desk.ask(celonis)
+    async with world.client() as celonis:
+        await world.ask(celonis).record_data(KM, "R", query)
+        await world.clock.sleep(140)
+        begin = world.clock.monotonic()
+        asking = world.ask(celonis)
         assert (await asking.record_data(KM, "R", query)).rows == ({"a": 0},)
-        assert desk.clock.monotonic() == begin
-        assert desk.clock.now() - asking.source().fetched_at == timedelta(seconds=142)
-        await desk.clock.sleep(3)
-        later = desk.ask(celonis)
+        assert world.clock.monotonic() == begin
+        assert world.clock.now() - asking.fetched_at == timedelta(seconds=142)
+        await world.clock.sleep(3)
+        later = world.ask(celonis)
         assert (await later.record_data(KM, "R", query)).rows == ({"a": 1},)
-        assert later.source().cached
-        await desk.clock.sleep(140)
-        guarded = desk.ask(celonis, lane=Lane.GUARDED)
+        assert later.cached
+        await world.clock.sleep(140)
+        guarded = world.ask(celonis, lane=Lane.GUARDED)
         assert (await guarded.record_data(KM, "R", query)).rows == ({"a": 2},)
 
 
+@pytest.mark.usefixtures("a_beat_a_minute")
 @pytest.mark.parametrize("trouble", ["down", "quota", "429"])
 def test_an_old_answer_does_where_nothing_newer_can_be_had_and_says_why(trouble: str) -> None:
     @in_virtual_time
@@ -155,28 +171,28 @@ def test_an_old_answer_does_where_nothing_newer_can_be_had_and_says_why(trouble:
                 return rows("x")
             return too_many(x_ratelimit_reset="900") if trouble == "429" else httpx.Response(503)
 
-        desk = Desk(
+        world = World(
             Team(answers),
             limits=Limits(per_day=20, person_share=1.0, place_share=1.0),
             options={"total_retry": 0},
         )
         query = DataQuery(fields=("a",))
-        async with desk.client() as celonis:
-            await desk.ask(celonis).record_data(KM, "R", query)
+        async with world.client() as celonis:
+            await world.ask(celonis).record_data(KM, "R", query)
             broken = True
             if trouble == "quota":
                 for number in range(18):
-                    await desk.ask(celonis).record_data(KM, f"R{number}", query)
-            await desk.clock.sleep(2 * 3600)
-            asking = desk.ask(celonis)
+                    await world.ask(celonis).record_data(KM, f"R{number}", query)
+            await world.clock.sleep(2 * 3600)
+            asking = world.ask(celonis)
             assert (await asking.record_data(KM, "R", query)).rows == ({"a": "x"},)
-            assert asking.source().cached
-            assert desk.clock.now() - asking.source().fetched_at > timedelta(hours=2)
+            assert asking.cached
+            assert world.clock.now() - asking.fetched_at > timedelta(hours=2)
             with pytest.raises(BotError):
-                await desk.ask(celonis, lane=Lane.PEOPLE, fresh=True).record_data(KM, "R", query)
-            await desk.clock.sleep(12 * 3600)
+                await world.ask(celonis, lane=Lane.PEOPLE, fresh=True).record_data(KM, "R", query)
+            await world.clock.sleep(12 * 3600)
             with pytest.raises(BotError):
-                await desk.ask(celonis).record_data(KM, "R", query)
+                await world.ask(celonis).record_data(KM, "R", query)
 
     run()
 
@@ -224,42 +240,43 @@ def test_spending_at_the_pace_never_empties_the_day(days: list[tuple[int, int]],
 
 def test_the_stretch_grows_until_the_demand_fits_and_not_further() -> None:
     dice = random.Random(3)  # noqa: S311 - repeatable on purpose
-    pace = Pace(0.0)
+    stretch = Stretch(0.0)
     now = 0.0
     while now < 3600:
         now += dice.expovariate(0.55)
-        pace.asked(f"question {min(299, int(dice.paretovariate(0.4)))}", 120.0, now)
-    pace.look(now, 1e9)
-    assert pace.stretch == 1.0
+        stretch.asked(f"question {min(299, int(dice.paretovariate(0.4)))}", Kind.DATA, now)
+    stretch.look(now, 1e9)
+    assert stretch.factor == 1.0
     stretches = []
     for per_hour in (1500, 800, 400, 200):
-        pace.look(now, per_hour / 3600)
-        stretches.append(pace.stretch)
-        assert pace._cost(pace._rates(now), pace.stretch) <= per_hour / 3600
+        stretch.look(now, per_hour / 3600)
+        stretches.append(stretch.factor)
+        assert stretch._cost(stretch._rates(now), stretch.factor) <= per_hour / 3600
     assert stretches == sorted(stretches)
     assert stretches[-1] > stretches[0]
 
 
+@pytest.mark.usefixtures("a_beat_a_minute")
 @in_virtual_time
 async def test_answers_keep_longer_when_the_calls_left_would_not_last() -> None:
-    desk = Desk(Team(there=0.0, back=0.0), limits=Limits(per_day=300, person_share=1.0, place_share=1.0))
+    world = World(Team(there=0.0, back=0.0), limits=Limits(per_day=300, person_share=1.0, place_share=1.0))
     dice = random.Random(5)  # noqa: S311 - repeatable on purpose
     ages: list[float] = []
     refused = 0
-    async with desk.client() as celonis:
+    async with world.client() as celonis:
         for _ in range(3000):
             await asyncio.sleep(dice.expovariate(3000 / 36000))
-            asking = desk.ask(celonis, f"person {dice.randrange(100)}")
+            asking = world.ask(celonis, f"person {dice.randrange(100)}")
             try:
                 await asking.record_data(KM, f"R{dice.randrange(8)}", DataQuery(fields=("a",)))
             except QuotaExhausted:
                 refused += 1
                 continue
-            ages.append((desk.clock.now() - asking.source().fetched_at).total_seconds())
+            ages.append((world.clock.now() - asking.fetched_at).total_seconds())
     assert refused == 0
     assert max(ages) <= 1800
-    assert len(desk.team.arrivals) <= 285
-    assert desk.team.violations() == 0
+    assert len(world.team.arrivals) <= 285
+    assert world.team.violations() == 0
 
 
 # --- what the quota says
@@ -278,19 +295,19 @@ def test_the_forecast_goes_on_at_the_pace_of_the_last_hour_and_counts_what_comes
 
 @in_virtual_time
 async def test_the_quota_tells_who_spent_what_and_how_long_it_lasts() -> None:
-    desk = Desk(limits=Limits(per_day=1000, person_share=1.0, place_share=1.0))
-    async with desk.client() as celonis:
+    world = World(limits=Limits(per_day=1000, person_share=1.0, place_share=1.0))
+    async with world.client() as celonis:
         for number in range(60):
             who = "U1" if number % 3 else "U2"
-            await desk.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
-            await desk.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
-            await desk.clock.sleep(30)
+            await world.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
+            await world.ask(celonis, who).record_data(KM, f"R{number}", DataQuery(fields=("a",)))
+            await world.clock.sleep(30)
         view = await celonis.quota("U2")
     mine = view.tightest
     assert (mine.limit, mine.used, mine.spent, view.mine, mine.left, mine.kept) == (1000, 60, 60, 20, 940, 50)
     assert view.people == (("U1", 40), ("U2", 20))
     assert view.hit_rate == 0.5
     assert view.resets_at is not None
-    assert view.resets_at - desk.clock.now() > timedelta(hours=23)
+    assert view.resets_at - world.clock.now() > timedelta(hours=23)
     assert view.runs_out_at is not None
-    assert timedelta(hours=6) < view.runs_out_at - desk.clock.now() < timedelta(hours=9)
+    assert timedelta(hours=6) < view.runs_out_at - world.clock.now() < timedelta(hours=9)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Lane
-from bot.celonis.connection import Family
-from bot.celonis.errors import Reply, foreign, payload, refusal
+from bot.celonis.errors import foreign, payload, refusal
+from bot.celonis.request import Family
 from bot.config import Connection, Limits, Secret
 from bot.model.clock import SystemClock
 from bot.model.errors import (
@@ -31,6 +31,7 @@ from bot.model.errors import (
 )
 from bot.sandbox import Fault
 from tests.celonis.conftest import WIDE, Bench, oauth_client
+from tests.fakes import MemoryLedger
 
 KM = "open-purchase-requisition.purchase-requisition-km"
 CONNECTION = Connection(name="dev", url="https://dev.eu-1.celonis.cloud", api_token=Secret("k" * 40))
@@ -50,12 +51,7 @@ async def test_a_knowledge_model_is_read_with_everything_in_it(bench: Bench) -> 
     assert {each.id for each in await asking.filters(KM)}
     assert {each.id for each in await asking.kpis(KM)}
     assert {each.id for each in await asking.triggers(KM)}
-    source = asking.source("Purchase Requisition KM")
-    assert (asking.caller.usage.calls.total(), source.cached, source.model) == (
-        7,
-        False,
-        "Purchase Requisition KM",
-    )
+    assert (asking.caller.usage.calls.total(), asking.cached) == (7, False)
 
 
 async def test_data_by_get_and_by_post_is_the_same(bench: Bench) -> None:
@@ -171,12 +167,12 @@ async def test_asked_again_it_costs_nothing_and_says_how_old_it_is(bench: Bench)
     await first.kpis(KM)
     again = bench.ask(celonis)
     await again.kpis(KM)
-    assert (again.source().cached, again.caller.usage.calls.total()) == (True, 0)
-    assert again.source().fetched_at == first.source().fetched_at
+    assert (again.cached, again.caller.usage.calls.total()) == (True, 0)
+    assert again.fetched_at == first.fetched_at
     live = bench.ask(celonis).fresh()
     await live.kpis(KM)
-    assert (live.source().cached, live.caller.usage.calls.total()) == (False, 1)
-    assert live.source().fetched_at > first.source().fetched_at
+    assert (live.cached, live.caller.usage.calls.total()) == (False, 1)
+    assert live.fetched_at > first.fetched_at
     assert [(call.cached, call.path.endswith("kpis")) for call in celonis.recent_calls("the clerk")][1] == (
         True,
         True,
@@ -231,7 +227,7 @@ async def ended(bench: Bench, fault: Fault | None = None, key: str = "reader", *
 async def test_every_fault_of_the_way_ends_in_its_own_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Fault, kind: type[BotError], said: str
 ) -> None:
-    monkeypatch.setattr("bot.celonis.wire.MOST_READ", 2**20)
+    monkeypatch.setattr("bot.celonis.limits.transport.MOST_READ", 2**20)
     error = await ended(bench, fault, timeout=1.0)
     assert type(error) is kind
     assert said in error.sentence
@@ -261,7 +257,7 @@ async def test_a_dead_server_an_unknown_host_and_bad_certificates_are_told_apart
         limits=WIDE,
         total_retry=0,
     )
-    async with Celonis(nowhere, clock=bench.clock) as lost:
+    async with Celonis(nowhere, clock=bench.clock, ledger=MemoryLedger(bench.clock)) as lost:
         with pytest.raises(Unreachable, match=r"no host|cannot be reached"):
             await bench.ask(lost).pools()
 
@@ -301,9 +297,9 @@ async def test_a_key_with_a_tiny_quota_is_told_when_it_may_ask_again(bench: Benc
 # --- the published catalog
 
 
-def reply(status: int, body: object = "", **headers: str) -> Reply:
+def reply(status: int, body: object = "", **headers: str) -> httpx.Response:
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Reply(status, headers, raw, SystemClock().now())
+    return httpx.Response(status, headers=headers, content=raw)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +434,8 @@ def reply(status: int, body: object = "", **headers: str) -> Reply:
 def test_every_entry_of_the_error_catalog_has_its_error(
     status: int, body: object, kind: type[BotError], who: Who, said: str
 ) -> None:
-    error = refusal(reply(status, body), connection=CONNECTION, family=Family.INTELLIGENCE)
+    now = SystemClock().now()
+    error = refusal(reply(status, body), connection=CONNECTION, family=Family.INTELLIGENCE, now=now)
     assert type(error) is kind
     assert error.who is who
     assert said in error.sentence
@@ -451,6 +448,7 @@ def test_the_support_id_is_passed_on() -> None:
         reply(500, {"detail": "Celonis Support ID: 1234abcd-12ab-12ab-12ab-123456abcdef"}),
         connection=CONNECTION,
         family=Family.OTHER,
+        now=SystemClock().now(),
     )
     assert error.support_id == "1234abcd-12ab-12ab-12ab-123456abcdef"
     assert error.support_id in error.hint
@@ -492,8 +490,8 @@ async def test_no_secret_is_in_logs_errors_or_reprs_over_a_full_run(
                 said += [str(chain), repr(chain), repr(vars(chain))]
                 chain = chain.__cause__
     said += [repr(each) for each in celonis.recent_calls()]
-    said += [repr(celonis.connection), repr(await celonis.quota("the clerk")), repr(celonis.kind())]
-    said += [repr(vars(celonis._engine.keyring)), caplog.text]
+    said += [repr(celonis.connection), repr(await celonis.quota("the clerk")), repr(celonis.key())]
+    said += [repr(vars(celonis._client.auth)), caplog.text]
     for text in said:
         assert key.secret not in text
         assert "secret%20" not in text
@@ -538,7 +536,10 @@ async def test_errors_may_come_as_problems(bench: Bench) -> None:
         return httpx.Response(200, json={"content": [], "pageSize": 50})
 
     celonis = Celonis(
-        bench.connection(bench.sandbox.keys.reader), clock=bench.clock, transport=httpx.MockTransport(answer)
+        bench.connection(bench.sandbox.keys.reader),
+        clock=bench.clock,
+        ledger=MemoryLedger(bench.clock),
+        transport=httpx.MockTransport(answer),
     )
     async with celonis:
         await bench.ask(celonis).kpis(KM)

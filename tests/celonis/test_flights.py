@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.celonis import Caller, DataQuery, Lane
-from bot.celonis.flights import Flights, Stake
-from bot.celonis.limits.fair_queue import Waiting
+from bot.celonis.cache import Cache, Question
+from bot.celonis.freshness import Kind
+from bot.celonis.limits.fair_queue import Purpose
+from bot.celonis.request import Family
 from bot.config import Limits
 from bot.model.errors import BotError, ServerFault, Unreachable
-from bot.store.ledger import Payer
-from tests.celonis.team import Desk, Team, rows
+from tests.celonis.team import Team, World, rows
 from tests.fakes import LoopClock, VirtualLoop, in_virtual_time
 
 KM = "package.model"
@@ -25,25 +26,29 @@ QUERY = DataQuery(fields=("a",))
 
 
 class Door:
-    """A governor that lets through who it is told to."""
+    """A limiter that lets through who it is told to."""
 
     def __init__(self) -> None:
-        self.line: list[tuple[Waiting, asyncio.Future[None]]] = []
+        self.line: list[tuple[Purpose, asyncio.Future[None]]] = []
 
-    async def admit(self, waiting: Waiting) -> None:
+    async def admit(self, purpose: Purpose) -> None:
+        if purpose.abandoned:
+            raise asyncio.CancelledError
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.line.append((waiting, future))
+        self.line.append((purpose, future))
+        purpose.queue = self
         try:
             await future
         finally:
-            self.line.remove((waiting, future))
+            purpose.queue = None
+            self.line.remove((purpose, future))
 
     def overdue(self) -> BotError:
         return Unreachable("The door did not open.")
 
-    def promote(self, waiting: Waiting, *, lane: Lane, payer: Payer, deadline: float) -> None:
-        waiting.lane = min(waiting.lane, lane)
-        waiting.deadline = max(waiting.deadline, deadline)
+    def promote(self, purpose: Purpose, caller: Caller) -> None:
+        if caller.lane < purpose.lane:
+            purpose.caller = caller
 
 
 class AllWhoAskTheSame(RuleBasedStateMachine):
@@ -54,8 +59,12 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         self.clock = LoopClock()
         self.door = Door()
-        self.flights = Flights(self.clock)
-        self.in_air: list[tuple[str, Stake, asyncio.Future[str]]] = []
+
+        async def begin() -> Cache:
+            return Cache(self.clock)
+
+        self.cache = self.loop.run_until_complete(begin())
+        self.in_air: list[tuple[str, Purpose, asyncio.Future[str]]] = []
         self.waiting: list[tuple[str, Caller, asyncio.Task[Any]]] = []
         self.queued = {"a": 0, "b": 0}
         self.asked = 0
@@ -77,25 +86,26 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
     def ask(self, key: str, lane: Lane, patience: int, fresh: bool) -> None:
         self.asked += 1
 
-        async def fetch(stake: Stake) -> str:
+        async def fetch(purpose: Purpose) -> str:
             self.queued[key] += 1
             try:
-                await stake.admit(self.door)  # type: ignore[arg-type]  # a door of our own
+                await self.door.admit(purpose)
             finally:
                 self.queued[key] -= 1
-            stake.calls += 1
-            stake.in_air += 1
+            purpose.calls += 1
+            purpose.in_air += 1
             reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-            self.in_air.append((key, stake, reply))
+            self.in_air.append((key, purpose, reply))
             try:
                 return await reply
             finally:
-                stake.in_air -= 1
+                purpose.in_air -= 1
 
         async def begin() -> None:
             deadline = self.clock.monotonic() + patience
             caller = Caller(f"person {self.asked}", "room", lane, deadline, fresh)
-            task = asyncio.ensure_future(self.flights.board(key, caller, fetch))
+            question = Question(key, Family.OTHER, Kind.DATA, "GET", key)
+            task = asyncio.ensure_future(self.cache.fetch(question, caller, fetch))
             self.waiting.append((key, caller, task))
 
         self.loop.run_until_complete(begin())
@@ -153,9 +163,9 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
     def the_line_knows_the_best_lane_and_the_latest_deadline(self) -> None:
         if not hasattr(self, "door") or any(caller.fresh for _, caller, _ in self.waiting):
             return
-        for waiting, _ in self.door.line:
-            assert any(waiting.deadline >= caller.deadline for _, caller, _ in self.waiting)
-            assert any(waiting.lane <= caller.lane for _, caller, _ in self.waiting)
+        for purpose, _ in self.door.line:
+            assert any(purpose.deadline >= caller.deadline for _, caller, _ in self.waiting)
+            assert any(purpose.lane <= caller.lane for _, caller, _ in self.waiting)
 
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
@@ -165,10 +175,10 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
             for _, _, task in self.waiting:
                 task.cancel()
             await asyncio.gather(*(task for _, _, task in self.waiting), return_exceptions=True)
-            await self.flights.close()
+            await self.cache.close()
 
         self.loop.run_until_complete(end())
-        assert len(self.flights) == 0
+        assert not self.cache._flights
         self.loop.close()
 
 
@@ -178,67 +188,67 @@ TestAllWhoAskTheSame = AllWhoAskTheSame.TestCase
 
 @in_virtual_time
 async def test_two_hundred_equal_questions_at_once_are_one_call() -> None:
-    desk = Desk(Team(there=0.1, back=0.1))
-    async with desk.client() as celonis:
-        asked = [desk.ask(celonis, f"person {number}") for number in range(200)]
+    world = World(Team(there=0.1, back=0.1))
+    async with world.client() as celonis:
+        asked = [world.ask(celonis, f"person {number}") for number in range(200)]
         pages = await asyncio.gather(*(each.record_data(KM, "R", QUERY) for each in asked))
-    assert len(desk.team.arrivals) == 1
+    assert len(world.team.arrivals) == 1
     assert all(page == pages[0] for page in pages)
     assert sum(each.caller.usage.calls.total() for each in asked) == 1
-    assert sum(not each.source().cached for each in asked) == 200
+    assert sum(not each.cached for each in asked) == 200
 
 
 @in_virtual_time
 async def test_one_who_leaves_does_not_take_the_answer_from_the_others() -> None:
-    desk = Desk(Team(there=0.5, back=0.5))
-    async with desk.client() as celonis:
-        first = asyncio.ensure_future(desk.ask(celonis, "first").record_data(KM, "R", QUERY))
-        await desk.clock.sleep(0.2)
-        second = asyncio.ensure_future(desk.ask(celonis, "second").record_data(KM, "R", QUERY))
-        await desk.clock.sleep(0.2)
+    world = World(Team(there=0.5, back=0.5))
+    async with world.client() as celonis:
+        first = asyncio.ensure_future(world.ask(celonis, "first").record_data(KM, "R", QUERY))
+        await world.clock.sleep(0.2)
+        second = asyncio.ensure_future(world.ask(celonis, "second").record_data(KM, "R", QUERY))
+        await world.clock.sleep(0.2)
         first.cancel()
         assert (await second).rows == ({"a": "x"},)
-    assert len(desk.team.arrivals) == 1
+    assert len(world.team.arrivals) == 1
 
 
 @in_virtual_time
 async def test_what_nobody_waits_for_is_not_sent_but_what_was_sent_is_kept() -> None:
-    desk = Desk(Team(there=0.2, back=0.2), limits=Limits(per_second=2, guest_slots=0))
-    async with desk.client() as celonis:
-        sent = asyncio.ensure_future(desk.ask(celonis).record_data(KM, "R", QUERY))
-        await desk.clock.sleep(0.1)
+    world = World(Team(there=0.2, back=0.2), limits=Limits(per_second=2, guest_slots=0))
+    async with world.client() as celonis:
+        sent = asyncio.ensure_future(world.ask(celonis).record_data(KM, "R", QUERY))
+        await world.clock.sleep(0.1)
         queued = [
-            asyncio.ensure_future(desk.ask(celonis).record_data(KM, f"R{number}", QUERY))
+            asyncio.ensure_future(world.ask(celonis).record_data(KM, f"R{number}", QUERY))
             for number in range(5)
         ]
-        await desk.clock.sleep(0.1)
+        await world.clock.sleep(0.1)
         for task in (sent, *queued):
             task.cancel()
         await asyncio.gather(sent, *queued, return_exceptions=True)
-        await desk.clock.sleep(10)
-        assert [each.path.split("/")[6] for each in desk.team.arrivals] == ["R"]
-        again = desk.ask(celonis)
+        await world.clock.sleep(10)
+        assert [each.path.split("/")[6] for each in world.team.arrivals] == ["R"]
+        again = world.ask(celonis)
         await again.record_data(KM, "R", QUERY)
-        assert again.source().cached
+        assert again.cached
 
 
 @in_virtual_time
 async def test_a_flight_is_promoted_when_somebody_more_urgent_joins_it() -> None:
-    desk = Desk(limits=Limits(per_second=2, guest_slots=0))
+    world = World(limits=Limits(per_second=2, guest_slots=0))
     order: list[str] = []
 
     async def one(record: str, person: str, lane: Lane) -> None:
-        await desk.ask(celonis, person, lane=lane, within=120).record_data(KM, record, QUERY)
+        await world.ask(celonis, person, lane=lane, within=120).record_data(KM, record, QUERY)
         order.append(record)
 
-    async with desk.client() as celonis:
+    async with world.client() as celonis:
         tasks = [asyncio.ensure_future(one(f"R{number}", "the clerk", Lane.PEOPLE)) for number in range(10)]
         tasks.append(asyncio.ensure_future(one("watched", "the watch", Lane.BACKGROUND)))
-        await desk.clock.sleep(0.3)
+        await world.clock.sleep(0.3)
         tasks.append(asyncio.ensure_future(one("watched", "operator", Lane.GUARDED)))
         await asyncio.gather(*tasks)
     assert order.index("watched") <= 3
-    assert sum("watched" in each.path for each in desk.team.arrivals) == 1
+    assert sum("watched" in each.path for each in world.team.arrivals) == 1
 
 
 @in_virtual_time
@@ -248,31 +258,31 @@ async def test_a_live_question_does_not_take_an_answer_that_is_already_under_way
     def answers(_arrival: object) -> httpx.Response:
         return rows(next(count))
 
-    desk = Desk(Team(answers, there=0.5, back=0.5))
-    async with desk.client() as celonis:
-        older = asyncio.ensure_future(desk.ask(celonis).record_data(KM, "R", QUERY))
-        await desk.clock.sleep(0.7)
-        live = await desk.ask(celonis, fresh=True).record_data(KM, "R", QUERY)
+    world = World(Team(answers, there=0.5, back=0.5))
+    async with world.client() as celonis:
+        older = asyncio.ensure_future(world.ask(celonis).record_data(KM, "R", QUERY))
+        await world.clock.sleep(0.7)
+        live = await world.ask(celonis, fresh=True).record_data(KM, "R", QUERY)
         assert (await older).rows == ({"a": 0},)
         assert live.rows == ({"a": 1},)
 
 
 @in_virtual_time
 async def test_everybody_hears_of_a_failure_and_nobody_waits_past_the_own_deadline() -> None:
-    desk = Desk(Team(there=5.0, back=5.0), options={"total_retry": 0})
-    async with desk.client() as celonis:
-        patient = asyncio.ensure_future(desk.ask(celonis, "patient", within=30).record_data(KM, "R", QUERY))
-        begin = desk.clock.monotonic()
+    world = World(Team(there=5.0, back=5.0), options={"total_retry": 0})
+    async with world.client() as celonis:
+        patient = asyncio.ensure_future(world.ask(celonis, "patient", within=30).record_data(KM, "R", QUERY))
+        begin = world.clock.monotonic()
         with pytest.raises(Unreachable, match="not answered in time"):
-            await desk.ask(celonis, "hasty", within=2).record_data(KM, "R", QUERY)
-        assert desk.clock.monotonic() - begin < 2.1
+            await world.ask(celonis, "hasty", within=2).record_data(KM, "R", QUERY)
+        assert world.clock.monotonic() - begin < 2.1
         assert (await patient).rows
 
-        desk.team.answers = lambda _arrival: httpx.Response(
+        world.team.answers = lambda _arrival: httpx.Response(
             500, json={"detail": "Celonis Support ID: 12345678-abcd"}
         )
         both = await asyncio.gather(
-            *(desk.ask(celonis, who).record_data(KM, "R2", QUERY) for who in ("one", "other")),
+            *(world.ask(celonis, who).record_data(KM, "R2", QUERY) for who in ("one", "other")),
             return_exceptions=True,
         )
     assert all(isinstance(each, ServerFault) and each.support_id == "12345678-abcd" for each in both)

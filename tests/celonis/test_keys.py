@@ -28,7 +28,7 @@ async def test_a_key_of_unknown_kind_works_without_the_check_at_start(bench: Ben
     key = bench.sandbox.keys.user
     celonis = await bench.client(key, key_type=None)
     assert len(await bench.ask(celonis).knowledge_models()) > 1
-    assert celonis.kind().identity is Identity.USER
+    assert celonis.key().identity is Identity.USER
     assert len(bench.sandbox.log) == 2, "one call as an application key, one as a user key"
 
 
@@ -43,7 +43,7 @@ async def test_a_key_set_as_the_wrong_kind_is_named_for_what_it_is(
     celonis = await bench.client(key, key_type=wrong)
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
-    assert f"is a {said}" in error.value.sentence
+    assert f" {said}, but is set as" in error.value.sentence
     assert str(wrong.other) in error.value.hint
 
 
@@ -53,7 +53,7 @@ async def test_a_key_that_nobody_knows_is_refused_in_both_kinds_and_not_shown(be
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
     assert secret not in str(error.value) + error.value.hint
-    assert secret not in repr(celonis.connection) + repr(celonis.kind())
+    assert secret not in repr(celonis.connection) + repr(celonis.key())
     assert "key" in error.value.hint
 
 
@@ -84,9 +84,9 @@ async def test_a_token_is_renewed_before_it_ends(bench: Bench) -> None:
     oauth = bench.sandbox.keys.oauth
     celonis = await bench.client(oauth, **oauth_client(oauth))
     await bench.ask(celonis).pools()
-    keyring = celonis._engine.keyring
-    assert keyring._token is not None
-    left = keyring._token.good_until - bench.clock.monotonic()
+    auth = celonis._client.auth
+    assert auth._token is not None
+    left = auth._token.good_until - bench.clock.monotonic()
     assert 20 < left < 31, "half of its life, where a minute would be nearly all of it"
 
 

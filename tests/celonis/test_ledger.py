@@ -16,10 +16,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.celonis.memory import Ledger, MemoryLedger
+from bot.celonis.limits.day_ledger import (
+    DAY,
+    GUEST,
+    LEASE,
+    Account,
+    Ceilings,
+    Ledger,
+    Pause,
+    Payer,
+    Program,
+    Refused,
+    Share,
+)
 from bot.store import Store
-from bot.store.ledger import DAY, GUEST, LEASE, Account, Ceilings, Holder, Pause, Payer, Refused, Seat
 from bot.store.ledger import Ledger as StoredLedger
+from tests.fakes import MemoryLedger
 from tests.store.databases import ENGINES, address_of
 
 SCOPE = "dev.eu-1.celonis.cloud"
@@ -47,10 +59,10 @@ class SetClock:
         self.seconds += seconds
 
 
-async def sit(
-    ledger: Ledger, run: str, *, seats: int = 1, guest: bool = False, dead: Any = nobody_is_dead
-) -> Seat | None:
-    return await ledger.sit_down(SCOPE, Holder(run, *ALIVE), seats=seats, guest=guest, dead=dead)
+async def join(
+    ledger: Ledger, run: str, *, replicas: int = 1, guest: bool = False, dead: Any = nobody_is_dead
+) -> Share | None:
+    return await ledger.join(SCOPE, Program(run, *ALIVE), replicas=replicas, guest=guest, dead=dead)
 
 
 class AnyTwentyFourHours(RuleBasedStateMachine):
@@ -65,7 +77,7 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
         self.clock = SetClock()
         self.ledger = MemoryLedger(self.clock)
         self.booked: list[float] = []
-        self.running: dict[str, tuple[Seat, float]] = {}
+        self.running: dict[str, tuple[Share, float]] = {}
         self.runs = 0
 
     def _wall(self) -> None:
@@ -84,7 +96,9 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
         self._wall()
         self.runs += 1
         run = f"run {self.runs}"
-        seat = self._do(sit(self.ledger, run, seats=2, dead=lambda _host, _pid: dead and not self.running))
+        seat = self._do(
+            join(self.ledger, run, replicas=2, dead=lambda _host, _pid: dead and not self.running)
+        )
         if seat is not None:
             self.running[run] = (seat, self.true)
 
@@ -121,7 +135,7 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
         self.true += hours * 3600
         self._wall()
         for run, (seat, _) in list(self.running.items()):
-            if beating and not self._do(self.ledger.stay(SCOPE, seat, run, at=self._at(run))):
+            if beating and not self._do(self.ledger.renew(SCOPE, seat, run, at=self._at(run))):
                 del self.running[run]
 
     @rule(offset=st.sampled_from([0.0, 1800.0, 3600.0]))
@@ -152,16 +166,14 @@ async def stored(engine: str, folder: Path, clock: SetClock) -> AsyncIterator[St
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_the_stored_ledger_does_what_the_one_in_memory_does(
-    engine: str, seed: int, tmp_path: Path
-) -> None:
+async def test_every_database_counts_alike(engine: str, seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
         memory = MemoryLedger(clock)
         at = clock.seconds
         for side in (ledger, memory):
-            await sit(side, "a run")
+            await join(side, "a run")
         for _ in range(120):
             at += dice.choice([0.0, 1.0, 300.0, 3600.0])
             account = Account(SCOPE, dice.choice(["intelligence", "integration"]), dice.choice([1, 2]))
@@ -180,10 +192,10 @@ async def test_the_stored_ledger_does_what_the_one_in_memory_does(
                         said.append(await side.spent_by(account, at=at))
                     case 6:
                         await side.allow(SCOPE, payer.person, 3, until=at + 600)
-                        await side.repay(account, payer, at=at, calls=1)
+                        await side.book(account, payer, at=at, ceilings=Ceilings(), fence=(0, run), calls=2)
                     case _:
                         until = at + 30.0 * (step % 3)
-                        said.append(await side.pause(account, Pause(until, at, 0.0)))
+                        await side.pause(account, Pause(until, at, 0.0))
                         await side.purge(at)
             half = len(said) // 2
             assert said[:half] == said[half:]
@@ -195,7 +207,7 @@ async def test_copies_that_book_at_the_same_moment_never_go_over_the_limit(
 ) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        await sit(ledger, "a run")
+        await join(ledger, "a run")
         account = Account(SCOPE, "intelligence", 1)
 
         async def book() -> Refused | None:
@@ -228,9 +240,9 @@ async def test_a_write_that_was_confirmed_is_booked_even_over_the_limit_and_with
 async def test_seats_are_as_many_as_configured_and_one_more_for_a_guest(engine: str, tmp_path: Path) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        seats = [await sit(ledger, f"run {number}", seats=3) for number in range(4)]
+        seats = [await join(ledger, f"run {number}", replicas=3) for number in range(4)]
         assert [seat.number if seat else None for seat in seats] == [0, 1, 2, None]
-        guests = [await sit(ledger, f"guest {number}", seats=3, guest=True) for number in range(2)]
+        guests = [await join(ledger, f"guest {number}", replicas=3, guest=True) for number in range(2)]
         assert [seat.number if seat else None for seat in guests] == [GUEST, None]
 
 
@@ -240,31 +252,31 @@ async def test_a_guest_sits_where_there_is_room_until_somebody_comes_who_stays(
 ) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        guest = await sit(ledger, "a guest", guest=True)
-        stays = await sit(ledger, "who stays")
+        guest = await join(ledger, "a guest", guest=True)
+        stays = await join(ledger, "who stays")
         assert guest is not None
         assert stays is not None
         assert (guest.number, stays.number) == (0, 0)
         assert not stays.clean, "requests of the guest may still be under way"
-        assert not await ledger.stay(SCOPE, guest, "a guest", at=guest.at)
-        again = await sit(ledger, "a guest", guest=True)
+        assert not await ledger.renew(SCOPE, guest, "a guest", at=guest.at)
+        again = await join(ledger, "a guest", guest=True)
         assert again is not None
         assert again.number == GUEST
-        assert await sit(ledger, "one more who stays") is None
+        assert await join(ledger, "one more who stays") is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_seat_tells_whether_the_one_before_said_good_bye(engine: str, tmp_path: Path) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        first = await sit(ledger, "first")
+        first = await join(ledger, "first")
         assert first is not None
         assert first.clean
         await ledger.leave(SCOPE, first, "first", free_at=first.at + 1.0)
-        second = await sit(ledger, "second")
+        second = await join(ledger, "second")
         assert second is not None
         assert (second.clean, second.free_at) == (True, first.at + 1.0)
-        third = await sit(ledger, "third", dead=lambda _host, _pid: True)
+        third = await join(ledger, "third", dead=lambda _host, _pid: True)
         assert third is not None
         assert not third.clean
         assert third.epoch > second.epoch
@@ -273,10 +285,10 @@ async def test_a_seat_tells_whether_the_one_before_said_good_bye(engine: str, tm
 async def test_a_copy_whose_seat_was_taken_books_nothing(tmp_path: Path) -> None:
     clock = SetClock()
     async with stored("sqlite", tmp_path, clock) as ledger:
-        seat = await sit(ledger, "stopped for long")
+        seat = await join(ledger, "stopped for long")
         assert seat is not None
         clock.seconds += LEASE + 1
-        assert await sit(ledger, "its successor") is not None
+        assert await join(ledger, "its successor") is not None
         standing = await ledger.book(
             Account(SCOPE, "intelligence", seat.epoch),
             CLERK,
@@ -284,18 +296,18 @@ async def test_a_copy_whose_seat_was_taken_books_nothing(tmp_path: Path) -> None
             ceilings=Ceilings(total=10),
             fence=(seat.number, "stopped for long"),
         )
-        assert standing.refused is Refused.SEAT
-        assert not await ledger.stay(SCOPE, seat, "stopped for long", at=clock.seconds)
+        assert standing.refused is Refused.SHARE
+        assert not await ledger.renew(SCOPE, seat, "stopped for long", at=clock.seconds)
 
 
 async def test_a_copy_that_starts_beside_a_living_one_keeps_its_time_line() -> None:
     clock = SetClock()
     memory = MemoryLedger(clock)
-    first = await sit(memory, "first", seats=2)
+    first = await join(memory, "first", replicas=2)
     assert first is not None
     clock.seconds += 7200 - 3600  # the clock was set back an hour while two went by
-    await memory.stay(SCOPE, first, "first", at=first.at + 7200)
-    second = await sit(memory, "second", seats=2)
+    await memory.renew(SCOPE, first, "first", at=first.at + 7200)
+    second = await join(memory, "second", replicas=2)
     assert second is not None
     assert second.epoch == first.epoch
     assert second.at == first.at + 7200
@@ -310,7 +322,8 @@ def test_what_another_run_wrote_counts_an_hour_longer() -> None:
         account = Account(SCOPE, "intelligence", epoch)
         return (await memory.standing(account, CLERK, at=at + later.total_seconds())).spent
 
-    asyncio.run(memory.repay(Account(SCOPE, "intelligence", 1), CLERK, at=at, calls=5))
+    account = Account(SCOPE, "intelligence", 1)
+    asyncio.run(memory.book(account, CLERK, at=at, ceilings=Ceilings(), fence=(0, ""), calls=5))
     assert asyncio.run(spent(1, timedelta(hours=24))) == 5
     assert asyncio.run(spent(1, timedelta(hours=24, minutes=11))) == 0
     assert asyncio.run(spent(2, timedelta(hours=24, minutes=11))) == 5

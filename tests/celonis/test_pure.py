@@ -11,11 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from bot.celonis import DataQuery, Family, checked_id, segment
-from bot.celonis.limits.rate_headers import LONGEST_WAIT, Told, told
+from bot.celonis import DataQuery, Family
+from bot.celonis.limits.rate_headers import LONGEST_WAIT, RateHeaders, rate_headers
 from bot.celonis.models import Header, Job, JobStatus, KnowledgeModel, Kpi, LoadInfo, PoolOverview, Record
-from bot.celonis.query import LONGEST_LIST, LONGEST_URL, data_request
-from bot.celonis.wire import without_values
+from bot.celonis.query import LONGEST_LIST, LONGEST_URL, data_call
+from bot.celonis.request import checked_id, segment, without_values
 from bot.config import Connection, Limits, OAuthClient, Secret
 from bot.model.errors import BadArgument
 
@@ -82,7 +82,7 @@ def test_a_query_arrives_as_it_was_meant_and_without_a_plus(
         sort=((fields[0], descending),),
         page=page,
     )
-    asked = data_request(PATH, query, LIMITS, whole_model=False)
+    asked = data_call(PATH, query, LIMITS, whole_model=False)
     assert asked.method == "GET"
     assert "+" not in asked.query
     said = parse_qsl(asked.query, keep_blank_values=True)
@@ -104,7 +104,7 @@ def test_a_question_too_long_for_an_address_is_posted(length: int, width: int, e
         fields=fields, expressions=(expression,) if expression else (), sort=((fields[0], True),)
     )
     assume(len(",".join(fields)) <= LONGEST_LIST)
-    asked = data_request(PATH, query, LIMITS, whole_model=False)
+    asked = data_call(PATH, query, LIMITS, whole_model=False)
     if asked.method == "GET":
         assert len(asked.target) <= LONGEST_URL
         return
@@ -118,9 +118,9 @@ def test_a_question_too_long_for_an_address_is_posted(length: int, width: int, e
 
 def test_a_list_too_long_for_a_post_goes_in_an_address_as_long_as_servers_take_one() -> None:
     fields = tuple(f"{number:03}".ljust(30, "x") for number in range(150))
-    assert data_request(PATH, DataQuery(fields=fields), LIMITS, whole_model=False).method == "GET"
+    assert data_call(PATH, DataQuery(fields=fields), LIMITS, whole_model=False).method == "GET"
     with pytest.raises(BadArgument, match="too long"):
-        data_request(PATH, DataQuery(fields=fields, expressions=("x" * 4000,)), LIMITS, whole_model=False)
+        data_call(PATH, DataQuery(fields=fields, expressions=("x" * 4000,)), LIMITS, whole_model=False)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_what_celonis_cannot_answer_is_refused_before_it_is_sent(
     query: DataQuery, whole: bool, said: str
 ) -> None:
     with pytest.raises(BadArgument) as error:
-        data_request(PATH, query, LIMITS, whole_model=whole)
+        data_call(PATH, query, LIMITS, whole_model=whole)
     assert said in error.value.sentence
     assert error.value.undone == "Nothing was asked."
 
 
 def test_debug_shows_names_of_parameters_and_never_their_values() -> None:
     query = DataQuery(fields=("a",), expressions=("vendor eq 'ACME'", "b eq 1"), search="secret thing")
-    shown = without_values(data_request(PATH, query, LIMITS, whole_model=False))
+    shown = without_values(PATH, data_call(PATH, query, LIMITS, whole_model=False).query)
     assert shown == f"{PATH}?fields=…&filterExpr=…&page=…&pageSize=…&searchTerm=…"
 
 
@@ -185,7 +185,7 @@ def test_debug_shows_names_of_parameters_and_never_their_values() -> None:
 def test_every_dialect_of_a_reset_is_understood(
     headers: dict[str, str], text: str, wait: float | None
 ) -> None:
-    assert told(headers, NOW, text=text).wait == wait
+    assert rate_headers(headers, NOW, text=text).wait == wait
 
 
 @given(
@@ -198,17 +198,19 @@ def test_every_dialect_of_a_reset_is_understood(
     st.text(max_size=60),
 )
 def test_no_header_breaks_the_reading_or_asks_for_an_absurd_wait(headers: dict[str, str], text: str) -> None:
-    said = told(headers, NOW, text=text)
+    said = rate_headers(headers, NOW, text=text)
     assert said.wait is None or 0 <= said.wait <= LONGEST_WAIT
     assert said.limit is None or said.limit > 0
     assert said.remaining is None or said.remaining >= 0
 
 
 def test_nonsense_counts_are_not_believed() -> None:
-    assert told({"x-ratelimit-limit": "-2147483648", "x-ratelimit-remaining": "5"}, NOW) == Told(
-        None, 5, None
+    assert rate_headers(
+        {"x-ratelimit-limit": "-2147483648", "x-ratelimit-remaining": "5"}, NOW
+    ) == RateHeaders(None, 5, None)
+    assert rate_headers({"x-ratelimit-limit": "10", "x-ratelimit-remaining": "11"}, NOW) == RateHeaders(
+        10, None, None
     )
-    assert told({"x-ratelimit-limit": "10", "x-ratelimit-remaining": "11"}, NOW) == Told(10, None, None)
 
 
 # --- replies
@@ -322,15 +324,15 @@ def test_families_follow_the_path() -> None:
 
 
 def test_every_replica_has_a_share_and_all_shares_together_are_the_limit() -> None:
-    from bot.celonis import MemoryLedger
-    from bot.celonis.limits.replicas import Desk, share
+    from bot.celonis.limits.replicas import Replica, slots_of
     from bot.model.clock import SystemClock
+    from tests.fakes import MemoryLedger
 
     clock = SystemClock()
 
     for replicas in range(1, 20):
-        shares = [share(LIMITS, replicas, number) for number in range(replicas)]
-        assert sum(shares) + share(LIMITS, replicas, -1) == 20
+        shares = [slots_of(LIMITS, replicas, number) for number in range(replicas)]
+        assert sum(shares) + slots_of(LIMITS, replicas, -1) == 20
         assert min(shares) >= 1
     with pytest.raises(ValueError, match="cannot share"):
-        Desk("dev", LIMITS, replicas=20, clock=clock, ledger=MemoryLedger(clock))
+        Replica("dev", LIMITS, replicas=20, clock=clock, ledger=MemoryLedger(clock))

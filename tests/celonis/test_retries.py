@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.celonis.retries import PART, SPAN, Retries
+from bot.celonis.client import PART, SPAN, RetryBudget
 from bot.model.errors import BotError, NotFound, RateLimited, ServerFault, Unreachable
 from bot.sandbox import Fault
 from tests.celonis.conftest import Bench
-from tests.celonis.team import Desk, Team, listed, too_many
+from tests.celonis.team import Team, World, listed, too_many
 from tests.fakes import in_virtual_time
 
 KM = "open-purchase-requisition.purchase-requisition-km"
@@ -69,11 +69,11 @@ async def test_what_is_refused_is_not_tried_again(bench: Bench) -> None:
 
 @in_virtual_time
 async def test_it_waits_between_nothing_and_twice_as_long_each_time() -> None:
-    desk = Desk(Team(lambda _: httpx.Response(503)), options={"total_retry": 3, "backoff_factor": 1.0})
-    async with desk.client() as celonis:
+    world = World(Team(lambda _: httpx.Response(503)), options={"total_retry": 3, "backoff_factor": 1.0})
+    async with world.client() as celonis:
         with pytest.raises(ServerFault):
-            await desk.ask(celonis).kpis(KM)
-    at = [each.at for each in desk.team.arrivals]
+            await world.ask(celonis).kpis(KM)
+    at = [each.at for each in world.team.arrivals]
     gaps = [later - earlier for earlier, later in pairwise(at)]
     for gap, least in zip(gaps, (0.5, 1.0, 2.0), strict=True):  # the dice of the tests always say one half
         assert least <= gap < least + 0.3
@@ -83,17 +83,17 @@ async def test_it_waits_between_nothing_and_twice_as_long_each_time() -> None:
 @pytest.mark.parametrize(("within", "calls"), [(30.0, 2), (4.0, 1)])
 async def test_a_pause_is_waited_for_only_if_it_ends_in_time(within: float, calls: int) -> None:
     answers = iter([too_many(retry_after="6"), listed("a")])
-    desk = Desk(Team(lambda _: next(answers)), options={"total_retry": 2})
-    async with desk.client() as celonis:
+    world = World(Team(lambda _: next(answers)), options={"total_retry": 2})
+    async with world.client() as celonis:
         error: BotError | None = None
         try:
-            await desk.ask(celonis, within=within).kpis(KM)
+            await world.ask(celonis, within=within).kpis(KM)
         except BotError as refused:
             error = refused
-    assert len(desk.team.arrivals) == calls
+    assert len(world.team.arrivals) == calls
     assert isinstance(error, RateLimited) == (calls == 1)
     if calls == 2:
-        assert desk.team.arrivals[1].at - desk.team.arrivals[0].at >= 6.0
+        assert world.team.arrivals[1].at - world.team.arrivals[0].at >= 6.0
 
 
 @given(
@@ -103,7 +103,7 @@ async def test_a_pause_is_waited_for_only_if_it_ends_in_time(within: float, call
 def test_retries_of_any_minute_are_a_tenth_of_its_calls_or_those_of_one_read(
     least: int, steps: list[tuple[bool, float]]
 ) -> None:
-    retries = Retries(least)
+    retries = RetryBudget(least)
     now = 0.0
     calls: list[float] = []
     taken: list[float] = []

@@ -30,6 +30,7 @@ from bot.sandbox import Fault
 from bot.store import Store
 from bot.writes.ticket import Approval, Claimed, Tickets
 from tests.celonis.conftest import Bench
+from tests.celonis.team import World
 
 T = TypeVar("T")
 WHO = Person("local", "machine", "operator")
@@ -167,11 +168,10 @@ async def test_neither_ledger_nor_pause_nor_breaker_stop_a_confirmed_write(bench
     for _ in range(3):
         await bench.ask(celonis, lane=Lane.GUARDED, fresh=True).jobs(run.pool_id)
     bench.sandbox.faults.add(Fault("status", method="GET", status=503))
-    governor = celonis._governors
-    for family in governor:
-        governor[family]._paused_until = bench.clock.monotonic() + 3600
+    for limiter in celonis.limiters.values():
+        limiter.pauses.until = bench.clock.monotonic() + 3600
         for _ in range(9):
-            governor[family].breaker.failed(bench.clock.monotonic(), probe=False)
+            limiter.breaker.failed(bench.clock.monotonic(), probe=False)
     async with approved(CancelRuns("dev", (run,))) as approval:
         await bench.ask(celonis, lane=Lane.GUARDED).cancel_job(approval, run)
     assert cancels(bench) == 1
@@ -180,7 +180,7 @@ async def test_neither_ledger_nor_pause_nor_breaker_stop_a_confirmed_write(bench
 async def test_a_write_waits_briefly_for_a_slot_and_then_goes_all_the_same(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.celonis.governor.WRITE_WAITS", 0.05)
+    monkeypatch.setattr("bot.celonis.limits.limiter.WRITE_WAITS", 0.05)
     run = main_job(bench)
     limits = Limits(per_second=1, guest_slots=0)
     celonis = await bench.client(bench.sandbox.keys.operator, limits=limits)
@@ -196,11 +196,10 @@ async def test_a_write_waits_briefly_for_a_slot_and_then_goes_all_the_same(
 
 def test_a_dead_keep_alive_connection_cannot_blur_a_write() -> None:
     """Writes have connections of their own that are never kept."""
-    from bot.celonis.wire import Wire
-    from tests.celonis.team import Desk
+    from bot.celonis.limits.transport import LimitedTransport
 
-    desk = Desk()
-    wire = Wire(desk.connection(), desk.clock, None)
-    pool = wire._writes._transport
+    world = World()
+    transport = LimitedTransport(world.connection(), {}, world.clock, None)
+    pool = transport._writes._transport
     assert isinstance(pool, httpx.AsyncHTTPTransport)
     assert pool._pool._max_keepalive_connections == 0

@@ -13,7 +13,7 @@ import pytest
 from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
 from bot.commands.command import Context, Question, Step
 from bot.commands.jobs import CANCEL, CancelJob
-from bot.model.cards import Reader, Run, Source, Status
+from bot.model.cards import Reader, Run, Status
 from bot.model.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
 from bot.model.names import Name
 from bot.policy import Policy
@@ -98,8 +98,13 @@ class Told:
             for at, (run, start, status) in enumerate(self.history)
         )
 
-    def source(self, model: str = "") -> Source:
-        return Source("sandbox", NOW, model)
+    @property
+    def fetched_at(self) -> datetime:
+        return NOW
+
+    @property
+    def cached(self) -> bool:
+        return False
 
 
 def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
@@ -112,7 +117,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         connection="sandbox",
         connections=connections,
         asking=cast("Any", told),
-        celonis=nobody,
+        celonis=cast("Any", SimpleNamespace(connection=SimpleNamespace(name="sandbox", sandbox=False))),
         catalog=cast("Any", SimpleNamespace(asking=told)),
         policy=Policy(),
         store=nobody,

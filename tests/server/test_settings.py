@@ -15,12 +15,13 @@ from structlog.testing import capture_logs
 
 from bot import config
 from bot.celonis import Celonis
-from bot.celonis.limits.replicas import share
+from bot.celonis.limits.replicas import slots_of
 from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.people import Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.sandbox import Fault
+from tests.fakes import MemoryLedger
 from tests.server.towns import CLERK, OPERATOR, town
 from tests.story import StoryClock, someone, stage
 
@@ -89,7 +90,9 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
             lambda _: httpx.Response(200, json={"access_token": "made-up", "expires_in": 300})
         )
         finance = settings.connections["finance"]
-        async with Celonis(finance, clock=SystemClock(), transport=granted) as celonis:
+        async with Celonis(
+            finance, clock=SystemClock(), ledger=MemoryLedger(SystemClock()), transport=granted
+        ) as celonis:
             await celonis.connect()
         policy = Policy.of(settings)
         asker = Asker(
@@ -165,7 +168,7 @@ async def test_a_person_and_a_place_have_the_share_that_is_set(limits: Limits, r
 
 
 def test_the_slots_kept_for_one_shot_commands_are_those_that_are_set() -> None:
-    assert share(Limits(per_second=20, guest_slots=7), 2, -1) == 7
+    assert slots_of(Limits(per_second=20, guest_slots=7), 2, -1) == 7
 
 
 async def test_what_looks_unintended_is_said_at_start() -> None:

@@ -27,6 +27,7 @@ class Slots:
         self.window = window
         self.usable = count
         self._free_at = [-inf] * count
+        self._was_free_at = [-inf] * count
 
     @property
     def in_flight(self) -> int:
@@ -49,8 +50,9 @@ class Slots:
         free = [index for index, at in enumerate(self._free_at) if at <= now]
         if len(free) <= self.count - self.usable:
             raise RuntimeError("no slot is free; ask ready_at first")
-        self._free_at[free[0]] = inf
-        return free[0]
+        slot = free[0]
+        self._was_free_at[slot], self._free_at[slot] = self._free_at[slot], inf
+        return slot
 
     def answered(self, slot: int, now: float) -> None:
         """The answer was seen."""
@@ -61,5 +63,5 @@ class Slots:
         self._free_at[slot] = now + timeout + self.window
 
     def unused(self, slot: int) -> None:
-        """Nothing was sent."""
-        self._free_at[slot] = -inf
+        """Nothing was sent: it is free when it would have been, which may be a little ahead."""
+        self._free_at[slot] = self._was_free_at[slot]

@@ -14,9 +14,9 @@ LONGEST_REST = 120.0
 class Passage(StrEnum):
     """What the breaker says to the next request."""
 
-    OPEN_ROAD = "open road"
+    FREE = "free"
     PROBE = "probe"
-    CLOSED = "closed"
+    BLOCKED = "blocked"
 
 
 class Breaker:
@@ -30,19 +30,19 @@ class Breaker:
         self._tolerated = tolerated
         self._failures = 0
         self._rest = FIRST_REST
-        self._closed_until: float | None = None
+        self._blocked_until: float | None = None
         self._probing = False
         self.since: float | None = None
 
     def passage(self, now: float) -> Passage:
         """What the next request may do; changes nothing."""
-        if self._closed_until is None:
-            return Passage.OPEN_ROAD
-        return Passage.CLOSED if self._probing or now < self._closed_until else Passage.PROBE
+        if self._blocked_until is None:
+            return Passage.FREE
+        return Passage.BLOCKED if self._probing or now < self._blocked_until else Passage.PROBE
 
     def retry_in(self, now: float) -> float:
         """Seconds until the next probe may go."""
-        return 0.0 if self._closed_until is None else max(0.0, self._closed_until - now)
+        return 0.0 if self._blocked_until is None else max(0.0, self._blocked_until - now)
 
     def begin_probe(self) -> None:
         """One request goes out to find out."""
@@ -52,7 +52,7 @@ class Breaker:
         """The server works."""
         self._failures = 0
         self._rest = FIRST_REST
-        self._closed_until = self.since = None
+        self._blocked_until = self.since = None
         self._probing = False
 
     def failed(self, now: float, *, probe: bool) -> None:
@@ -62,8 +62,8 @@ class Breaker:
         if probe:
             self._probing = False
             self._rest = min(2 * self._rest, LONGEST_REST)
-        if probe or (self._failures >= self._tolerated and self._closed_until is None):
-            self._closed_until = now + self._rest
+        if probe or (self._failures >= self._tolerated and self._blocked_until is None):
+            self._blocked_until = now + self._rest
 
     def unsent(self, *, probe: bool) -> None:
         """The request was not sent after all."""

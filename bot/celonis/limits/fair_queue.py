@@ -3,29 +3,86 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Protocol
 
-from bot.celonis.connection import Lane
+from bot.celonis.request import Caller, Lane
+from bot.model.errors import BotError
 
 BACKGROUND_TURN = 5
 """Every fifth turn is the background's where it waits, so that people cannot starve it."""
-
-
 LATELY = 64
 """How many of the newest turns are remembered, to tell who had none."""
 
 
-class Waiting:
-    """One request that waits for its turn. Lane and deadline may improve while it waits."""
+class Queue(Protocol):
+    """Where a request waits for its turn."""
 
-    __slots__ = ("deadline", "lane", "person", "place")
+    def promote(self, purpose: Purpose, caller: Caller) -> None:
+        """Somebody else waits for it, too."""
+        ...
 
-    def __init__(self, person: str, place: str, lane: Lane, deadline: float) -> None:
-        self.person = person
-        self.place = place
-        self.lane = lane
-        self.deadline = deadline
+    def overdue(self) -> BotError:
+        """Why it has not been sent by its deadline."""
+        ...
+
+
+class Purpose:
+    """For whom, how urgently and how often requests are sent; it travels in `request.extensions["purpose"]`.
+
+    Everybody who waits for the same answer shares one: it has the best lane and the latest deadline of all of them.
+
+    Attributes:
+        caller: Who pays: the first of those in the best lane.
+        deadline: Monotonic seconds; a request that cannot be sent by then is refused.
+        before_write: Makes it a confirmed write, which neither ledger nor pause nor breaker stop; called directly
+            before it is sent.
+        calls: Requests that were sent for it so far.
+        in_air: Requests whose answer is awaited.
+        size: Bytes of the replies that its answer was read from.
+        unread: Items of the answer that could not be read.
+        abandoned: Nobody waits any more; what is in the air is still taken in, and nothing more is sent.
+        queue: Where a request of it waits for its turn.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "before_write",
+        "caller",
+        "calls",
+        "deadline",
+        "in_air",
+        "queue",
+        "size",
+        "unread",
+    )
+
+    def __init__(self, caller: Caller, before_write: Callable[[], None] | None = None) -> None:
+        self.caller = caller
+        self.deadline = caller.deadline
+        self.before_write = before_write
+        self.calls = self.in_air = self.size = self.unread = 0
+        self.abandoned = False
+        self.queue: Queue | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """Who goes first."""
+        return self.caller.lane
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was sent."""
+        return self.calls > 0 or self.in_air > 0
+
+    def joined(self, caller: Caller) -> None:
+        """Somebody else waits for it, too."""
+        self.deadline = max(self.deadline, caller.deadline)
+        if self.queue is not None:
+            self.queue.promote(self, caller)
+        elif caller.lane < self.lane:
+            self.caller = caller
 
 
 class _Turns:
@@ -36,7 +93,7 @@ class _Turns:
     """
 
     def __init__(self) -> None:
-        self.queues: dict[str, deque[Waiting]] = {}
+        self.queues: dict[str, deque[Purpose]] = {}
         self._round: deque[str] = deque()
         self._newcomers: deque[str] = deque()
         self._lately: deque[str] = deque(maxlen=LATELY)
@@ -45,50 +102,49 @@ class _Turns:
     def __len__(self) -> int:
         return sum(len(queue) for queue in self.queues.values())
 
-    def join(self, waiting: Waiting) -> None:
-        queue = self.queues.get(waiting.person)
+    def join(self, purpose: Purpose) -> None:
+        person = purpose.caller.person
+        queue = self.queues.get(person)
         if queue is not None:
-            queue.append(waiting)
+            queue.append(purpose)
             return
         # "Lately" is one round: as many turns as people wait.
         lately = islice(reversed(self._lately), max(1, len(self.queues)))
-        (self._round if waiting.person in lately else self._newcomers).append(waiting.person)
-        self.queues[waiting.person] = deque([waiting])
+        (self._round if person in lately else self._newcomers).append(person)
+        self.queues[person] = deque([purpose])
 
-    def leave(self, waiting: Waiting) -> bool:
-        queue = self.queues.get(waiting.person)
-        if queue is None or waiting not in queue:
+    def leave(self, purpose: Purpose) -> bool:
+        person = purpose.caller.person
+        queue = self.queues.get(person)
+        if queue is None or purpose not in queue:
             return False
-        queue.remove(waiting)
+        queue.remove(purpose)
         if not queue:
-            self._forget(waiting.person)
+            del self.queues[person]
+            for order in (self._round, self._newcomers):
+                if person in order:
+                    order.remove(person)
         return True
 
-    def next(self) -> Waiting:
+    def next(self) -> Purpose:
         newcomer = bool(self._newcomers) and not (self._newcomer_last and self._round)
         self._newcomer_last = newcomer
         person = (self._newcomers if newcomer else self._round).popleft()
         queue = self.queues[person]
-        waiting = queue.popleft()
+        purpose = queue.popleft()
         if queue:
             self._round.append(person)
         else:
             del self.queues[person]
         self._lately.append(person)
-        return waiting
+        return purpose
 
     def ahead(self, person: str) -> int:
         mine = len(self.queues.get(person, ()))
         return mine + sum(min(len(queue), mine + 1) for who, queue in self.queues.items() if who != person)
 
-    def _forget(self, person: str) -> None:
-        del self.queues[person]
-        for order in (self._round, self._newcomers):
-            if person in order:
-                order.remove(person)
 
-
-class Line:
+class FairQueue:
     """Everything that waits. Pure."""
 
     def __init__(self) -> None:
@@ -98,26 +154,29 @@ class Line:
     def __len__(self) -> int:
         return sum(len(turns) for turns in self._lanes.values())
 
-    def __iter__(self) -> Iterator[Waiting]:
+    def __iter__(self) -> Iterator[Purpose]:
         for turns in self._lanes.values():
             for queue in turns.queues.values():
                 yield from queue
 
-    def join(self, waiting: Waiting) -> None:
+    def join(self, purpose: Purpose) -> None:
         """At the end of this person's own queue."""
-        self._lanes[waiting.lane].join(waiting)
+        self._lanes[purpose.lane].join(purpose)
 
-    def leave(self, waiting: Waiting) -> bool:
-        """Out of the line; says whether it stood in it."""
-        return self._lanes[waiting.lane].leave(waiting)
+    def leave(self, purpose: Purpose) -> bool:
+        """Out of the queue; says whether it stood in it."""
+        return self._lanes[purpose.lane].leave(purpose)
 
-    def promote(self, waiting: Waiting, *, lane: Lane, person: str, place: str) -> None:
-        """Into a better lane, on another person's account; nothing happens to one that no longer waits."""
-        if self.leave(waiting):
-            waiting.lane, waiting.person, waiting.place = lane, person, place
-            self.join(waiting)
+    def promote(self, purpose: Purpose, caller: Caller) -> None:
+        """On another person's account from now on, where that is a better lane."""
+        if caller.lane >= purpose.lane:
+            return
+        waits = self.leave(purpose)
+        purpose.caller = caller
+        if waits:
+            self.join(purpose)
 
-    def next(self) -> Waiting:
+    def next(self) -> Purpose:
         """Takes out whose turn it is."""
         lane = self._lane()
         if lane is Lane.BACKGROUND:

@@ -1,4 +1,4 @@
-"""This copy's seat among the running ones, the time line of the ledger, and whether the database answers."""
+"""This replica's share among the running ones, the ledger's time line, and whether the database answers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from weakref import WeakSet
 
-from bot.celonis.memory import Ledger
+from bot.celonis.limits.day_ledger import LEASE, Ledger, Program, Share
 from bot.config import Limits
 from bot.model.clock import Clock, within
 from bot.model.errors import ConfigError, StoreUnavailable
-from bot.store.ledger import LEASE, Holder, Seat
 
 HEARTBEAT = LEASE / 3
 LOOK_AGAIN = 0.5
@@ -25,7 +24,7 @@ LOOK_AGAIN = 0.5
 QUIET_MINUTE = 60.0
 """Seconds after the database was lost in which nothing is sent: it may be back soon."""
 TRAVEL = 1.0
-"""Seconds that requests of a copy which was killed may still be under way."""
+"""Seconds that requests of a replica which was killed may still be under way."""
 PATIENCE = 3.0
 """Seconds that the database may take to book a call."""
 LOOKS = 30
@@ -36,8 +35,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def this_program(run: str | None = None) -> Holder:
-    """This program as the holder of a seat.
+def this_program(run: str | None = None) -> Program:
+    """This program, as the one that has a share.
 
     Process ids mean something only within one boot of a machine and one of its process namespaces.
     """
@@ -46,25 +45,25 @@ def this_program(run: str | None = None) -> Holder:
         marks.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
     with suppress(OSError):
         marks.append(str(Path("/proc/self/ns/pid").readlink()))
-    return Holder(run or secrets.token_hex(8), "/".join(marks), os.getpid())
+    return Program(run or secrets.token_hex(8), "/".join(marks), os.getpid())
 
 
-_SEATED: WeakSet[Desk] = WeakSet()
-"""The desks of this very program that hold a seat; usually one for each Celonis team."""
+_HERE: WeakSet[Replica] = WeakSet()
+"""The replicas in this very program that have a share; usually one for each Celonis team."""
 
 
-def certainly_gone(holder: Holder, alone: Callable[[], bool] = lambda: True) -> Callable[[str, int], bool]:
+def certainly_gone(program: Program, alone: Callable[[], bool] = lambda: True) -> Callable[[str, int], bool]:
     """Says of other programs on this machine whether they have ended.
 
     Args:
-        holder: This program.
-        alone: Whether nothing else in this very program can hold a seat of the same team.
+        program: This one.
+        alone: Whether nothing else in this very program can have a share of the same team.
     """
 
     def gone(host: str, pid: int) -> bool:
-        if host != holder.host:
+        if host != program.host:
             return False
-        if pid == holder.pid:
+        if pid == program.pid:
             return alone()
         try:
             os.kill(pid, 0)
@@ -77,8 +76,8 @@ def certainly_gone(holder: Holder, alone: Callable[[], bool] = lambda: True) -> 
     return gone
 
 
-def share(limits: Limits, replicas: int, number: int) -> int:
-    """How many of the slots belong to a seat: all together are never more than there are."""
+def slots_of(limits: Limits, replicas: int, number: int) -> int:
+    """How many of the slots belong to a share: all together are never more than there are."""
     if number < 0:
         return limits.guest_slots
     each, rest = divmod(limits.per_second - limits.guest_slots, replicas)
@@ -110,18 +109,35 @@ async def from_database(clock: Clock, awaitable: Awaitable[T]) -> T:
         work.cancel()
 
 
-class Desk:
-    """One per team host and program. The governors of its API families ask it for time, slots and the database.
+class Hears(Protocol):
+    """What wants to know how it stands with the replica."""
+
+    def changed(self) -> None:
+        """The share, or the way to the database, was lost or found."""
+        ...
+
+    async def came_back(self) -> None:
+        """The database answers again. Raises `StoreUnavailable` where it does not."""
+        ...
+
+
+class Replica:
+    """One per team host and program. The limiters of its API families ask it for time, slots and the database.
 
     Args:
         scope: The team's host.
         limits: Whose slots are divided.
-        replicas: The number of seats.
+        replicas: Among how many.
         clock: Wall and monotonic clock.
-        ledger: Where seats are kept.
-        holder: Who this program is.
+        ledger: Where shares are kept.
+        guest: A one-shot command: it makes room for replicas that stay.
+
+    Attributes:
+        program: Who this is.
         dead: Says which other programs have ended.
-        guest: A one-shot command: it makes room for copies that stay.
+        share: What it has, None before it has one and after it was taken away.
+        quiet_until: Monotonic seconds until which requests of whoever had the share before may still count.
+        blind_since: Since when the database has not answered, None while it does.
     """
 
     def __init__(
@@ -132,46 +148,49 @@ class Desk:
         replicas: int = 1,
         clock: Clock,
         ledger: Ledger,
-        holder: Holder | None = None,
-        dead: Callable[[str, int], bool] | None = None,
         guest: bool = False,
     ) -> None:
-        self.scope = scope
         if limits.per_second - limits.guest_slots < replicas:
             raise ValueError(f"{replicas} replicas cannot share {limits.per_second} requests a second")
+        self.scope = scope
         self.limits = limits
         self.replicas = replicas
         self.clock = clock
         self.ledger = ledger
-        self.holder = holder or this_program()
-        self._dead = dead or certainly_gone(self.holder, self._alone_here)
-        self._guest = guest
-        self.seat: Seat | None = None
+        self.program = this_program()
+        self.dead = certainly_gone(self.program, self._alone_here)
+        self.share: Share | None = None
         self.quiet_until = 0.0
         self.blind_since: float | None = None
-        self._sat_at = 0.0
+        self._guest = guest
+        self._joined_at = 0.0
         self._beat: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
-        self._changed: list[Callable[[], None]] = []
-        self._came_back: list[Callable[[], Awaitable[None]]] = []
+        self._hear: list[Hears] = []
+        self._looks: list[Callable[[], Awaitable[None]]] = []
 
     def _alone_here(self) -> bool:
-        return not any(each is not self and each.scope == self.scope for each in _SEATED)
+        return not any(each is not self and each.scope == self.scope for each in _HERE)
 
     @property
     def fence(self) -> tuple[int, str]:
-        """What every booking is checked against: a copy that lost its seat books nothing."""
-        return (self.seat.number if self.seat else -2, self.holder.run)
+        """What every booking is checked against: a replica that lost its share books nothing."""
+        return (self.share.number if self.share else -2, self.program.run)
 
     @property
     def epoch(self) -> int:
-        """Of this copy's bookings."""
-        return self.seat.epoch if self.seat else 0
+        """Of this replica's bookings."""
+        return self.share.epoch if self.share else 0
 
     @property
     def slots(self) -> int:
-        """How many of the team's slots are this copy's."""
-        return share(self.limits, self.replicas, self.seat.number) if self.seat else 0
+        """How many of the team's slots are this replica's."""
+        return slots_of(self.limits, self.replicas, self.share.number) if self.share else 0
+
+    @property
+    def most_slots(self) -> int:
+        """How many it can have, whichever its share is."""
+        return max(self.limits.guest_slots, slots_of(self.limits, self.replicas, 0))
 
     @property
     def blind(self) -> bool:
@@ -180,35 +199,38 @@ class Desk:
 
     def at(self) -> float:
         """The ledger's time: it goes on with the monotonic clock, whatever happens to the wall clock."""
-        return (self.seat.at if self.seat else 0.0) + self.clock.monotonic() - self._sat_at
+        return (self.share.at if self.share else 0.0) + self.clock.monotonic() - self._joined_at
 
-    def on_change(self, changed: Callable[[], None], came_back: Callable[[], Awaitable[None]]) -> None:
-        """Tells a governor about a lost or new seat, and about a database that is back."""
-        self._changed.append(changed)
-        self._came_back.append(came_back)
+    def tell(self, hears: Hears) -> None:
+        """From now on it is told what happens."""
+        self._hear.append(hears)
+
+    def look_regularly(self, look: Callable[[], Awaitable[None]]) -> None:
+        """From now on it is called with every heartbeat while the database answers."""
+        self._looks.append(look)
 
     async def open(self) -> None:
-        """Takes a seat, and keeps quiet as long as requests of the one before may still count.
+        """Takes a share, and keeps quiet as long as requests of the one before may still count.
 
         Raises:
-            ConfigError: All seats are taken by copies that run.
+            ConfigError: All shares are taken by replicas that run.
             StoreUnavailable: The database does not answer.
         """
         begun = self.clock.monotonic()
-        _SEATED.add(self)
-        while not await self._sit_down():
+        _HERE.add(self)
+        while not await self._join():
             if self.clock.monotonic() - begun > LEASE + 1:
-                seats = f"{self.replicas} copies run" + (" and a one-shot command" if self._guest else "")
+                running = f"{self.replicas} copies run" + (" and a one-shot command" if self._guest else "")
                 raise ConfigError(
                     [
-                        f"as many copies of the bot as the settings allow are running already ({seats}); stop one, or set `replicas` to the real number for all of them"
+                        f"as many copies of the bot as the settings allow are running already ({running}); stop one, or set `replicas` to the real number for all of them"
                     ]
                 )
             await self.clock.sleep(1.0)
-        self._beat = asyncio.create_task(self._stay(), name="celonis-seat")
+        self._beat = asyncio.create_task(self._live(), name="celonis-replica")
 
     async def close(self, free_in: float) -> None:
-        """Gives the seat back.
+        """Gives the share back.
 
         Args:
             free_in: Seconds until the last request stops counting.
@@ -218,15 +240,12 @@ class Desk:
             with suppress(asyncio.CancelledError):
                 await self._beat
             self._beat = None
-        _SEATED.discard(self)
-        if self.seat is not None and not self.blind:
+        _HERE.discard(self)
+        if self.share is not None and not self.blind:
+            leaving = self.ledger.leave(self.scope, self.share, self.program.run, free_at=self.at() + free_in)
             with suppress(StoreUnavailable, TimeoutError):
-                at = self.at() + free_in
-                await from_database(
-                    self.clock,
-                    self.ledger.leave(self.scope, self.seat, self.holder.run, free_at=at),
-                )
-        self.seat = None
+                await from_database(self.clock, leaving)
+        self.share = None
 
     def lost_sight(self) -> None:
         """The database did not answer."""
@@ -234,64 +253,69 @@ class Desk:
             self.blind_since = self.clock.monotonic()
             _log.warning("the bot's database does not answer; calls to Celonis wait for it")
             self._alarm.set()
-            self._tell()
+            self._changed()
 
-    def unseated(self) -> None:
-        """Somebody else has this seat (this program stood still for long); another one has to be found."""
-        if self.seat is not None:
-            _log.warning("this copy's seat was taken by another one")
-            self.seat = None
+    def lost_share(self) -> None:
+        """Somebody else has this share (this program stood still for long); another one has to be found."""
+        if self.share is not None:
+            _log.warning("this replica's share was taken by another one")
+            self.share = None
             self._alarm.set()
-            self._tell()
+            self._changed()
 
-    async def _sit_down(self) -> bool:
-        seat = await self.ledger.sit_down(
-            self.scope, self.holder, seats=self.replicas, guest=self._guest, dead=self._dead
+    async def confirm(self) -> None:
+        """Makes sure that the share is still this replica's; it is lost where that is not certain."""
+        if self.share is None or self.blind:
+            return
+        renewing = self.ledger.renew(self.scope, self.share, self.program.run, at=self.at())
+        try:
+            if not await from_database(self.clock, renewing):
+                self.lost_share()
+        except (StoreUnavailable, TimeoutError):
+            self.lost_sight()
+
+    async def _join(self) -> bool:
+        share = await self.ledger.join(
+            self.scope, self.program, replicas=self.replicas, guest=self._guest, dead=self.dead
         )
-        if seat is None:
+        if share is None:
             return False
         now = self.clock.monotonic()
-        self.seat, self._sat_at = seat, now
-        wait = seat.free_at - seat.at if seat.clean else self.limits.window_seconds + TRAVEL
+        self.share, self._joined_at = share, now
+        wait = share.free_at - share.at if share.clean else self.limits.window_seconds + TRAVEL
         self.quiet_until = now + min(max(wait, 0.0), 3600.0)
-        self._tell()
+        self._changed()
         return True
 
-    async def _stay(self) -> None:
+    async def _live(self) -> None:
         purge_at = self.clock.monotonic() + PURGE_EVERY
         while True:
             self._alarm.clear()
-            pause = LOOK_AGAIN if self.blind or self.seat is None else HEARTBEAT
+            pause = LOOK_AGAIN if self.blind or self.share is None else HEARTBEAT
             with suppress(TimeoutError):
                 await within(self.clock, pause, self._alarm.wait())
             try:
-                if self.seat is None:
-                    await self._sit_down()
-                elif not await from_database(
-                    self.clock,
-                    self.ledger.stay(self.scope, self.seat, self.holder.run, at=self.at()),
-                ):
-                    self.unseated()
+                if self.blind:
+                    await self._see_again()
+                if self.share is None:
+                    await self._join()
+                await self.confirm()
+                for look in self._looks:
+                    await look()
                 if self.clock.monotonic() >= purge_at:
                     purge_at = self.clock.monotonic() + PURGE_EVERY
                     await self.ledger.purge(self.at())
             except (StoreUnavailable, TimeoutError):
                 self.lost_sight()
                 await self.clock.sleep(LOOK_AGAIN)
-                continue
-            if self.blind:
-                await self._see_again()
 
     async def _see_again(self) -> None:
-        try:
-            for came_back in self._came_back:
-                await came_back()
-        except (StoreUnavailable, TimeoutError):
-            return
+        for each in self._hear:
+            await each.came_back()
         self.blind_since = None
         _log.warning("the bot's database answers again")
-        self._tell()
+        self._changed()
 
-    def _tell(self) -> None:
-        for changed in self._changed:
-            changed()
+    def _changed(self) -> None:
+        for each in self._hear:
+            each.changed()
