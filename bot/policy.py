@@ -257,10 +257,8 @@ class _People:
         if not self._places:
             return True
         home = _same(place.platform, place.home)
-        return bool(
-            {(place.platform, home, place.id), (place.platform, home, "*")} & self._places
-            if place.id != "*"
-            else False
+        return place.id != "*" and not self._places.isdisjoint(
+            {(place.platform, home, place.id), (place.platform, home, "*")}
         )
 
     def match(self, asker: Asker) -> bool:
@@ -281,10 +279,9 @@ class _People:
         return (platform, home, user) in self._keys or (platform, home, "*") in self._keys
 
     def _by_group(self, person: Person, profile: Profile) -> bool:
-        prefix = f"{person.platform}:{person.home}:"
+        prefix, groups = f"{person.platform}:{person.home}:", profile.groups or frozenset()
         return any(
             each.startswith(prefix) and (each in groups or each.removeprefix(prefix) in groups)
-            for groups in [profile.groups or frozenset()]
             for each in self._groups
         )
 
@@ -503,24 +500,22 @@ class Policy:
             self._placed(given, place)
             and not self._is_hidden(given)
             and any(
-                Right.PUBLIC in rule.rights
-                and (rule.external or not outsiders)
-                and rule.people.of_places
-                and rule.people.here(place)
-                and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
-                for rule in self._rules
+                (rule.external or not outsiders) and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
+                for rule in self._public_in(place)
             )
             for given in asked
         )
 
     def opens(self, place: Place) -> bool:
         """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""
-        return any(
-            Right.PUBLIC in rule.rights
-            and not rule.external
-            and rule.people.of_places
-            and rule.people.here(place)
+        return any(not rule.external for rule in self._public_in(place))
+
+    def _public_in(self, place: Place) -> Iterator[_Compiled]:
+        """The rules that show something to everybody in a place."""
+        return (
+            rule
             for rule in self._rules
+            if Right.PUBLIC in rule.rights and rule.people.of_places and rule.people.here(place)
         )
 
     def rights(self, asker: Asker) -> frozenset[Right]:
@@ -539,11 +534,8 @@ class Policy:
 
     def _barred(self, asker: Asker) -> Decision | None:
         person, place = asker.person, asker.place
-        if not (person.platform == place.platform and person.id and person.home):
-            return Decision(
-                allowed=False, rule=_DENY, sentence="I cannot tell who you are.", hint=self._hint()
-            )
-        if "*" in (person.id, person.home):
+        known = {person.id, person.home}.isdisjoint({"", "*"})
+        if person.platform != place.platform or not known:
             return Decision(
                 allowed=False, rule=_DENY, sentence="I cannot tell who you are.", hint=self._hint()
             )
