@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane
+from bot.celonis.limits.day_ledger import Standing
 from bot.config import Limits
 from bot.model.errors import BotError, QuotaExhausted, RateLimited, ServerFault, Unreachable
 from tests.celonis.team import Team, World, rows, too_many
-from tests.fakes import MemoryLedger, in_virtual_time
+from tests.fakes import MemoryLedger, VirtualLoop, in_virtual_time
 
 KM = "package.model"
 
@@ -177,6 +179,42 @@ async def test_setting_the_clock_forward_or_back_gives_no_call_away() -> None:
         times = [each.at for each in world.team.arrivals]
         worst = max(sum(begin <= at < begin + 86400 for at in times) for begin in times)
         assert worst <= 40
+
+
+class Stalls(MemoryLedger):
+    """A ledger during whose next booking the program stands still, or the database takes its time."""
+
+    stands_still = 0.0
+    takes = 0.0
+
+    async def book(self, *args: Any, **kwargs: Any) -> Standing:
+        standing = await super().book(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.elapsed += self.stands_still
+        takes, self.stands_still, self.takes = self.takes, 0.0, 0.0
+        await asyncio.sleep(takes)
+        return standing
+
+
+@pytest.mark.parametrize(
+    ("stands_still", "takes"), [(0.0, 0.0), (4.0, 0.0), (10.0, 0.0), (0.0, 2.0), (0.0, 7.0)]
+)
+def test_a_request_is_booked_once_however_often_it_has_to_wait_again(
+    stands_still: float, takes: float
+) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        world = World()
+        ledger = world.ledger = Stalls(world.clock)
+        async with world.client() as celonis:
+            assert await outcome(world, celonis, 1) is None
+            ledger.stands_still, ledger.takes = stands_still, takes
+            assert await outcome(world, celonis, 2) is None
+            assert len(world.team.arrivals) == 2
+            assert (await celonis.quota()).tightest.spent == 2
+
+    run()
 
 
 @pytest.mark.parametrize(

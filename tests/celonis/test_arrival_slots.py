@@ -49,10 +49,11 @@ class ServerSees(RuleBasedStateMachine):
         self.slots.unanswered(slot, self.now, TIMEOUT)
 
     @precondition(lambda self: self.slots.ready_at() < inf)
-    @rule()
-    def think_better_of_it(self) -> None:
-        self.now = max(self.now, self.slots.ready_at())
-        self.slots.unused(self.slots.take(self.now))
+    @rule(ahead=st.booleans())
+    def think_better_of_it(self, ahead: bool) -> None:
+        free_at = max(self.now, self.slots.ready_at())
+        self.now = self.now if ahead else free_at
+        self.slots.unused(self.slots.take(free_at))
 
     @rule(usable=st.integers(1, 5))
     def slow_down(self, usable: int) -> None:
@@ -86,3 +87,10 @@ def test_a_request_without_an_answer_holds_its_slot_for_the_time_out_and_a_windo
     slots = Slots(1, 1.0)
     slots.unanswered(slots.take(10.0), 12.0, 60.0)
     assert slots.ready_at() == 73.0
+
+
+def test_a_slot_that_was_taken_ahead_of_its_time_and_not_used_is_free_at_its_time() -> None:
+    slots = Slots(1, 1.0)
+    slots.answered(slots.take(10.0), 10.2)
+    slots.unused(slots.take(11.2))
+    assert slots.ready_at() == 11.2
