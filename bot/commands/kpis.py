@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from bot.celonis import DataQuery, Header
 from bot.celonis import Kpi as KpiReply
-from bot.celonis.filter_expr import filter_expressions, ranges
+from bot.celonis.filter_expr import filter_expressions
 from bot.commands.cells import cell, is_numeric
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, page_of, table
 from bot.commands.records import span
+from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Names, OneName, Where, clause
 from bot.model.cards import (
     Block,
@@ -110,10 +111,11 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
     notes: list[Block] = []
     if intent.where is not None:
         types = await _types(intent, context)
-        expressions = filter_expressions(intent.where, types, zone=context.zone, now=context.now)
+        values = Values(types, zone=context.zone, now=context.now)
+        expressions = filter_expressions(intent.where, values.read)
         notes = [
             Text(f"{name}: {span(start, end, context.reader)}", quiet=True)
-            for name, start, end in ranges(intent.where, types, zone=context.zone, now=context.now)
+            for name, start, end in values.ranges(intent.where)
         ]
     limits = context.asking.limits
     size = limits.page - limits.page % PAGE or limits.page

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from bot.catalog import Item
 from bot.celonis import DataQuery, Header
-from bot.celonis.filter_expr import filter_expressions, ranges
+from bot.celonis.filter_expr import filter_expressions
 from bot.commands.cells import cell, is_numeric
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
 from bot.model.cards import (
     Block,
@@ -187,8 +188,9 @@ async def _data(intent: Data, context: Context) -> Card:
     expressions: tuple[str, ...] = ()
     periods: tuple[tuple[str, datetime | None, datetime | None], ...] = ()
     if intent.where is not None:
-        expressions = filter_expressions(intent.where, types, zone=context.zone, now=context.now)
-        periods = ranges(intent.where, types, zone=context.zone, now=context.now)
+        values = Values(types, zone=context.zone, now=context.now)
+        expressions = filter_expressions(intent.where, values.read)
+        periods = values.ranges(intent.where)
     first = (intent.page - 1) * PAGE
     size = limits.page - limits.page % PAGE or limits.page
     page = await context.asking.record_data(

@@ -73,6 +73,13 @@ class Period:
         """From where on something is later than this."""
         return self.start if self.instant else self.end
 
+    @property
+    def one_day(self) -> bool:
+        """Whether it is exactly one day."""
+        if self.clock or self.start is None or self.end is None:
+            return False
+        return self.end.date() - self.start.date() == timedelta(days=1)
+
 
 def period(text: str, zone: ZoneInfo, now: datetime) -> Period | None:
     """What a text means as a period.

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bot.celonis.filter_expr import filter_expressions, ranges
+from bot.celonis.filter_expr import filter_expressions
+from bot.language.conditions import Values
 from bot.language.dates import period
 from bot.language.parse import Entry, Grammar
 from bot.model.errors import BadArgument
@@ -41,7 +42,7 @@ GRAMMAR = Grammar([Entry(Data)])
 
 
 def expressions(condition: Condition) -> tuple[str, ...]:
-    return filter_expressions(condition, TYPES, zone=ZONE, now=NOW)
+    return filter_expressions(condition, Values(TYPES, zone=ZONE, now=NOW).read)
 
 
 def one(field: str, op: Op, *values: str) -> Comparison:
@@ -189,22 +190,19 @@ def test_what_does_not_fit_is_refused_with_a_way_out(condition: Condition, said:
 )
 def test_a_field_id_that_could_be_more_than_a_field_is_refused(field: str) -> None:
     with pytest.raises(BadArgument, match="cannot be used in a condition"):
-        filter_expressions(one(field, Op.EQ, "1"), {field: "string"}, zone=ZONE, now=NOW)
+        filter_expressions(one(field, Op.EQ, "1"), Values({field: "string"}, zone=ZONE, now=NOW).read)
 
 
 def test_a_field_of_an_unknown_type_is_refused() -> None:
     with pytest.raises(BadArgument, match="its type is “time”"):
-        filter_expressions(one("x", Op.EQ, "1"), {"x": "time"}, zone=ZONE, now=NOW)
+        filter_expressions(one("x", Op.EQ, "1"), Values({"x": "time"}, zone=ZONE, now=NOW).read)
 
 
 def test_ranges_say_what_periods_were_taken_for() -> None:
-    found = ranges(
+    found = Values(TYPES, zone=ZONE, now=NOW).ranges(
         typed(
             "day = last month and at > 2026-03-01 and name = a and (at in (2025, 2026) or day >= yesterday)"
-        ),
-        TYPES,
-        zone=ZONE,
-        now=NOW,
+        )
     )
 
     def midnight(text: str) -> datetime:
@@ -221,7 +219,7 @@ def test_ranges_say_what_periods_were_taken_for() -> None:
 
 def test_fixed_days_and_negated_periods_have_no_range() -> None:
     condition = typed("day = 2026-03-01 and not (day = last month) and at != today and day is empty")
-    assert ranges(condition, TYPES, zone=ZONE, now=NOW) == ()
+    assert Values(TYPES, zone=ZONE, now=NOW).ranges(condition) == ()
 
 
 # --- nothing that was typed becomes a part of the query
