@@ -8,8 +8,8 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from bot import config
-from bot.model.cards import Card, Confirm, Status
+from bot.model.cards import Answer, Confirm, Status
 from bot.model.clock import Clock
 from bot.model.errors import BotError, ConfigError
+from bot.visit import Show
 from bot.writes.ticket import State
 
 T = TypeVar("T")
@@ -215,12 +216,15 @@ async def _ask(
                 kept = await built.tickets.load(ticket) if ticket else None
                 return kept is not None and kept.state is State.SENDING
 
-            card, known = await until_known(
-                built.bot.answer(request), clock, sent, lambda line: click.echo(f"… {line}", err=True)
+            answer, known = await until_known(
+                lambda show: built.bot.answer(request, show),
+                clock,
+                sent,
+                lambda line: click.echo(f"… {line}", err=True),
             )
-            if card is None:
+            if answer is None:
                 return 1
-            click.echo(rendered(card, form))
+            click.echo(await rendered(answer, form, built.store.keep_sentence))
             if not known:
                 click.echo(
                     "\nIt was sent once, and how it ended is not known yet. To look again: "
@@ -228,10 +232,10 @@ async def _ask(
                     err=True,
                 )
                 return NOT_YET
-            for button in card.buttons:
+            for button in answer.card.buttons:
                 if isinstance(button.action, Confirm) and form == "text":
                     click.echo(f"\n{_how_to_say_yes(button.action.ticket, sandbox)}", err=True)
-            return EXIT[card.status]
+            return EXIT[answer.card.status]
 
 
 def _how_to_say_yes(ticket: str, sandbox: StandIn | None) -> str:
@@ -246,71 +250,74 @@ def _how_to_say_yes(ticket: str, sandbox: StandIn | None) -> str:
 
 
 async def until_known(
-    cards: AsyncGenerator[Card, None],
+    answering: Callable[[Show], Awaitable[None]],
     clock: Clock,
     sent: Callable[[], Awaitable[bool]],
     tell: Callable[[str], None],
-) -> tuple[Card | None, bool]:
-    """The last card of an answer, and whether it is the end.
+) -> tuple[Answer | None, bool]:
+    """The last answer to a request, and whether it is the end.
 
     Args:
-        cards: The answer; it is closed in any case.
+        answering: Answers; cancelled where it is not waited for any longer.
         clock: Decides when two minutes are over.
         sent: Whether a confirmed write has been sent and its outcome is open; only that is not waited for any longer.
         tell: Is told where it stands, meanwhile.
     """
-    card: Card | None = None
+    last: Answer | None = None
+
+    async def show(answer: Answer) -> None:
+        nonlocal last
+        last = answer
+        if answer.working:
+            tell(answer.card.headline)
+
     until = clock.monotonic() + CONFIRMED_WITHIN
-    async with aclosing(cards):
-        while True:
-            following = asyncio.ensure_future(anext(cards, None))
-            try:
-                while not following.done():
-                    pause = asyncio.ensure_future(clock.sleep(until - clock.monotonic()))
-                    await asyncio.wait({pause, following}, return_when=asyncio.FIRST_COMPLETED)
-                    pause.cancel()
-                    if following.done():
-                        break
-                    if await sent():
-                        return card, False
-                    until = clock.monotonic() + LOOK_AGAIN
-            finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
-            found = following.result()
-            if found is None:
-                return card, card is None or card.status is not Status.WORKING
-            card = found
-            if card.status is Status.WORKING:
-                tell(card.headline)
+    work = asyncio.ensure_future(answering(show))
+    try:
+        while not work.done():
+            pause = asyncio.ensure_future(clock.sleep(until - clock.monotonic()))
+            await asyncio.wait({pause, work}, return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
+            if not work.done() and await sent():
+                return last, False
+            until = max(until, clock.monotonic() + LOOK_AGAIN)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    work.result()
+    return last, last is None or not last.working
 
 
-def rendered(card: Card, form: str) -> str:
-    """A card in one of the formats.
+async def rendered(answer: Answer, form: str, keep: Callable[[str], Awaitable[str]]) -> str:
+    """An answer in one of the formats.
 
     Args:
-        card: The answer.
+        answer: What to show.
         form: One of `FORMATS`.
+        keep: See `adapters.outgoing.drawn`.
     """
     match form:
         case "json":
             from bot.render.card_json import dumps
 
-            text: str = dumps(card)
+            text: str = dumps(answer)
             return text
         case "slack":
-            from adapters.slack.blocks import render
+            from adapters.outgoing import drawn
+            from adapters.slack.blocks import long_sentences, render
 
-            message = render(card)
+            message = await drawn(answer, render, long_sentences, keep)
             return json.dumps({"text": message.text, "blocks": message.blocks}, indent=2)
         case "teams":
-            from adapters.teams.adaptive import render as render_adaptive
+            from adapters.outgoing import drawn
+            from adapters.teams import adaptive
 
-            return json.dumps(render_adaptive(card), indent=2)
+            card = await drawn(answer, adaptive.render, adaptive.long_sentences, keep)
+            return json.dumps(card, indent=2)
         case _:
             from adapters.terminal.text import render_text
 
-            return render_text(card)
+            return render_text(answer.card, answer.reader)
 
 
 @asynccontextmanager

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from typing import Protocol
+from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from adapters.outgoing import Answering
 from bot.audit import Audit
 from bot.celonis import Celonis
-from bot.model.cards import Card, Status
+from bot.model.cards import Answer
 from bot.model.clock import Clock
 from bot.model.errors import BotError
 from bot.model.people import MessageRef, Request
+from bot.visit import Show
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
-
-
-class Answers(Protocol):
-    """What is measured."""
-
-    def answer(self, request: Request) -> AsyncGenerator[Card, None]:
-        """See `bot.dispatch.Bot.answer`."""
-        ...
-
-    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
-        """See `bot.dispatch.Bot.attach`."""
-        ...
 
 
 class Metrics:
@@ -118,25 +107,30 @@ def reachable(celonis: Celonis) -> bool | None:
 class Measured:
     """A bot whose answers are counted and timed."""
 
-    def __init__(self, bot: Answers, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, bot: Answering, metrics: Metrics, clock: Clock) -> None:
         self._bot = bot
         self._metrics = metrics
         self._clock = clock
 
-    async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
+    async def answer(self, request: Request, show: Show) -> None:
         """See `bot.dispatch.Bot.answer`."""
-        began, last, shown = self._clock.monotonic(), None, False
-        platform = request.place.platform
+        began, platform = self._clock.monotonic(), request.place.platform
+        last: Answer | None = None
+        shown = False
+
+        async def counted(answer: Answer) -> None:
+            nonlocal last, shown
+            last = answer
+            if not shown and not answer.working:
+                shown = True
+                self._metrics.answer_seconds.labels(platform).observe(self._clock.monotonic() - began)
+            await show(answer)
+
         try:
-            async with aclosing(self._bot.answer(request)) as cards:
-                async for card in cards:
-                    last = card
-                    if not shown and card.status is not Status.WORKING:
-                        shown = True
-                        self._metrics.answer_seconds.labels(platform).observe(self._clock.monotonic() - began)
-                    yield card
+            await self._bot.answer(request, counted)
         finally:
-            self._metrics.requests.labels(platform, last.status.value if last else "nothing").inc()
+            outcome = last.card.status.value if last else "nothing"
+            self._metrics.requests.labels(platform, outcome).inc()
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """See `bot.dispatch.Bot.attach`."""

@@ -23,11 +23,12 @@ import structlog
 from aiohttp import web
 
 from adapters.http import Deadlines, HttpServer, most_open, quiet_accept
-from adapters.metrics import CONTENT_TYPE, Answers, Measured, Metrics, reachable
+from adapters.metrics import CONTENT_TYPE, Measured, Metrics, reachable
+from adapters.outgoing import Answering
 from bot import config
 from bot.audit import Audit
 from bot.celonis import Celonis
-from bot.dispatch import Bot, Parts
+from bot.dispatch import Bot
 from bot.model.cards import Reader
 from bot.model.chat import Chat
 from bot.model.clock import Clock, SystemClock
@@ -36,6 +37,7 @@ from bot.model.names import fold
 from bot.policy import Policy
 from bot.store import Store
 from bot.store.ledger import Ledger
+from bot.visit import Parts
 from bot.writes.ticket import Tickets
 
 log = structlog.get_logger()
@@ -118,7 +120,6 @@ async def build(
             celonis=celonis,
             policy=policy,
             store=store,
-            tickets=tickets,
             audit=audit,
             chats=chats,
             clock=clock,
@@ -134,7 +135,7 @@ async def build(
             data_models={name: _data_models(each) for name, each in settings.connections.items()},
         )
         try:
-            bot = Bot(parts)
+            bot = Bot(parts, tickets)
         except ValueError as error:
             raise ConfigError([f"[aliases]: {error}."]) from error
         yield Built(bot, store, celonis, policy, audit, tickets)
@@ -211,7 +212,7 @@ class _Platforms:
     """What is configured of Slack and Teams, with how to make its listener once there is a bot."""
 
     chats: dict[str, Chat] = field(default_factory=dict)
-    listeners: dict[str, Callable[[Answers, Store], Listener]] = field(default_factory=dict)
+    listeners: dict[str, Callable[[Answering, Store], Listener]] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -366,7 +367,7 @@ def _platforms(
 ) -> _Platforms:
     found = _Platforms()
     if settings.slack is not None:
-        _add_slack(found, settings, settings.slack, clock, metrics, stack, body_within)
+        _add_slack(found, settings, settings.slack, store, clock, metrics, stack, body_within)
     if settings.teams is not None:
         _add_teams(found, settings, settings.teams, store, clock, metrics, stack, body_within)
     return found
@@ -376,6 +377,7 @@ def _add_slack(
     found: _Platforms,
     settings: config.Settings,
     slack: config.Slack,
+    store: Store,
     clock: Clock,
     metrics: Metrics,
     stack: AsyncExitStack,
@@ -385,10 +387,10 @@ def _add_slack(
     from adapters.slack.chat import SlackChat
 
     groups = any(group.startswith("slack:") for rule in settings.policy for group in rule.who.groups)
-    chat = SlackChat(slack, clock=clock, read_groups=groups)
+    chat = SlackChat(slack, clock=clock, keep_sentence=store.keep_sentence, read_groups=groups)
     stack.push_async_callback(chat.close)
 
-    def listener(bot: Answers, store: Store) -> Listener:
+    def listener(bot: Answering, store: Store) -> Listener:
         return SlackListener(
             bot,
             chat,
@@ -424,7 +426,7 @@ def _add_teams(
     chat = TeamsChat(identity, store, clock)
     stack.push_async_callback(chat.close)
 
-    def listener(bot: Answers, store: Store) -> Listener:
+    def listener(bot: Answering, store: Store) -> Listener:
         return TeamsListener(
             bot,
             chat,

@@ -33,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -495,12 +495,18 @@ class _Remembering:
         self._bot = bot
         self._known: dict[tuple[str, Any], list[Any]] = {}
 
-    async def answer(self, request: Any) -> AsyncGenerator[Any, None]:
+    async def answer(self, request: Any, show: Callable[[Any], Awaitable[None]]) -> None:
         key = (request.person.key, request.said)
         if key not in self._known:
-            self._known[key] = [card async for card in self._bot.answer(request)]
-        for card in self._known[key]:
-            yield card
+            answers: list[Any] = []
+
+            async def note(answer: Any) -> None:
+                answers.append(answer)
+
+            await self._bot.answer(request, note)
+            self._known[key] = answers
+        for answer in self._known[key]:
+            await show(answer)
 
     async def attach(self, ticket_id: str, ref: Any) -> None:
         await self._bot.attach(ticket_id, ref)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN, Again
-from bot.commands.command import AnyCommand, GuardedCommand, right_of
+from bot.commands.command import AnyCommand, GuardedCommand
 from bot.language.declare import (
     Clause,
     Count,
@@ -76,7 +76,7 @@ def reference() -> str:
         ),
     ]
     for each in COMMANDS:
-        parts += _about(each, f"Right: {right_of(each, each.example).value}.{_gate(each)}")
+        parts += _about(each, f"Right: {each.right_for(each.example).value}.{_gate(each)}")
     parts.append(
         "# Going on\n\nWhat goes on with the last answer of a conversation: in a thread, whoever says it there; outside threads, "
         "one's own. For a day, and only with what whoever says it may see."

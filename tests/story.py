@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from adapters.outgoing import Answering
 from adapters.server import Built, build
 from bot import config
 from bot.language.say import say
-from bot.model.cards import Action, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
+from bot.model.cards import Action, Answer, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
 from bot.model.clock import SystemClock
 from bot.model.errors import Undelivered
 from bot.model.people import (
@@ -83,8 +84,8 @@ class StoryChat:
     """A chat platform that only remembers."""
 
     def __init__(self) -> None:
-        self.posted: list[tuple[Place, Card]] = []
-        self.updated: list[tuple[MessageRef, Card]] = []
+        self.posted: list[tuple[Place, Answer]] = []
+        self.updated: list[tuple[MessageRef, Answer]] = []
         self.profiles: dict[str, Profile] = {}
         self.known: dict[str, Profile] = {}
         """What is still believed of people until they are looked up anew."""
@@ -93,12 +94,12 @@ class StoryChat:
         self.profile_takes = 0.0
         """Seconds of the event loop's time, for looking somebody up anew."""
 
-    async def post(self, place: Place, card: Card) -> MessageRef:
-        self.posted.append((place, card))
+    async def post(self, place: Place, answer: Answer) -> MessageRef:
+        self.posted.append((place, answer))
         return MessageRef(place.platform, place, f"m{len(self.posted)}")
 
-    async def update(self, ref: MessageRef, card: Card) -> None:
-        self.updated.append((ref, card))
+    async def update(self, ref: MessageRef, answer: Answer) -> None:
+        self.updated.append((ref, answer))
 
     async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
         raise Undelivered("no files here")
@@ -131,6 +132,41 @@ CLERK = someone("UCLERK")
 GUEST = someone("UGUEST")
 CHANNEL = Place("slack", HOME, "C1", Visibility.CHANNEL, name="night shift")
 DIRECT = Place("slack", HOME, "D1", Visibility.PERSONAL)
+
+
+async def following(bot: Answering, request: Request) -> AsyncGenerator[Answer, None]:
+    """Each answer as it is shown. The work goes on when the next one is asked for, and dies with the generator."""
+    shown: asyncio.Queue[tuple[Answer | None, asyncio.Event]] = asyncio.Queue()
+
+    async def show(answer: Answer) -> None:
+        seen = asyncio.Event()
+        shown.put_nowait((answer, seen))
+        await seen.wait()
+
+    work = asyncio.ensure_future(bot.answer(request, show))
+    work.add_done_callback(lambda _: shown.put_nowait((None, asyncio.Event())))
+    try:
+        while True:
+            answer, seen = await shown.get()
+            if answer is None:
+                await work
+                return
+            yield answer
+            seen.set()
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def answers_to(bot: Answering, request: Request) -> list[Answer]:
+    """Everything that a bot shows for a request."""
+    shown: list[Answer] = []
+
+    async def show(answer: Answer) -> None:
+        shown.append(answer)
+
+    await bot.answer(request, show)
+    return shown
 
 
 def all_buttons(card: Card) -> tuple[Button, ...]:
@@ -172,8 +208,17 @@ class Stage:
     def request(self, said: Utterance, person: Person, place: Place) -> Request:
         return Request(id=f"r{next(self.ids)}", said=said, person=person, place=place, at=self.clock.now())
 
+    async def answers(
+        self, said: Utterance, person: Person = OPERATOR, place: Place = DIRECT
+    ) -> list[Answer]:
+        return await answers_to(self.built.bot, self.request(said, person, place))
+
+    async def answer(self, text: str, person: Person = OPERATOR, place: Place = DIRECT) -> Answer:
+        """The last answer."""
+        return (await self.answers(Said(text), person, place))[-1]
+
     async def cards(self, said: Utterance, person: Person = OPERATOR, place: Place = DIRECT) -> list[Card]:
-        return [card async for card in self.built.bot.answer(self.request(said, person, place))]
+        return [each.card for each in await self.answers(said, person, place)]
 
     async def says(self, text: str, person: Person = OPERATOR, place: Place = DIRECT) -> Card:
         """The last card of the answer."""

@@ -6,16 +6,17 @@ One table of routes says what is done with which kind of delivery, however it ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 from aiohttp import web
 
 from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, read_body
+from adapters.outgoing import Answering
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.delivery import Delivery
 from adapters.slack.payloads import (
@@ -30,10 +31,9 @@ from adapters.slack.payloads import (
 from adapters.slack.signature import LARGEST, PATH, Guard, Refusal, Seen, Sound
 from adapters.slack.web_api import Refused
 from bot.config import Slack
-from bot.model.cards import Card
 from bot.model.clock import Clock
 from bot.model.errors import ConfigError, StoreUnavailable, Undelivered
-from bot.model.people import Clicked, Filled, MessageRef, Person, Place, Request, Visibility
+from bot.model.people import Clicked, Filled, Person, Place, Request, Visibility
 from bot.store import Store
 
 if TYPE_CHECKING:
@@ -50,18 +50,6 @@ DELIVERIES_KEPT = timedelta(hours=1)
 """Slack's last repetition comes 5 minutes after the second (https://docs.slack.dev/apis/events-api)."""
 MOST_AT_ONCE = 400
 """Answers in the making; more are refused, and Slack sends events again."""
-
-
-class Answering(Protocol):
-    """What the adapter needs of the bot."""
-
-    def answer(self, request: Request) -> AsyncGenerator[Card, None]:
-        """See `bot.dispatch.Bot.answer`."""
-        ...
-
-    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
-        """See `bot.dispatch.Bot.attach`."""
-        ...
 
 
 class SlackListener:
@@ -303,7 +291,10 @@ class SlackListener:
         )
         delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock)
         delivery.settled.add_done_callback(lambda _: _done(written))
-        await delivery.show(self._bot.answer(request))
+        try:
+            await self._bot.answer(request, delivery.show)
+        finally:
+            await delivery.close()
 
     async def _is_new(self, incoming: Incoming) -> bool:
         """Whether this delivery comes for the first time. Slack itself repeats what people write and the forms they send;

@@ -28,8 +28,8 @@ from bot.model.cards import (
     FormField,
     Input,
     Notice,
-    Nudge,
     OpenUrl,
+    Reader,
     Table,
     Text,
     Tone,
@@ -37,7 +37,7 @@ from bot.model.cards import (
     form_button,
 )
 from bot.model.errors import BadArgument
-from bot.model.people import Clicked, Filled
+from bot.model.people import Clicked, Filled, Person
 from bot.render.button_codec import Shorten, Verb, carried, decode, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
 from bot.render.charts import bars
@@ -78,7 +78,7 @@ _TITLE_CELL = 60
 _FACT = 1000
 _QUIET = 2000
 _SENTENCE = 500
-_NUDGE = 500
+_MENTION = 500
 _NARROW = 64
 _NARROW_COLUMN = 24
 _POINTS = 30
@@ -143,18 +143,19 @@ def _fits_option(text: str) -> bool:
 # --- a message -------------------------------------------------------------------------------------------------
 
 
-def render(card: Card, shorten: Shorten | None = None) -> SlackMessage:
+def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> SlackMessage:
     """A card as a message.
 
     Args:
         card: What to show.
+        reader: For whom values are written.
         shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
 
     Raises:
         ValueError: A sentence is longer than a button can carry, and `shorten` gave no stand-in that fits.
     """
     head = announce(card)
-    message = _Message(card, shorten)
+    message = _Message(card, reader, shorten)
     message.add({"type": "header", "text": _plain(head, HEADER)})
     if card.title:
         message.write(clean(card.title), _TITLE)
@@ -172,13 +173,14 @@ def long_sentences(card: Card) -> tuple[str, ...]:
         found[sentence] = None
         return "-" * 16
 
-    render(card, note)
+    render(card, Reader(), note)
     return tuple(found)
 
 
 @dataclass(slots=True)
 class _Message:
     card: Card
+    reader: Reader
     shorten: Shorten | None
     blocks: list[Json] = field(default_factory=list)
     room: int = _MESSAGE_TEXT
@@ -248,7 +250,7 @@ class _Message:
         for index, fact in enumerate(facts):
             label, value = (
                 cut(clean(fact.label), _TITLE_CELL),
-                cut(write(fact.value, self.card.reader), _FACT),
+                cut(write(fact.value, self.reader), _FACT),
             )
             size = units(label) + units(value) + 3
             if spent + size > min(self.room, TEXT):
@@ -267,7 +269,7 @@ class _Message:
         self.add(_rich(_rich_section(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS))))
 
     def chart(self, chart: Chart) -> None:
-        drawn = bars(chart, self.card.reader)[:_POINTS]
+        drawn = bars(chart, self.reader)[:_POINTS]
         title = self.take(clean(chart.title), HEADER)
         lines = columns([(bar.label, bar.drawn, bar.value) for bar in drawn], (False, False, True), widest=16)
         if title:
@@ -280,7 +282,7 @@ class _Message:
 
     def table(self, table: Table) -> None:
         headings = [clean(column.title) or ELLIPSIS for column in table.columns]
-        written = [[write(cell, self.card.reader) for cell in row] for row in table.rows]
+        written = [[write(cell, self.reader) for cell in row] for row in table.rows]
         if not written:
             self.add(_context(f"No rows. Columns: {', '.join(headings)}"))
         elif self.has_table or any(len(row) > TABLE_COLUMNS for row in written[:1]):
@@ -422,7 +424,7 @@ class _Message:
         else:
             tail += self.action_blocks(pressed[: ACTION_ELEMENTS - 1])
             tail += self.menus(pressed[ACTION_ELEMENTS - 1 :])
-        lines = footer(self.card)
+        lines = footer(self.card, self.reader)
         if lines:
             tail.append(_context("\n".join(cut(line, _SENTENCE) for line in lines)))
         body = self.blocks[: BLOCKS - 1 - len(tail)]
@@ -471,17 +473,16 @@ def _option(label: str, value: str) -> Json:
 # --- mentions --------------------------------------------------------------------------------------------------
 
 
-def render_nudge(nudge: Nudge) -> SlackMessage:
+def render_mention(person: Person, text: str) -> SlackMessage:
     """A reply that mentions somebody; where the id is none of Slack's, the name stands there instead."""
-    said = cut(clean(nudge.text, lines=True), _NUDGE)
-    person = nudge.person
+    said = cut(clean(text, lines=True), _MENTION)
     if person.platform == "slack" and _USER_ID.match(person.id):
         who: Json = {"type": "user", "user_id": person.id}
-        text = f"<@{person.id}> {escape(said)}"
+        plain = f"<@{person.id}> {escape(said)}"
     else:
         name = cut(clean(person.name), _TITLE_CELL) or "Somebody"
-        who, text = _run(name, bold=True), escape(f"{name} {said}")
-    return SlackMessage(text, [_rich(_rich_section(who, _run(f" {said}")))])
+        who, plain = _run(name, bold=True), escape(f"{name} {said}")
+    return SlackMessage(plain, [_rich(_rich_section(who, _run(f" {said}")))])
 
 
 # --- forms -----------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from zoneinfo import available_timezones
 import structlog
 from cachetools import LRUCache, TTLCache
 
-from adapters.slack.blocks import SlackMessage, render, render_form, render_nudge
+from adapters.outgoing import drawn
+from adapters.slack.blocks import SlackMessage, long_sentences, render, render_form, render_mention
 from adapters.slack.web_api import Refused, WebApi
 from bot.config import Slack
-from bot.model.cards import Card, Form, Nudge, Only, Status
+from bot.model.cards import Answer, Card, Form, Only, Status
 from bot.model.clock import Clock
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -59,20 +60,29 @@ class _Current:
 class SlackChat:
     """`bot.model.chat.Chat` for one Slack app."""
 
-    def __init__(self, settings: Slack, *, clock: Clock, read_groups: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Slack,
+        *,
+        clock: Clock,
+        keep_sentence: Callable[[str], Awaitable[str]],
+        read_groups: bool = False,
+    ) -> None:
         """Connects when first used.
 
         Args:
             settings: Tokens and the API's address.
             clock: For waiting and for what is kept.
+            keep_sentence: Keeps a sentence that is too long for a button, and gives its id.
             read_groups: Whether any rule names a user group, so that groups are worth a call (`usergroups:read`).
         """
         self.api = WebApi(settings.bot_token, settings.api_url, clock)
         self._clock = clock
+        self._keep_sentence = keep_sentence
         self._read_groups = read_groups
         self._identity: Identity | None = None
         self._messages: LRUCache[str, _Current] = LRUCache(_MESSAGES)
-        self._nudged: LRUCache[tuple[str, str], bool] = LRUCache(_MESSAGES)
+        self._mentioned: LRUCache[tuple[str, str], bool] = LRUCache(_MESSAGES)
         self._profiles: TTLCache[str, Profile] = TTLCache(_PEOPLE, PROFILES_KEPT, timer=clock.monotonic)
         self._directs: LRUCache[str, Place] = LRUCache(_PEOPLE)
         self._groups: TTLCache[str, Mapping[str, frozenset[str]] | None] = TTLCache(
@@ -111,16 +121,16 @@ class SlackChat:
 
     # --- messages ---
 
-    async def post(self, place: Place, card: Card) -> MessageRef:
-        """Sends a card as a message of its own; for one person's eyes only it cannot be changed later.
+    async def post(self, place: Place, answer: Answer) -> MessageRef:
+        """Sends an answer as a message of its own; for one person's eyes only it cannot be changed later.
 
         Raises:
             Undelivered: Slack did not take it.
         """
-        if isinstance(card.audience, Only) and place.visibility is not Visibility.PERSONAL:
-            return await self.whisper(place, card.audience.person, card)
-        answer = await self._sent(
-            card,
+        if isinstance(answer.audience, Only) and place.visibility is not Visibility.PERSONAL:
+            return await self.whisper(place, answer.audience.person, answer)
+        sent = await self._sent(
+            answer,
             lambda message: self.api.call(
                 "chat.postMessage",
                 lane=place.id,
@@ -132,46 +142,48 @@ class SlackChat:
                 blocks=message.blocks,
             ),
         )
-        ref = message_ref(place, str(answer.get("channel") or place.id), str(answer.get("ts") or ""))
-        await self._nudge(ref, card.nudge)
+        ref = message_ref(place, str(sent.get("channel") or place.id), str(sent.get("ts") or ""))
+        await self._mention(ref, answer)
         return ref
 
-    async def update(self, ref: MessageRef, card: Card) -> None:
+    async def update(self, ref: MessageRef, answer: Answer) -> None:
         """Replaces a message, at most once a second.
 
         Raises:
             Undelivered: Slack did not take it, it cannot be changed, or others would see what is for one person only.
         """
         channel, ts = _spot(ref)
-        if isinstance(card.audience, Only) and ref.place.visibility is not Visibility.PERSONAL:
+        if isinstance(answer.audience, Only) and ref.place.visibility is not Visibility.PERSONAL:
             raise Refused("This answer is for one person, and others see the message.", code="not_for_all")
-        message = self._messages.get(ref.handle)
-        if message is None:
-            message = self._messages[ref.handle] = _Current()
-        async with message.turn:
-            await self._clock.sleep(message.free_at - self._clock.monotonic())
+        current = self._messages.get(ref.handle)
+        if current is None:
+            current = self._messages[ref.handle] = _Current()
+        async with current.turn:
+            await self._clock.sleep(current.free_at - self._clock.monotonic())
             await self._sent(
-                card,
-                lambda drawn: self.api.call(
+                answer,
+                lambda message: self.api.call(
                     "chat.update",
                     lane=channel,
                     again=True,
                     channel=channel,
                     ts=ts,
-                    text=drawn.text,
-                    blocks=drawn.blocks,
+                    text=message.text,
+                    blocks=message.blocks,
                 ),
             )
-            message.free_at = self._clock.monotonic() + BETWEEN_UPDATES
-        await self._nudge(ref, card.nudge)
+            current.free_at = self._clock.monotonic() + BETWEEN_UPDATES
+        await self._mention(ref, answer)
 
-    async def whisper(self, place: Place, person: Person, card: Card, *, threaded: bool = True) -> MessageRef:
-        """Shows a card to one person among others; it goes away when they load Slack anew.
+    async def whisper(
+        self, place: Place, person: Person, answer: Answer, *, threaded: bool = True
+    ) -> MessageRef:
+        """Shows an answer to one person among others; it goes away when they load Slack anew.
 
         Args:
             place: Where.
             person: Who sees it.
-            card: What.
+            answer: What.
             threaded: Whether it belongs into the place's thread, which Slack shows only where the thread has replies
                 (https://docs.slack.dev/reference/methods/chat.postEphemeral).
 
@@ -179,7 +191,7 @@ class SlackChat:
             Undelivered: Slack did not take it.
         """
         await self._sent(
-            card,
+            answer,
             lambda message: self.api.call(
                 "chat.postEphemeral",
                 lane=place.id,
@@ -192,14 +204,14 @@ class SlackChat:
         )
         return MessageRef("slack", place, "")
 
-    async def respond(self, url: str, card: Card, *, replace: bool) -> None:
-        """Shows a card to one person through a `response_url`.
+    async def respond(self, url: str, answer: Answer, *, replace: bool) -> None:
+        """Shows an answer to one person through a `response_url`.
 
         Raises:
             Undelivered: Slack did not take it, or the address is used up.
         """
         await self._sent(
-            card,
+            answer,
             lambda message: self.api.respond(
                 url,
                 {
@@ -225,33 +237,32 @@ class SlackChat:
             if not error.gone:
                 raise
 
-    async def _sent(self, card: Card, send: Callable[[SlackMessage], Awaitable[T]]) -> T:
-        """Sends a card; one that Slack cannot draw goes out as its headline, which says so."""
+    async def _sent(self, answer: Answer, send: Callable[[SlackMessage], Awaitable[T]]) -> T:
+        """Sends an answer; one that Slack cannot draw goes out as its headline, which says so."""
         try:
-            return await send(render(card))
+            return await send(await drawn(answer, render, long_sentences, self._keep_sentence))
         except ValueError:
-            log.exception("card cannot be rendered", headline_length=len(card.headline))
+            log.exception("card cannot be rendered", headline_length=len(answer.card.headline))
         except Refused as error:
             if not error.undrawable:
                 raise
             log.error("slack cannot draw a card", code=error.code)  # noqa: TRY400 - the code is all there is
-        return await send(
-            render(
-                Card(
-                    card.headline,
-                    status=card.status if card.status is not Status.QUESTION else Status.FAILED,
-                    title="The rest of this answer cannot be shown on Slack. An admin of the bot finds why in its log.",
-                )
-            )
+        status = answer.card.status
+        plain = Card(
+            answer.card.headline,
+            status=status if status is not Status.QUESTION else Status.FAILED,
+            title="The rest of this answer cannot be shown on Slack. An admin of the bot finds why in its log.",
         )
+        return await send(render(plain, answer.reader))
 
-    async def _nudge(self, ref: MessageRef, nudge: Nudge | None) -> None:
+    async def _mention(self, ref: MessageRef, answer: Answer) -> None:
         """The reply that mentions somebody; once for each message and text, and its failure is only logged."""
-        if nudge is None or (ref.handle, nudge.text) in self._nudged or not ref.handle:
+        text = answer.card.headline
+        if answer.mention is None or (ref.handle, text) in self._mentioned or not ref.handle:
             return
-        self._nudged[ref.handle, nudge.text] = True
+        self._mentioned[ref.handle, text] = True
         channel, ts = _spot(ref)
-        message = render_nudge(nudge)
+        message = render_mention(answer.mention, text)
         try:
             await self.api.call(
                 "chat.postMessage",
@@ -264,7 +275,7 @@ class SlackChat:
                 blocks=message.blocks,
             )
         except Undelivered as error:
-            log.warning("nudge not delivered", error=error.sentence)
+            log.warning("mention not delivered", error=error.sentence)
 
     # --- files and forms ---
 

@@ -31,8 +31,8 @@ from bot.model.cards import (
     FormField,
     Input,
     Notice,
-    Nudge,
     OpenUrl,
+    Reader,
     Run,
     Submit,
     Table,
@@ -41,7 +41,7 @@ from bot.model.cards import (
     buttons,
     form_button,
 )
-from bot.model.people import Clicked, Filled
+from bot.model.people import Clicked, Filled, Person
 from bot.render.button_codec import KEYS, Shorten, Verb, carried, decode_data, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
 from bot.render.charts import bars
@@ -67,7 +67,7 @@ _LABEL = 60
 _OPTION_LABEL = 90
 _QUIET = 300
 _PARAGRAPHS = 4000
-_NUDGE = 500
+_MENTION = 500
 _LINES = 60
 _TABLE_COLUMNS = 4
 _CELL = 200
@@ -237,17 +237,18 @@ def _rank(action: Action) -> int:
 # --- a card ----------------------------------------------------------------------------------------------------
 
 
-def render(card: Card, shorten: Shorten | None = None) -> Json:
+def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> Json:
     """A card as an Adaptive Card 1.5 that the strict schema takes.
 
     Args:
         card: What to show.
+        reader: For whom values are written.
         shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
 
     Raises:
         ValueError: A sentence is longer than a button should carry, and `shorten` gave no stand-in that fits.
     """
-    return _Sheet(card, shorten).render()
+    return _Sheet(card, reader, shorten).render()
 
 
 def full_width(rendered: Json) -> Json:
@@ -263,13 +264,14 @@ def long_sentences(card: Card) -> tuple[str, ...]:
         found[sentence] = None
         return "-" * 16
 
-    render(card, note)
+    render(card, Reader(), note)
     return tuple(found)
 
 
 @dataclass(slots=True)
 class _Sheet:
     card: Card
+    reader: Reader
     shorten: Shorten | None
     room: int = CARD_SIZE
     menus: int = 0
@@ -305,7 +307,7 @@ class _Sheet:
         return rendered
 
     def tail(self, plan: _Plan) -> list[Json]:
-        lines = [cut(line, _QUIET) for line in footer(self.card)]
+        lines = [cut(line, _QUIET) for line in footer(self.card, self.reader)]
         if plan.lost:
             labels = ", ".join(clean(button.label) for button in plan.lost)
             lines.insert(0, cut(f"Cannot be opened from here: {labels}", _QUIET))
@@ -416,7 +418,7 @@ class _Sheet:
                 rows = [
                     _rich(
                         _bold(f"{cut(clean(fact.label), _LABEL)}: "),
-                        _run(cut(write(fact.value, self.card.reader), _FACT)),
+                        _run(cut(write(fact.value, self.reader), _FACT)),
                         spacing="Small",
                     )
                     for fact in facts
@@ -473,7 +475,7 @@ class _Sheet:
 
     def table(self, table: Table) -> list[Json]:
         headings = [clean(column.title) or ELLIPSIS for column in table.columns]
-        written = [[cut(write(cell, self.card.reader), _CELL) for cell in row] for row in table.rows]
+        written = [[cut(write(cell, self.reader), _CELL) for cell in row] for row in table.rows]
         numeric = [column.numeric for column in table.columns]
         elements: list[Json]
         if not written:
@@ -542,7 +544,7 @@ class _Sheet:
         return self.that_fit(items, "row")
 
     def chart(self, chart: Chart) -> list[Json]:
-        drawn = bars(chart, self.card.reader, length=_BAR)[:_POINTS]
+        drawn = bars(chart, self.reader, length=_BAR)[:_POINTS]
         if not drawn:
             return self.spend([_quiet(f"{cut(clean(chart.title), _LABEL)} No values.".strip())])
         headings = [
@@ -628,13 +630,12 @@ def _form_choices(asked: FormField, shorten: Shorten | None, *, several: bool) -
 # --- mentions --------------------------------------------------------------------------------------------------
 
 
-def render_nudge(nudge: Nudge) -> Json:
+def render_mention(person: Person, text: str) -> Json:
     """A small card that mentions somebody; where the id is none of Teams', only the name stands there.
 
     The mention needs the root key `msteams`, which the public schema does not know.
     """
-    person = nudge.person
-    said = cut(clean(nudge.text).strip(), _NUDGE) or ELLIPSIS
+    said = cut(clean(text).strip(), _MENTION) or ELLIPSIS
     name = "".join(_MENTIONABLE_NAME.findall(clean(person.name)))[:_LABEL].strip() or "you"
     card: Json = {
         "type": "AdaptiveCard",

@@ -17,15 +17,16 @@ from botbuilder.schema import Activity
 
 from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
+from adapters.outgoing import Answering
 from adapters.teams.adaptive import read_action
 from adapters.teams.chat import TeamsChat, trigger_of
-from adapters.teams.delivery import Answering, Answers, Json, invoke_message
+from adapters.teams.delivery import Delivery, Json, invoke_message
 from adapters.teams.payloads import Arrival, Kind, Unacceptable, read
 from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
 from adapters.teams.tokens import KeyRing
 from bot.commands.help import Help
 from bot.config import is_loopback
-from bot.model.cards import Button, Card, Run, Text
+from bot.model.cards import Answer, Button, Card, Run, Text
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, BotError, ConfigError
 from bot.model.people import Clicked, Filled, Request, Said, Utterance, Visibility
@@ -70,7 +71,7 @@ class TeamsListener:
 
     def __init__(
         self,
-        bot: Answers,
+        bot: Answering,
         chat: TeamsChat,
         store: Store,
         clock: Clock,
@@ -241,7 +242,7 @@ class TeamsListener:
             except BadArgument as error:
                 await self._chat.line(arrival.place, f"{error.sentence} {error.hint}")
                 return
-        await self._answering(arrival, said).run()
+        await self._delivery(arrival, said).run()
 
     async def _press(self, arrival: Arrival) -> Json:
         if arrival.automatic:
@@ -266,13 +267,13 @@ class TeamsListener:
         self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json]
     ) -> None:
         if await self._chat.note(arrival):
-            await self._answering(arrival, said, reply).run()
+            await self._delivery(arrival, said, reply).run()
         elif not reply.done():
             reply.set_result(invoke_message(UNKNOWN))
 
-    def _answering(
+    def _delivery(
         self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json] | None = None
-    ) -> Answering:
+    ) -> Delivery:
         assert arrival.person is not None
         request = Request(
             id=self._ids(),
@@ -285,7 +286,7 @@ class TeamsListener:
             opens_thread=arrival.id == arrival.place.thread,
             private_apart=arrival.place.visibility is not Visibility.PERSONAL,
         )
-        return Answering(self._bot, self._chat, self._clock, request, reply)
+        return Delivery(self._bot, self._chat, self._clock, request, reply)
 
     async def _file(self, arrival: Arrival) -> None:
         if not await self._chat.note(arrival):
@@ -309,7 +310,7 @@ class TeamsListener:
             buttons=(Button("Show help", Run(Help())),),
         )
         try:
-            await self._chat.post(arrival.place, card)
+            await self._chat.post(arrival.place, Answer(card))
         except BotError as error:
             log.info("welcome not delivered", reason=error.sentence)
 

@@ -16,13 +16,12 @@ import aiohttp
 import structlog
 from cachetools import LRUCache, TLRUCache, TTLCache
 
-from adapters.teams.adaptive import full_width, long_sentences, render, render_nudge
+from adapters.outgoing import drawn
+from adapters.teams.adaptive import full_width, long_sentences, render, render_mention
 from adapters.teams.connector import Connector, Json, Refused
 from adapters.teams.payloads import PLATFORM, Arrival
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
-from bot.dispatch import Recall
-from bot.language.say import say
-from bot.model.cards import Card, Form, Notice, Nudge, Only, Status, Tone, headline
+from bot.model.cards import Answer, Card, Form, Notice, Only, Status, Tone, headline
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -210,24 +209,27 @@ class TeamsChat:
 
     # --- the port ---
 
-    async def post(self, place: Place, card: Card) -> MessageRef:
-        """See `Chat`. A card that mentions somebody is followed by a short message that does."""
+    async def post(self, place: Place, answer: Answer) -> MessageRef:
+        """See `Chat`. An answer that mentions somebody is followed by a short message that does."""
         service, conversation = await self._service(place), conversation_of(place)
-        message = await self._connector.send(service, conversation, _message(card, await self.drawn(card)))
-        await self._nudge(service, conversation, card.nudge)
+        shown = _message(answer.card, await self.drawn(answer))
+        message = await self._connector.send(service, conversation, shown)
+        await self._mention(service, conversation, answer)
         return MessageRef(PLATFORM, place, json.dumps([service, conversation, message]))
 
-    async def update(self, ref: MessageRef, card: Card) -> None:
-        """See `Chat`. A card that mentions somebody is followed by a short message that does."""
+    async def update(self, ref: MessageRef, answer: Answer) -> None:
+        """See `Chat`. An answer that mentions somebody is followed by a short message that does."""
         service, conversation, message = _handle(ref)
-        await self._connector.update(service, conversation, message, _message(card, await self.drawn(card)))
-        await self._nudge(service, conversation, card.nudge)
+        shown = _message(answer.card, await self.drawn(answer))
+        await self._connector.update(service, conversation, message, shown)
+        await self._mention(service, conversation, answer)
 
-    async def _nudge(self, service: str, conversation: str, nudge: Nudge | None) -> None:
-        if nudge is None:
+    async def _mention(self, service: str, conversation: str, answer: Answer) -> None:
+        if answer.mention is None:
             return
-        shown = _attached(CARD, render_nudge(nudge))
-        await self._connector.send(service, conversation, shown | {"summary": headline(nudge.text)})
+        text = answer.card.headline
+        shown = _attached(CARD, render_mention(answer.mention, text))
+        await self._connector.send(service, conversation, shown | {"summary": text})
 
     async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
         """See `Chat`. Teams takes a bot's file only in a personal chat, after the person has agreed to it there.
@@ -238,14 +240,17 @@ class TeamsChat:
         if place.visibility is not Visibility.PERSONAL:
             return await self.post(
                 place,
-                Card(
-                    "Files come in the personal chat only",
-                    blocks=(
-                        Notice(
-                            Tone.WARNING, "Teams takes my files in our personal chat only: ask there again."
+                Answer(
+                    Card(
+                        "Files come in the personal chat only",
+                        blocks=(
+                            Notice(
+                                Tone.WARNING,
+                                "Teams takes my files in our personal chat only: ask there again.",
+                            ),
                         ),
-                    ),
-                    status=Status.REFUSED,
+                        status=Status.REFUSED,
+                    )
                 ),
             )
         content = await _collected(chunks)
@@ -276,7 +281,7 @@ class TeamsChat:
             raise Undelivered("I cannot reach you in a personal chat.", hint=HOW_TO_ADD)
         await self.post(
             where,
-            Card(headline(form.title or "Fill in"), blocks=(form,), audience=Only(person), lasting=True),
+            Answer(Card(headline(form.title or "Fill in"), blocks=(form,)), Only(person), editable=True),
         )
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
@@ -353,13 +358,9 @@ class TeamsChat:
 
     # --- what only Teams has ---
 
-    async def drawn(self, card: Card) -> Json:
-        """A card as Teams wants it; sentences that are too long for a button are kept under a short one."""
-        try:
-            return full_width(render(card))
-        except ValueError:
-            kept = {each: say(Recall(await self._store.keep_sentence(each))) for each in long_sentences(card)}
-            return full_width(render(card, kept.__getitem__))
+    async def drawn(self, answer: Answer) -> Json:
+        """A card as Teams wants it."""
+        return full_width(await drawn(answer, render, long_sentences, self._store.keep_sentence))
 
     async def line(self, place: Place, text: str) -> None:
         """One line of plain text. Raises `Undelivered`."""

@@ -1,17 +1,16 @@
-"""From the cards of one answer to what people see: who may see which, and which message changes."""
+"""From the answers to one request to what people see: who may see which, and which message changes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import structlog
 
+from adapters.outgoing import Answering, Outbox
 from adapters.teams.chat import CARD, HOW_TO_ADD, TeamsChat
-from bot.model.cards import Card, Everyone, Only, Status
+from bot.model.cards import Answer, Everyone, Only, Status
 from bot.model.clock import Clock
 from bot.model.errors import BotError, Undelivered
 from bot.model.people import Clicked, Filled, MessageRef, Person, Request, Said, Visibility
@@ -23,18 +22,6 @@ Json: TypeAlias = dict[str, Any]
 LEAST_BETWEEN_UPDATES = 1.0
 """Seconds between two messages that only tell of progress; a thread takes 1,800 operations an hour."""
 _SAY_ALOUD = frozenset({Status.REFUSED, Status.FAILED, Status.NOT_UNDERSTOOD, Status.WORKING})
-
-
-class Answers(Protocol):
-    """What is asked of the bot."""
-
-    def answer(self, request: Request) -> AsyncIterator[Card]:
-        """Cards, each replacing the one before."""
-        ...
-
-    async def attach(self, ticket_id: str, ref: MessageRef) -> None:
-        """Remember in which message a question stands."""
-        ...
 
 
 def invoke_message(text: str) -> Json:
@@ -51,14 +38,18 @@ def invoke_card(drawn: Json) -> Json:
 
 
 @dataclass(slots=True)
-class Answering:
-    """One request on its way.
+class Delivery:
+    """Shows the answer to one request.
 
     Attributes:
+        bot: Answers.
+        chat: Teams.
+        clock: For waiting.
+        request: What is answered.
         reply: Where an invoke waits for its body; None for messages.
     """
 
-    bot: Answers
+    bot: Answering
     chat: TeamsChat
     clock: Clock
     request: Request
@@ -70,83 +61,91 @@ class Answering:
 
     async def run(self) -> None:
         """Asks the bot and shows what it says. Never raises: what goes wrong is logged, and said where that works."""
+        outbox = Outbox(self._show_safely, self.clock, progress_every=LEAST_BETWEEN_UPDATES)
         try:
-            cards = self.bot.answer(self.request)
-            async with aclosing(paced(cards, self.clock, LEAST_BETWEEN_UPDATES)) as shown:
-                async for card in shown:
-                    await self._show(card)
-        except BotError as error:
-            log.warning("answer not shown", request=self.request.id, reason=error.sentence)
-            self._answer(invoke_message(error.sentence))
+            try:
+                await self.bot.answer(self.request, outbox.show)
+            finally:
+                await outbox.close()
         except Exception:
             log.exception("unexpected", request=self.request.id)
             self._answer(invoke_message(f"Something went wrong. Reference: {self.request.id}"))
         finally:
             self._answer(invoke_message("There is nothing to show."))
 
-    async def _show(self, card: Card) -> None:
-        if card.status is Status.WORKING and not card.lasting:
+    async def _show_safely(self, answer: Answer) -> None:
+        try:
+            await self._show(answer)
+        except BotError as error:
+            log.warning("answer not shown", request=self.request.id, reason=error.sentence)
+            self._answer(invoke_message(error.sentence))
+        except Exception:
+            log.exception("unexpected", request=self.request.id)
+            self._answer(invoke_message(f"Something went wrong. Reference: {self.request.id}"))
+
+    async def _show(self, answer: Answer) -> None:
+        if answer.working and not answer.editable:
             # Never a message of its own: it would be left standing.
             if self._waiting():
-                self._answer(invoke_message(card.headline))
+                self._answer(invoke_message(answer.card.headline))
             elif self._pressed() is None:
                 await self.chat.typing(self.request.place)
             return
         personal = self.request.place.visibility is Visibility.PERSONAL
-        beside = card.aside and not isinstance(self.request.said, Said)
+        beside = not answer.replaces and not isinstance(self.request.said, Said)
         if beside and not personal:
-            card = replace(card, audience=Only(self.request.person))
-        match card.audience:
+            answer = replace(answer, audience=Only(self.request.person))
+        match answer.audience:
             case Everyone():
-                await self._show_here(card, beside=beside)
+                await self._show_here(answer, beside=beside)
             case Only(person):
                 if personal and person.key == self.request.person.key:
-                    await self._show_here(card, beside=beside)
+                    await self._show_here(answer, beside=beside)
                 else:
-                    await self._show_privately(card, person, beside=beside)
+                    await self._show_privately(answer, person, beside=beside)
             case _:
-                assert_never(card.audience)
+                assert_never(answer.audience)
 
-    async def _show_here(self, card: Card, *, beside: bool) -> None:
+    async def _show_here(self, answer: Answer, *, beside: bool) -> None:
         if beside:
-            self._answer(invoke_message(card.headline))
-            self._aside = await self._put(self._aside, card)
+            self._answer(invoke_message(answer.card.headline))
+            self._aside = await self._put(self._aside, answer)
             return
         if self._waiting():
-            self._answer(invoke_card(await self.chat.drawn(replace(card, nudge=None))))
+            self._answer(invoke_card(await self.chat.drawn(answer)))
         try:
-            self._here = await self._put(self._here or self._pressed(), card)
+            self._here = await self._put(self._here or self._pressed(), answer)
         except Undelivered:
             if self.request.place.visibility is Visibility.PERSONAL:
                 raise
-            await self._show_privately(card, self.request.person, beside=False)
+            await self._show_privately(answer, self.request.person, beside=False)
             return
-        await self._note_question(card, self._here)
+        await self._note_question(answer, self._here)
 
-    async def _note_question(self, card: Card, ref: MessageRef) -> None:
-        if card.ticket:
-            await self.bot.attach(card.ticket, ref)
+    async def _note_question(self, answer: Answer, ref: MessageRef) -> None:
+        if answer.ticket:
+            await self.bot.attach(answer.ticket, ref)
 
-    async def _put(self, ref: MessageRef | None, card: Card) -> MessageRef:
+    async def _put(self, ref: MessageRef | None, answer: Answer) -> MessageRef:
         """Replaces that message, or posts a new one where there is none (any more)."""
         if ref is not None:
             try:
-                await self.chat.update(ref, card)
+                await self.chat.update(ref, answer)
             except Undelivered:
                 log.info("message cannot be replaced", request=self.request.id)
             else:
                 return ref
-        return await self.chat.post(self.request.place, card)
+        return await self.chat.post(self.request.place, answer)
 
-    async def _show_privately(self, card: Card, person: Person, *, beside: bool) -> None:
+    async def _show_privately(self, answer: Answer, person: Person, *, beside: bool) -> None:
         try:
             direct = await self.chat.direct(person)
             if direct is not None:
                 if self._private is None:
-                    self._private = await self.chat.post(direct, card)
+                    self._private = await self.chat.post(direct, answer)
                 else:
-                    await self.chat.update(self._private, card)
-                await self._note_question(card, self._private)
+                    await self.chat.update(self._private, answer)
+                await self._note_question(answer, self._private)
         except Undelivered:
             direct = None
         name = person.name
@@ -156,8 +155,8 @@ class Answering:
         else:
             line = f"{to}I have answered in our personal chat."
         if self._waiting():
-            aloud = card.status in _SAY_ALOUD or direct is None
-            self._answer(invoke_message(card.headline if aloud and card.status in _SAY_ALOUD else line))
+            aloud = answer.card.status in _SAY_ALOUD
+            self._answer(invoke_message(answer.card.headline if aloud else line))
             self._told = True
         elif not self._told and (direct is None or not beside):
             self._told = True
@@ -179,55 +178,3 @@ class Answering:
     def _answer(self, body: Json) -> None:
         if self.reply is not None and not self.reply.done():
             self.reply.set_result(body)
-
-
-async def paced(cards: AsyncIterator[Card], clock: Clock, least: float) -> AsyncGenerator[Card, None]:
-    """The same cards, but those that tell of progress at most once in `least` seconds: a newer one takes the place
-    of one that waits.
-    """
-    read: asyncio.Queue[Card | None] = asyncio.Queue()
-
-    async def reading() -> None:
-        # One task reads them all: a generator must not wander from task to task.
-        try:
-            async for each in cards:
-                read.put_nowait(each)
-        finally:
-            read.put_nowait(None)
-
-    reader = asyncio.create_task(reading())
-    shown_at: float | None = None
-    try:
-        card = await read.get()
-        while card is not None:
-            ahead: list[Card | None] = []
-            while card.status is Status.WORKING and shown_at is not None:
-                ahead = await _soon(read, shown_at + least - clock.monotonic(), clock)
-                if not ahead or ahead[0] is None:
-                    break
-                card = ahead.pop()
-                assert card is not None
-            yield card
-            shown_at = clock.monotonic()
-            card = ahead[0] if ahead else await read.get()
-        await reader
-    finally:
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
-
-
-async def _soon(read: asyncio.Queue[Card | None], seconds: float, clock: Clock) -> list[Card | None]:
-    """The next card (None for the end) if it is there within so many seconds, else nothing."""
-    if not read.empty():
-        return [read.get_nowait()]
-    if seconds <= 0:
-        return []
-    pause = asyncio.ensure_future(clock.sleep(seconds))
-    following = asyncio.ensure_future(read.get())
-    both: set[asyncio.Future[Any]] = {pause, following}
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        return [following.result()] if following.done() else []
-    finally:
-        pause.cancel()
-        following.cancel()

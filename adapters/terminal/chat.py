@@ -15,7 +15,7 @@ from rich.console import Console
 from adapters.terminal.text import buttons, render_rich
 from bot.dispatch import Bot
 from bot.language.say import say
-from bot.model.cards import Action, Button, Card, Confirm, Dismiss, Form, OpenUrl, Run, Status, Submit
+from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, Form, OpenUrl, Run, Submit
 from bot.model.errors import Undelivered
 from bot.model.people import (
     Clicked,
@@ -63,15 +63,15 @@ class TerminalChat:
         self._console = console
         self._sent = 0
 
-    async def post(self, place: Place, card: Card) -> MessageRef:
-        """Print a card."""
+    async def post(self, place: Place, answer: Answer) -> MessageRef:
+        """Print an answer."""
         self._sent += 1
-        self._console.print(render_rich(card))
+        self._console.print(render_rich(answer.card, answer.reader))
         return MessageRef(PLATFORM, place, str(self._sent))
 
-    async def update(self, ref: MessageRef, card: Card) -> None:
-        """Print the card again: what is printed stays."""
-        self._console.print(render_rich(card))
+    async def update(self, ref: MessageRef, answer: Answer) -> None:
+        """Print the answer again: what is printed stays."""
+        self._console.print(render_rich(answer.card, answer.reader))
 
     async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
         """Write a file into the current folder; an existing one is never overwritten.
@@ -144,6 +144,18 @@ async def converse(
     person, place = local_person(), local_place()
     console.print(greeting, markup=False)
     shown: tuple[Button, ...] = ()
+
+    async def show(answer: Answer) -> None:
+        nonlocal shown
+        if answer.working:
+            console.print(f"… {answer.card.headline}", markup=False, style="dim")
+            return
+        console.print(render_rich(answer.card, answer.reader))
+        shown = buttons(answer.card)
+        if answer.mention is not None:
+            line = f"@{answer.mention.name}: {answer.card.headline}"
+            console.print(line, markup=False, style="bold")
+
     while True:
         line = await asyncio.to_thread(_read_line, console)
         if line is None or line.strip().casefold() in {"exit", "quit", "bye"}:
@@ -152,14 +164,7 @@ async def converse(
         if said is None:
             continue
         request = Request(id=ids(), said=said, person=person, place=place, at=now())
-        async for card in bot.answer(request):
-            if card.status is Status.WORKING:
-                console.print(f"… {card.headline}", markup=False, style="dim")
-                continue
-            console.print(render_rich(card))
-            shown = buttons(card)
-            if card.nudge is not None:
-                console.print(f"@{card.nudge.person.name}: {card.nudge.text}", markup=False, style="bold")
+        await bot.answer(request, show)
 
 
 def _read_line(console: Console) -> str | None:

@@ -27,6 +27,7 @@ from bot.model.cards import (
     Form,
     Notice,
     OpenUrl,
+    Reader,
     Status,
     Table,
     Text,
@@ -82,19 +83,19 @@ def _sentence(tone: Tone, text: str) -> str:
 # --- plain text ------------------------------------------------------------------------------------------------
 
 
-def render_text(card: Card) -> str:
+def render_text(card: Card, reader: Reader) -> str:
     """A card as plain text without a final line break. Tables are aligned, nothing is wrapped, no ANSI codes."""
     numbers = _Numbers()
     paragraphs = [announce(card)]
     if card.title:
         paragraphs[0] += f"\n{clean(card.title)}"
-    paragraphs += ["\n".join(_lines(block, card, numbers)) for block in card.blocks]
+    paragraphs += ["\n".join(_lines(block, reader, numbers)) for block in card.blocks]
     paragraphs.append("\n".join(numbers.label(button) for button in card.buttons))
-    paragraphs.append("\n".join(footer(card)))
+    paragraphs.append("\n".join(footer(card, reader)))
     return "\n\n".join(each for each in paragraphs if each)
 
 
-def _lines(block: Block, card: Card, numbers: _Numbers) -> Iterator[str]:
+def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
     match block:
         case Text(text):
             yield clean(text, lines=True)
@@ -102,9 +103,9 @@ def _lines(block: Block, card: Card, numbers: _Numbers) -> Iterator[str]:
             widest = max((width(clean(fact.label)) for fact in facts), default=0)
             for fact in facts:
                 label = clean(fact.label)
-                yield f"{label}:{' ' * (widest - width(label))} {write(fact.value, card.reader)}"
+                yield f"{label}:{' ' * (widest - width(label))} {write(fact.value, reader)}"
         case Table():
-            yield from _table_lines(block, card)
+            yield from _table_lines(block, reader)
             if block.hidden:
                 yield f"{block.hidden:,} more not shown."
             if block.more is not None:
@@ -112,7 +113,7 @@ def _lines(block: Block, card: Card, numbers: _Numbers) -> Iterator[str]:
         case Chart():
             if block.title:
                 yield clean(block.title)
-            drawn = [(bar.label, bar.drawn, bar.value) for bar in bars(block, card.reader, length=24)]
+            drawn = [(bar.label, bar.drawn, bar.value) for bar in bars(block, reader, length=24)]
             yield from (
                 ["No values."] if not drawn else columns(drawn, (False, False, True), widest=_WIDEST_COLUMN)
             )
@@ -128,9 +129,9 @@ def _lines(block: Block, card: Card, numbers: _Numbers) -> Iterator[str]:
             assert_never(block)
 
 
-def _table_lines(table: Table, card: Card) -> Iterator[str]:
+def _table_lines(table: Table, reader: Reader) -> Iterator[str]:
     headings = [clean(column.title) for column in table.columns]
-    written = [[write(cell, card.reader) for cell in row] for row in table.rows]
+    written = [[write(cell, reader) for cell in row] for row in table.rows]
     numeric = [column.numeric for column in table.columns]
     laid_out = columns([headings, *written], numeric, widest=_WIDEST_COLUMN)
     yield laid_out[0]
@@ -152,7 +153,7 @@ def _form_lines(form: Form) -> Iterator[str]:
 # --- rich ------------------------------------------------------------------------------------------------------
 
 
-def render_rich(card: Card) -> RenderableType:
+def render_rich(card: Card, reader: Reader) -> RenderableType:
     """A card for a rich console; the numbers of the buttons are those of `buttons(card)`, counted from 1."""
     numbers = _Numbers()
     style = _STATUS_STYLES[card.status]
@@ -160,10 +161,10 @@ def render_rich(card: Card) -> RenderableType:
     parts: list[RenderableType] = [RichText(announce(card), style=style)]
     if card.title:
         parts.append(RichText(clean(card.title), style="dim"))
-    parts += [_rich(block, card, numbers) for block in card.blocks]
+    parts += [_rich(block, reader, numbers) for block in card.blocks]
     if card.buttons:
         parts.append(_pressed(card.buttons, numbers))
-    lines = footer(card)
+    lines = footer(card, reader)
     if lines:
         parts.append(RichText("\n".join(lines), style="dim"))
     border = style.removeprefix("bold").strip() or "none"
@@ -183,7 +184,7 @@ def _pressed(pressed: Sequence[Button], numbers: _Numbers) -> RichText:
     return RichText("\n").join(lines)
 
 
-def _rich(block: Block, card: Card, numbers: _Numbers) -> RenderableType:
+def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
     match block:
         case Text(text, quiet):
             return RichText(clean(text, lines=True), style="dim" if quiet else "", overflow="fold")
@@ -193,13 +194,13 @@ def _rich(block: Block, card: Card, numbers: _Numbers) -> RenderableType:
                 below.append(RichText(f"{block.hidden:,} more not shown.", style="dim"))
             if block.more is not None:
                 below.append(_pressed((block.more,), numbers))
-            return Group(_FittingTable(block, card), *below)
+            return Group(_FittingTable(block, reader), *below)
         case Notice(tone, text):
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
             return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
         case Facts() | Chart() | Form() | Table():
-            return RichText("\n".join(_lines(block, card, numbers)))
+            return RichText("\n".join(_lines(block, reader, numbers)))
         case _:
             assert_never(block)
 
@@ -209,7 +210,7 @@ class _FittingTable:
     """A table, or its rows one below the other where the terminal is too narrow for its columns."""
 
     table: Table
-    card: Card
+    reader: Reader
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if len(self.table.columns) * _NARROWEST_COLUMN <= options.max_width:
@@ -218,7 +219,7 @@ class _FittingTable:
             for row in self.table.rows:
                 pairs = zip(self.table.columns, row, strict=True)
                 facts = Facts(tuple(Fact(column.title, cell) for column, cell in pairs))
-                yield RichText("\n".join([*_lines(facts, self.card, _Numbers()), ""]))
+                yield RichText("\n".join([*_lines(facts, self.reader, _Numbers()), ""]))
 
     def _as_table(self) -> RichTable:
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -226,5 +227,5 @@ class _FittingTable:
             justify: Literal["left", "right"] = "right" if column.numeric else "left"
             drawn.add_column(RichText(clean(column.title)), justify=justify, overflow="fold")
         for row in self.table.rows:
-            drawn.add_row(*(RichText(write(cell, self.card.reader)) for cell in row))
+            drawn.add_row(*(RichText(write(cell, self.reader)) for cell in row))
         return drawn

@@ -35,6 +35,14 @@ class Back(Intent):
 
 
 @dataclass(frozen=True, slots=True)
+class Recall(Intent):
+    """A kept sentence that no button can carry; nobody types it."""
+
+    words: ClassVar[str] = "again"
+    id: str = field(default="", metadata=clause("", Phrase()))
+
+
+@dataclass(frozen=True, slots=True)
 class Again:
     """One of these words.
 

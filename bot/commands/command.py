@@ -7,16 +7,17 @@ click, `send` spends the approval, `follow` watches until the outcome is known.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
+from bot.audience import Shown
 from bot.catalog import Catalog
 from bot.celonis import Api, Celonis
 from bot.language.declare import CelonisIntent, names
+from bot.model.approval import Approval
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
 from bot.model.intents import Intent
@@ -24,19 +25,11 @@ from bot.model.names import Kind, Name
 from bot.model.people import Person, Place, Profile
 from bot.policy import Asker, Policy, Right, Touch
 from bot.store import Store
-from bot.writes.ticket import Approval, Outcome
+from bot.visit import ZoneOf
+from bot.writes.guarded import Checked, Follow, Question
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
-
-
-class ZoneOf(StrEnum):
-    """Whose time zone an answer is in, as people are told."""
-
-    PLACE = "this place's"
-    PERSON = "your own"
-    BOT = "the bot's own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +160,6 @@ def touches(intent: Intent) -> tuple[Touch, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A card with what stands on it, where that is not simply what the sentence names.
-
-    Attributes:
-        card: The answer.
-        touches: Every resource of which it shows something, named as Celonis names it now.
-    """
-
-    card: Card
-    touches: tuple[Touch, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Command(Generic[I]):
     """One entry of the table: something that only reads (or only changes the bot's own defaults).
 
@@ -203,51 +183,9 @@ class Command(Generic[I]):
     def intent(self) -> type[I]:
         return type(self.example)
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a guarded command wants to be sure of. The dispatcher adds ticket, buttons and deadline.
-
-    Attributes:
-        card: The question with the state that was read for it.
-        yes: The confirming button's label; says what happens.
-        no: The other one's.
-    """
-
-    card: Card
-    yes: str
-    no: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where a write stands; the last one has an outcome."""
-
-    card: Card
-    outcome: Outcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checked(Generic[T]):
-    """What a last look before a write has found.
-
-    Attributes:
-        target: What was confirmed, under the names that it has now.
-        over: Set where nothing must be sent any more.
-    """
-
-    target: T
-    over: Step | None = None
-
-
-class Follow(Protocol[T_contra]):
-    """How the outcome of a write is watched for."""
-
-    def __call__(
-        self, target: T_contra, context: Context, *, taken: bool, by: str
-    ) -> AsyncGenerator[Step, None]:
-        """See `GuardedCommand.follow`."""
-        ...
+    def right_for(self, intent: Intent) -> Right:
+        """The right that this intent needs."""
+        return self.right
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +204,8 @@ class GuardedCommand(Generic[I, T]):
         plainly: What it does, without saying to what: all that a place without the right `public` gets to know.
         send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
         follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
-            whether Celonis has taken the call, or nobody knows whether it arrived; `by` names who confirmed.
+            whether Celonis has taken the call, or nobody knows whether it arrived; `by` names who confirmed;
+            `progress` shows where it stands meanwhile.
         aliases: As for `Command`.
         touches: What the sentence names, for the log; the policy is asked about what `hits` tells.
     """
@@ -289,14 +228,12 @@ class GuardedCommand(Generic[I, T]):
     def intent(self) -> type[I]:
         return type(self.example)
 
+    def right_for(self, intent: I) -> Right:
+        """The right that this intent needs."""
+        return self.right if isinstance(self.right, Right) else self.right(intent)
+
 
 AnyCommand: TypeAlias = Command[Any] | GuardedCommand[Any, Any]
-
-
-def right_of(command: AnyCommand, intent: Intent) -> Right:
-    """The right that this intent needs."""
-    right = command.right
-    return right if isinstance(right, Right) else right(intent)
 
 
 def needs_celonis(command: AnyCommand) -> bool:

@@ -9,7 +9,7 @@ from rapidfuzz import process
 
 from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand, right_of
+from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
 from bot.commands.jobs import Jobs
 from bot.commands.lists import back, page_of, table
 from bot.commands.models import Models
@@ -36,7 +36,7 @@ async def _help(intent: Help, context: Context) -> Card:
     allowed: list[AnyCommand | Again] = [
         each
         for each in context.table
-        if context.policy.may(context.asker, right_of(each, each.example)).allowed
+        if context.policy.may(context.asker, each.right_for(each.example)).allowed
         and not (isinstance(each, GuardedCommand) and context.asking.read_only)
     ]
     allowed += AGAIN

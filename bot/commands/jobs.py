@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import nsmallest
 from operator import attrgetter
 from typing import ClassVar, NamedTuple
 
+from bot.audience import Shown
 from bot.catalog import Turns
 from bot.celonis import CancelRuns, Execution, JobRun
 from bot.celonis.models import Job, JobStatus
-from bot.commands.command import Checked, Command, Context, GuardedCommand, Question, Shown, Step
+from bot.commands.command import Command, Context, GuardedCommand
 from bot.commands.lists import PAGE, back, count, page_of, table
 from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
+from bot.model.approval import Approval
 from bot.model.cards import (
     Block,
     Button,
@@ -39,7 +41,8 @@ from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.card_text import error_text
 from bot.render.values import dated, duration, when
-from bot.writes.ticket import Approval, Outcome
+from bot.writes.guarded import Checked, Ended, Progress, Question
+from bot.writes.ticket import Outcome
 
 ACTIVE = frozenset({"RUNNING", "QUEUED"})
 ENDED = frozenset({"SUCCESS", "FAIL", "CANCEL", "SKIPPED"})
@@ -487,7 +490,7 @@ async def _check(target: CancelRuns, context: Context) -> Checked[CancelRuns]:
         buttons=(button,),
         source=context.live_source(run.pool_name),
     )
-    return Checked(called, Step(card, outcome))
+    return Checked(called, Ended(card, outcome))
 
 
 def _identified(run: JobRun) -> bool:
@@ -511,9 +514,7 @@ async def _send(approval: Approval[CancelRuns], context: Context) -> None:
         await context.asking.cancel_job(approval, run)
 
 
-async def _follow(
-    target: CancelRuns, context: Context, *, taken: bool, by: str
-) -> AsyncGenerator[Step, None]:
+async def _follow(target: CancelRuns, context: Context, *, taken: bool, by: str, progress: Progress) -> Ended:
     """Watch a run that was told to stop until it is known how it ended. Sends nothing that changes anything.
 
     Args:
@@ -521,6 +522,7 @@ async def _follow(
         context: Past the cache.
         taken: Whether Celonis has taken the call; else nobody knows whether it arrived.
         by: Who confirmed, for people.
+        progress: Shows where it stands.
     """
     (run,) = target.runs
     began = context.clock.monotonic()
@@ -531,23 +533,22 @@ async def _follow(
         if taken
         else "It is not known whether the stop arrived; it is not sent again"
     )
-    yield Step(_waiting(run, context, "Stopping", f"{sent}. I look until it is known how the run ended."))
+    await progress(_waiting(run, context, "Stopping", f"{sent}. I look until it is known how the run ended."))
     while True:
         waited = context.clock.monotonic() - began
         trouble: BotError | None = None
-        step: Step | None = None
+        ended: Ended | None = None
         try:
-            step = await _seen(run, context, waited, by)
+            ended = await _seen(run, context, waited, by)
         except (CelonisError, QuotaExhausted, StoreUnavailable) as error:
             trouble = error
-        if step is None and (waited >= PATIENCE or (waited >= SOON and isinstance(trouble, NotFound))):
-            step = _unknown(run, context, sent) if trouble else _unfinished(run, context, taken=taken)
-        if step is not None:
-            yield step
-            return
+        if ended is None and (waited >= PATIENCE or (waited >= SOON and isinstance(trouble, NotFound))):
+            ended = _unknown(run, context, sent) if trouble else _unfinished(run, context, taken=taken)
+        if ended is not None:
+            return ended
         if waited >= SOON and not told:
             told = True
-            yield Step(
+            await progress(
                 _waiting(
                     run,
                     context,
@@ -560,7 +561,7 @@ async def _follow(
         await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
 
 
-async def _seen(run: JobRun, context: Context, waited: float, by: str) -> Step | None:
+async def _seen(run: JobRun, context: Context, waited: float, by: str) -> Ended | None:
     """What Celonis says of the run now; None while it goes on, or while the run after it may still be hit.
 
     Raises:
@@ -622,7 +623,7 @@ class _End:
     by: str
 
 
-def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Context) -> Step:
+def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Context) -> Ended:
     """The card for a run whose end is known; `now` is the job's latest run."""
     checked = _clock(context.clock.now(), context)
     at = _clock(end.at, context) if end.at else checked
@@ -663,7 +664,7 @@ def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Con
         buttons.insert(
             0, Button("Stop the new run …", Run(CancelJob(job=job, pool=pool, via=here)), Tone.DANGER)
         )
-    return Step(
+    return Ended(
         Card(
             headline(sign),
             title=f"{run.job_name}, {run.pool_name}",
@@ -681,8 +682,8 @@ def _clock(at: datetime, context: Context) -> str:
     return when(at, dated(context.reader, context.clock.now()))
 
 
-def _unknown(run: JobRun, context: Context, sent: str) -> Step:
-    return Step(
+def _unknown(run: JobRun, context: Context, sent: str) -> Ended:
+    return Ended(
         _open(
             run,
             context,
@@ -693,9 +694,9 @@ def _unknown(run: JobRun, context: Context, sent: str) -> Step:
     )
 
 
-def _unfinished(run: JobRun, context: Context, *, taken: bool) -> Step:
+def _unfinished(run: JobRun, context: Context, *, taken: bool) -> Ended:
     why = "Celonis took the stop" if taken else "It is not known whether the stop arrived"
-    return Step(
+    return Ended(
         _open(
             run,
             context,

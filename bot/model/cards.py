@@ -324,14 +324,6 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Nudge:
-    """A short reply under the card that mentions somebody, since an edited message wakes no phone."""
-
-    person: Person
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reader:
     """For whom values are written, and when.
 
@@ -348,7 +340,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One answer.
+    """What is shown.
 
     Attributes:
         headline: The verdict or the number first; at most 120 characters; it is the notification's text.
@@ -356,16 +348,10 @@ class Card:
         blocks: The body, top to bottom.
         buttons: What one can do next.
         source: Required as soon as the card holds anything from Celonis.
-        audience: Who may see it.
         status: What kind of answer it is.
         sentence: The canonical sentence of the answered intent, for people to learn; empty where there is none.
-        nudge: A reply that mentions somebody, sent once beside the card.
-        lasting: Must still be changed later (questions, running work): an ordinary message, never an ephemeral one.
-        aside: Stands beside a clicked message, never in its place (the question there stays open).
-        reader: Zone and locale for the values.
         reference: A short id that also stands in the log; only on errors.
         sandbox: A sandbox stands in for Celonis; said even where nothing on the card comes from there.
-        ticket: The question that stands on this card; its message is changed when the question ends.
     """
 
     headline: str
@@ -373,22 +359,45 @@ class Card:
     blocks: tuple[Block, ...] = ()
     buttons: tuple[Button, ...] = ()
     source: Source | None = None
-    audience: Audience = field(default_factory=Everyone)
     status: Status = Status.ANSWERED
     sentence: str = ""
-    nudge: Nudge | None = None
-    lasting: bool = False
-    aside: bool = False
-    reader: Reader = field(default_factory=Reader)
     reference: str = ""
     sandbox: bool = False
-    ticket: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.headline) <= HEADLINE_LENGTH:
             raise ValueError(
                 f"a headline has 1 to {HEADLINE_LENGTH} characters, this one {len(self.headline)}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A card with how it travels.
+
+    Attributes:
+        card: What is shown.
+        audience: Who may see it.
+        reader: For whom its values are written.
+        editable: Must still be changed later (questions, running work): an ordinary message, never an ephemeral one.
+        replaces: Whether it takes the place of the message that was clicked; else it stands beside it (the question
+            there stays open).
+        mention: Who is mentioned in a short reply with the headline, sent once: an edited message wakes no phone.
+        ticket: The question that stands on the card; its message is changed when the question ends.
+    """
+
+    card: Card
+    audience: Audience = field(default_factory=Everyone)
+    reader: Reader = field(default_factory=Reader)
+    editable: bool = False
+    replaces: bool = True
+    mention: Person | None = None
+    ticket: str = ""
+
+    @property
+    def working(self) -> bool:
+        """Whether another one follows: it only tells that work goes on."""
+        return self.card.status is Status.WORKING
 
 
 def headline(text: str) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Protocol
 
-from bot.model.cards import Card, Form
+from bot.model.cards import Answer, Form
 from bot.model.people import MessageRef, Person, Place, Profile
 
 
 class Chat(Protocol):
     """What the product may ask of a chat platform."""
 
-    async def post(self, place: Place, card: Card) -> MessageRef:
-        """Send a card as a message of its own. Raises `bot.model.errors.Undelivered`."""
+    async def post(self, place: Place, answer: Answer) -> MessageRef:
+        """Send an answer as a message of its own. Raises `bot.model.errors.Undelivered`."""
         ...
 
-    async def update(self, ref: MessageRef, card: Card) -> None:
+    async def update(self, ref: MessageRef, answer: Answer) -> None:
         """Replace a message. Raises `bot.model.errors.Undelivered`."""
         ...
 

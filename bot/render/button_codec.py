@@ -6,7 +6,6 @@ means the same wherever it was pressed. What comes back is a claim of the client
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -24,7 +23,6 @@ from bot.model.cards import (
 )
 from bot.model.errors import BadArgument
 from bot.model.people import Clicked, Filled
-from bot.render.safe_text import units
 
 Json: TypeAlias = dict[str, Any]
 Shorten: TypeAlias = Callable[[str], str]
@@ -52,10 +50,6 @@ KEYS = {
 }
 """The key under which a value travels where a platform takes an object instead of text."""
 
-BUTTON_SENTENCE = 480
-"""Characters, as ASCII JSON, of the longest sentence that every platform's buttons carry; Teams' decide."""
-MENU_SENTENCE = 140
-"""UTF-16 code units of the longest one that an entry of a long menu carries as well; Slack's decide."""
 _LONGEST_SENTENCE = 4000
 _ID = re.compile(r"[A-Za-z0-9_.~:-]{1,140}\Z")
 _UNFIT_TO_TRAVEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\\s|\\s$")
@@ -101,12 +95,6 @@ def carried(text: str, fits: Callable[[str], bool], shorten: Shorten | None = No
     if _can_travel(stand_in, fits):
         return stand_in
     raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
-
-
-def carried_everywhere(sentence: str, *, in_menu: bool) -> bool:
-    """Whether every platform can carry a sentence on a button, or in an entry of a long menu, without a stand-in."""
-    fits = not in_menu or units(sentence) <= MENU_SENTENCE
-    return _can_travel(sentence, lambda text: fits and len(json.dumps(text)) <= BUTTON_SENTENCE)
 
 
 def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:

@@ -11,9 +11,10 @@ from typing import assert_never
 from bot.language.say import say
 from bot.model.cards import (
     Action,
+    Answer,
+    Audience,
     Block,
     Button,
-    Card,
     Cell,
     Chart,
     Choices,
@@ -42,40 +43,41 @@ from bot.render.button_codec import Json
 _EXACT_IN_JSON = 2**53
 
 
-def to_json(card: Card) -> Json:
-    """A card for programs: every value with its type, nothing formatted, nothing cut.
+def to_json(answer: Answer) -> Json:
+    """An answer for programs: every value with its type, nothing formatted, nothing cut.
 
     Numbers are JSON numbers where these are exact, else decimal strings; moments are ISO 8601 in UTC.
     """
+    card = answer.card
     return {
         "headline": card.headline,
         "title": card.title,
         "status": card.status.value,
-        "audience": _audience(card),
+        "audience": _audience(answer.audience),
         "blocks": [_block(block) for block in card.blocks],
         "buttons": [_button(button) for button in card.buttons],
         "source": None if card.source is None else _source(card.source),
         "sentence": card.sentence,
         "reference": card.reference,
-        "lasting": card.lasting,
-        "nudge": None if card.nudge is None else {"person": card.nudge.person.key, "text": card.nudge.text},
-        "reader": {"zone": card.reader.zone, "locale": card.reader.locale},
+        "editable": answer.editable,
+        "mention": None if answer.mention is None else answer.mention.key,
+        "reader": {"zone": answer.reader.zone, "locale": answer.reader.locale},
     }
 
 
-def dumps(card: Card) -> str:
+def dumps(answer: Answer) -> str:
     """`to_json` as text. ASCII only, so that a hostile name cannot write escape sequences to a terminal."""
-    return json.dumps(to_json(card), indent=2, ensure_ascii=True, allow_nan=False)
+    return json.dumps(to_json(answer), indent=2, ensure_ascii=True, allow_nan=False)
 
 
-def _audience(card: Card) -> Json:
-    match card.audience:
+def _audience(audience: Audience) -> Json:
+    match audience:
         case Only(person):
             return {"type": "only", "person": person.key}
         case Everyone():
             return {"type": "everyone"}
         case _:
-            assert_never(card.audience)
+            assert_never(audience)
 
 
 def _block(block: Block) -> Json:

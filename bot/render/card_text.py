@@ -91,9 +91,9 @@ def _count(number: int, locale: Locale) -> str:
     return clean(fixed_point(Decimal(number), locale))
 
 
-def footer(card: Card) -> tuple[str, ...]:
+def footer(card: Card, reader: Reader) -> tuple[str, ...]:
     """The quiet lines under a card: source, canonical sentence, reference."""
-    lines = [source_line(card.source, card.reader)] if card.source is not None else []
+    lines = [source_line(card.source, reader)] if card.source is not None else []
     if card.source is None and card.sandbox:
         lines.append(SANDBOX)
     if card.sentence:

@@ -1,4 +1,4 @@
-"""Questions before a write, and the only maker of `Approval`: what a click proves, and how often it counts.
+"""The life of a question before a write: what a click counts for, and how often.
 
 The way of a confirmed write, each step durable before the next::
 
@@ -14,42 +14,25 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from bot.model.approval import MAKER, Approval, spent
+from bot.model.approval import Approval, spent
 from bot.model.clock import Clock
-from bot.model.errors import TicketGone
 from bot.model.people import MessageRef, Person, Place
 from bot.store import Store, tickets
-from bot.store.schema import clean
 from bot.store.store import plausible_id
 from bot.store.tickets import Outcome, State, Ticket
+from bot.writes.approval import approve, written
 
-__all__ = ["Approval", "Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets"]
+__all__ = ["Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets"]
 
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=60)
 _NOTHING_SENT = "The program stopped before anything was sent."
-
-
-def _written(target: object) -> str:
-    """A target as JSON, for the ticket."""
-    kind = type(target)
-    if not dataclasses.is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined] # how dataclasses say it
-        raise TypeError(f"a target is a frozen dataclass, {kind.__name__} is none")
-    adapter: TypeAdapter[object] = TypeAdapter(kind)
-    exact = json.dumps(adapter.dump_python(target, mode="json"), ensure_ascii=False)
-    storable = clean(exact)
-    if adapter.validate_json(storable) != target and storable == exact:
-        raise TypeError(f"{kind.__name__} does not come back from JSON as it went in")
-    return storable
 
 
 @dataclass(slots=True)
@@ -133,7 +116,7 @@ class Tickets:
             id=self._token(),
             command=command,
             sentence=sentence,
-            target_json=_written(target),
+            target_json=written(target),
             connection=connection,
             asker=asker,
             place=place,
@@ -179,22 +162,9 @@ class Tickets:
         hold = self._held.get(ticket.id)
         if hold is None or hold.approved or ticket.claimed_by is None:
             raise spent("This confirmation was used before.")
-        try:
-            target: T = TypeAdapter(kind).validate_json(ticket.target_json)
-        except ValidationError:
-            raise TicketGone(
-                "This question was asked by another version of the bot.",
-                hint="Ask again.",
-                undone="Nothing was sent.",
-            ) from None
+        approval = approve(ticket, ticket.claimed_by, kind, functools.partial(self._problem, ticket.id, hold))
         hold.approved = True
-        return Approval(
-            MAKER,
-            ticket=ticket.id,
-            by=ticket.claimed_by,
-            target=target,
-            current=functools.partial(self._problem, ticket.id, hold),
-        )
+        return approval
 
     async def sending(self, ticket: Ticket) -> bool:
         """Writes down that the call is about to be sent; only then does the approval let it pass.

@@ -15,6 +15,7 @@ import pytest
 
 from bot.celonis import CancelRuns, JobRun, Lane
 from bot.config import Limits
+from bot.model.approval import Approval
 from bot.model.clock import SystemClock
 from bot.model.errors import (
     ApprovalSpent,
@@ -28,7 +29,7 @@ from bot.model.errors import (
 from bot.model.people import Person, Place, Visibility
 from bot.sandbox import Fault
 from bot.store import Store
-from bot.writes.ticket import Approval, Claimed, Tickets
+from bot.writes.ticket import Claimed, Tickets
 from tests.celonis.conftest import Bench
 from tests.celonis.team import World
 

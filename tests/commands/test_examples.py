@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from adapters.cli import rendered
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
+from adapters.terminal.text import render_text
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
-from bot.commands.command import GuardedCommand, right_of
-from bot.dispatch import explain
+from bot.commands.command import GuardedCommand
+from bot.explain import explain
 from bot.language.parse import Entry, Grammar
 from bot.language.say import say
 from bot.model import errors
-from bot.model.cards import Card, Reader, Status
+from bot.model.cards import Answer, Reader, Status
 from bot.model.names import Kind, Name
 from bot.policy import Right
+from bot.render.card_json import to_json
 from bot.render.values import dated
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import OPERATOR, START, StoryClock, someone, stage
@@ -30,15 +29,15 @@ Golden = Callable[[str, object], None]
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
 
 
-def compare(golden: Golden, name: str, card: Card) -> None:
-    message = render_slack(card)
+def compare(golden: Golden, name: str, answer: Answer) -> None:
+    message = render_slack(answer.card, answer.reader)
     assert_slack_ok(message)
-    adaptive = render_teams(card)
+    adaptive = render_teams(answer.card, answer.reader)
     assert_teams_ok(adaptive)
     golden(f"{name}.slack", {"text": message.text, "blocks": message.blocks})
     golden(f"{name}.teams", adaptive)
-    golden(f"{name}.json", json.loads(rendered(card, "json")))
-    golden(f"{name}.text", rendered(card, "text"))
+    golden(f"{name}.json", to_json(answer))
+    golden(f"{name}.text", render_text(answer.card, answer.reader))
 
 
 @pytest.mark.parametrize("words", BY_WORDS)
@@ -47,11 +46,11 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
 ) -> None:
     command = BY_WORDS[words]
     async with stage(clock=StoryClock(still=True, pace=1.0)) as scene:
-        person = someone("UADMIN") if right_of(command, command.example) is Right.ADMIN else OPERATOR
-        card = await scene.says(say(command.example), person)
+        person = someone("UADMIN") if command.right_for(command.example) is Right.ADMIN else OPERATOR
+        answer = await scene.answer(say(command.example), person)
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
-        assert card.status is wanted, card
-        compare(assert_golden, words.replace(" ", "-"), card)
+        assert answer.card.status is wanted, answer
+        compare(assert_golden, words.replace(" ", "-"), answer)
 
 
 def test_no_two_commands_start_alike_and_each_example_is_read_back_as_itself() -> None:
@@ -113,7 +112,7 @@ def test_every_error_says_what_did_not_happen_and_looks_alike_on_all_platforms(
 ) -> None:
     error = EXAMPLES[kind]
     reader = dated(Reader("Europe/Berlin", "en"), START)
-    card = replace(explain(error, reader, "r1"), reader=reader)
+    answer = Answer(explain(error, reader, "r1"), reader=reader)
     assert error.undone
-    assert error.undone in rendered(card, "text")
-    compare(assert_golden, f"error-{kind.__name__}", card)
+    assert error.undone in render_text(answer.card, answer.reader)
+    compare(assert_golden, f"error-{kind.__name__}", answer)

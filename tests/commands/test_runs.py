@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
-from bot.commands.command import Context, Question, Step
+from bot.commands.command import Context
 from bot.commands.jobs import CANCEL, CancelJob
-from bot.model.cards import Reader, Run, Status
+from bot.model.cards import Card, Reader, Run, Status
 from bot.model.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
 from bot.model.names import Name
 from bot.policy import Policy
+from bot.writes.guarded import Ended, Question
 from bot.writes.ticket import Outcome
 
 START = datetime(2026, 11, 20, 22, 10, tzinfo=UTC)
@@ -131,7 +132,7 @@ def shown(status: str = "RUNNING", run: str | None = "x1", start: datetime | Non
     return CancelRuns("sandbox", (JobRun("p1", "SAP ECC", "j1", "main job", run, start, status),))
 
 
-async def check(target: CancelRuns, *looks: Seen) -> Step | None:
+async def check(target: CancelRuns, *looks: Seen) -> Ended | None:
     return (await CANCEL.check(target, context(Told(looks)))).over
 
 
@@ -142,8 +143,15 @@ async def asked(intent: CancelJob, told: Told) -> Question:
     return CANCEL.question(target, here)
 
 
-async def follow(target: CancelRuns, told: Told, *, taken: bool = True) -> list[Step]:
-    return [step async for step in CANCEL.follow(target, context(told), taken=taken, by="the operator")]
+async def follow(target: CancelRuns, told: Told, *, taken: bool = True) -> tuple[list[Card], Ended]:
+    """What is shown on the way, and the end."""
+    shown: list[Card] = []
+
+    async def progress(card: Card) -> None:
+        shown.append(card)
+
+    ended = await CANCEL.follow(target, context(told), taken=taken, by="the operator", progress=progress)
+    return shown, ended
 
 
 @pytest.mark.parametrize(
@@ -224,10 +232,9 @@ async def test_a_question_about_a_run_without_id_and_start_says_which_run_would_
 async def test_the_last_card_says_what_became_of_the_run_that_was_shown(
     target: CancelRuns, told: Told, outcome: str
 ) -> None:
-    steps = await follow(target, told)
-    assert steps[-1].outcome is not None
-    assert steps[-1].card.headline.startswith(outcome)
-    assert all(step.outcome is None for step in steps[:-1])
+    steps, ended = await follow(target, told)
+    assert ended.card.headline.startswith(outcome)
+    assert all(card.status is Status.WORKING for card in steps)
 
 
 async def test_a_history_that_lags_behind_is_waited_for() -> None:
@@ -239,7 +246,7 @@ async def test_a_history_that_lags_behind_is_waited_for() -> None:
         return await asked(pool, job)
 
     cast("Any", told).executions = later
-    assert (await follow(shown(), told))[-1].outcome is Outcome.STOPPED
+    assert (await follow(shown(), told))[1].outcome is Outcome.STOPPED
 
 
 @pytest.mark.parametrize(
@@ -248,22 +255,22 @@ async def test_a_history_that_lags_behind_is_waited_for() -> None:
 )
 async def test_what_cannot_be_seen_for_a_while_is_looked_up_again(error: Exception) -> None:
     looks = [*(Seen("", error=error) for _ in range(30)), Seen("CANCEL", "x1")]
-    steps = await follow(shown(), Told(looks))
-    assert [step.card.headline.split(":")[0] for step in steps[:2]] == ["Stopping", "Unknown yet"]
-    assert steps[-1].outcome is Outcome.STOPPED
+    steps, ended = await follow(shown(), Told(looks))
+    assert [card.headline.split(":")[0] for card in steps[:2]] == ["Stopping", "Unknown yet"]
+    assert ended.outcome is Outcome.STOPPED
 
 
 async def test_a_job_that_celonis_has_no_more_is_not_looked_for_half_an_hour() -> None:
     told = Told([Seen("", error=NotFound("gone", status=404))])
-    steps = await follow(shown(), told)
-    assert steps[-1].outcome is Outcome.UNKNOWN
+    _, ended = await follow(shown(), told)
+    assert ended.outcome is Outcome.UNKNOWN
     assert len(told.calls) < 40
 
 
 async def test_a_call_of_which_nobody_knows_whether_it_arrived_is_not_said_to_have_arrived() -> None:
     certain = await follow(shown(), Told([Seen("RUNNING", "x1")]))
     unsure = await follow(shown(), Told([Seen("RUNNING", "x1")]), taken=False)
-    assert "Celonis took the stop" in repr(certain[-1].card.blocks)
+    assert "Celonis took the stop" in repr(certain[1].card.blocks)
     assert "Celonis took" not in repr(unsure)
     assert "was sent once" not in repr(unsure)
 
@@ -275,15 +282,15 @@ async def test_a_run_with_an_id_costs_one_call_a_look() -> None:
 
 
 async def test_buttons_of_a_write_name_the_connection_it_was_for() -> None:
-    for steps in (
-        [await check(shown(), Seen("RUNNING", "x2"))],
-        await follow(shown(), Told([Seen("RUNNING", "x2")], [("x1", START, "CANCEL")])),
-        await follow(shown(), Told([Seen("CANCEL", "x2", LATER)])),
-        await follow(shown(), Told([Seen("RUNNING", "x1")])),
+    for ended in (
+        await check(shown(), Seen("RUNNING", "x2")),
+        (await follow(shown(), Told([Seen("RUNNING", "x2")], [("x1", START, "CANCEL")])))[1],
+        (await follow(shown(), Told([Seen("CANCEL", "x2", LATER)])))[1],
+        (await follow(shown(), Told([Seen("RUNNING", "x1")])))[1],
     ):
-        assert steps[-1] is not None
-        assert steps[-1].card.buttons
-        for button in steps[-1].card.buttons:
+        assert ended is not None
+        assert ended.card.buttons
+        for button in ended.card.buttons:
             assert isinstance(button.action, Run)
             assert cast("Any", button.action.intent).via == Name("sandbox", "sandbox")
 
@@ -297,6 +304,6 @@ async def test_clocks_that_are_apart_make_no_negative_duration() -> None:
 async def test_a_headline_with_a_long_name_is_cut_and_keeps_the_verdict_first() -> None:
     (run,) = shown().runs
     long = CancelRuns("sandbox", (replace(run, job_name="x" * 3000),))
-    (*_, last) = await follow(long, Told([Seen("CANCEL", "x1")]))
+    _, last = await follow(long, Told([Seen("CANCEL", "x1")]))
     assert last.card.headline.startswith("STOPPED")
     assert last.card.status is Status.ANSWERED

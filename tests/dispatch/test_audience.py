@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from bot import config
-from bot.model.cards import Card, Everyone, Only, Status
+from bot.model.cards import Answer, Card, Everyone, Only, Status
 from bot.model.people import Clicked, MessageRef, Person, Place, Said, Visibility
-from tests.story import CHANNEL, CLERK, HOME, OPERATOR, SECOND, Stage, rules, stage
+from tests.story import CHANNEL, CLERK, HOME, OPERATOR, SECOND, Stage, answers_to, rules, stage
 
 QUESTION = "stop main job pls"
 OPERATORS = rules()[0]
@@ -26,37 +26,37 @@ def in_the_open(**more: object) -> config.Rule:
     return config.Rule(name="open", **made)
 
 
-def seen_by_all(cards: Sequence[Card]) -> str:
-    return repr(
-        [
-            (card.headline, card.title, card.blocks, card.buttons)
-            for card in cards
-            if card.audience == Everyone()
-        ]
-    )
+def seen_by_all(answers: Sequence[Answer]) -> str:
+    return repr([each.card for each in answers if each.audience == Everyone()])
 
 
-async def posted(scene: Stage, cards: Sequence[Card]) -> list[MessageRef]:
+async def posted(scene: Stage, answers: Sequence[Answer]) -> list[MessageRef]:
     """What an adapter does: everybody's cards into the channel, private ones to the person, questions are noted."""
     found = []
-    for card in cards:
-        where = CHANNEL if card.audience == Everyone() else dm(card.audience.person)  # type: ignore[union-attr]  # Only
-        ref = await scene.chat.post(where, card)
+    for answer in answers:
+        where = CHANNEL if answer.audience == Everyone() else dm(answer.audience.person)  # type: ignore[union-attr]  # Only
+        ref = await scene.chat.post(where, answer)
         found.append(ref)
-        if card.ticket:
-            await scene.built.bot.attach(card.ticket, ref)
+        if answer.ticket:
+            await scene.built.bot.attach(answer.ticket, ref)
     return found
 
 
 def now_in(scene: Stage, ref: MessageRef) -> Card:
-    return next(card for where, card in reversed(scene.chat.updated) if where.handle == ref.handle)
+    return changed(scene, ref).card
 
 
-async def ask(scene: Stage) -> tuple[list[Card], list[MessageRef]]:
-    cards = [
-        each for each in await scene.cards(Said(QUESTION), SECOND, CHANNEL) if each.status is Status.QUESTION
+def changed(scene: Stage, ref: MessageRef) -> Answer:
+    return next(answer for where, answer in reversed(scene.chat.updated) if where.handle == ref.handle)
+
+
+async def ask(scene: Stage) -> tuple[list[Answer], list[MessageRef]]:
+    answers = [
+        each
+        for each in await scene.answers(Said(QUESTION), SECOND, CHANNEL)
+        if each.card.status is Status.QUESTION
     ]
-    return cards, await posted(scene, cards)
+    return answers, await posted(scene, answers)
 
 
 @pytest.mark.parametrize(
@@ -64,41 +64,41 @@ async def ask(scene: Stage) -> tuple[list[Card], list[MessageRef]]:
 )
 async def test_where_nothing_is_public_nobody_else_sees_data(text: str) -> None:
     async with stage(policy=[OPERATORS]) as scene:
-        cards = await scene.cards(Said(text), SECOND, CHANNEL)
-        assert not any(word in seen_by_all(cards) for word in DATA)
-        assert any(
-            "main job" in repr(card) or "final job" in repr(card) or "SAP ECC" in repr(card) for card in cards
-        )
+        answers = await scene.answers(Said(text), SECOND, CHANNEL)
+        assert not any(word in seen_by_all(answers) for word in DATA)
+        assert any(name in repr(answers) for name in ("main job", "final job", "SAP ECC"))
 
 
 async def test_a_question_stands_without_data_and_shows_itself_to_those_who_may() -> None:
     async with stage(policy=[OPERATORS]) as scene:
         (bare, whole), _ = await ask(scene)
-        assert bare.headline == "USECOND asks to stop a data job"
+        assert bare.card.headline == "USECOND asks to stop a data job"
         assert bare.audience == Everyone()
-        assert [each.label for each in bare.buttons] == ["Show me the question"]
+        assert [each.label for each in bare.card.buttons] == ["Show me the question"]
         assert isinstance(whole.audience, Only)
         assert whole.audience.person.key == SECOND.key
-        assert "main job" in whole.headline
-        assert "asked by USECOND" in whole.headline
-        refused = await scene.presses(bare, "Show me the question", CLERK, CHANNEL)
+        assert "main job" in whole.card.headline
+        assert "asked by USECOND" in whole.card.headline
+        refused = await scene.presses(bare.card, "Show me the question", CLERK, CHANNEL)
         assert refused.status is Status.REFUSED
         assert "Stop this job" not in repr(refused)
-        shown = await scene.presses(bare, "Show me the question", OPERATOR, CHANNEL)
+        show = scene.what(bare.card, "Show me the question")
+        shown = (await scene.answers(show, OPERATOR, CHANNEL))[-1]
         assert shown.audience == Only(OPERATOR)
-        assert "main job" in shown.headline
+        assert "main job" in shown.card.headline
         assert scene.cancels() == []
 
 
 async def test_an_outcome_says_in_the_place_that_it_was_carried_out_and_the_rest_privately() -> None:
     async with stage(policy=[OPERATORS]) as scene:
         (bare, _), (in_place, to_asker) = await ask(scene)
-        shown = await scene.presses(bare, "Show me the question", OPERATOR, CHANNEL)
+        show = scene.what(bare.card, "Show me the question")
+        shown = (await scene.answers(show, OPERATOR, CHANNEL))[-1]
         (to_clicker,) = await posted(scene, [shown])
         request = replace(
-            scene.request(scene.what(shown, "Stop this job"), OPERATOR, dm(OPERATOR)), message=to_clicker
+            scene.request(scene.what(shown.card, "Stop this job"), OPERATOR, dm(OPERATOR)), message=to_clicker
         )
-        last = [card async for card in scene.built.bot.answer(request)][-1]
+        last = (await answers_to(scene.built.bot, request))[-1].card
         assert last.headline.startswith("STOPPED ")
         assert "by UOPERATOR" in last.headline
         public = now_in(scene, in_place)
@@ -106,10 +106,10 @@ async def test_an_outcome_says_in_the_place_that_it_was_carried_out_and_the_rest
         assert public.headline.endswith(", by UOPERATOR")
         assert not any(word in repr(public) for word in DATA)
         assert public.buttons == ()
-        private = now_in(scene, to_asker)
-        assert private.headline == last.headline
-        assert private.nudge is not None
-        assert private.nudge.person.key == SECOND.key
+        private = changed(scene, to_asker)
+        assert private.card.headline == last.headline
+        assert private.mention is not None
+        assert private.mention.key == SECOND.key
         assert not [ref for ref, _ in scene.chat.updated if ref.handle == to_clicker.handle], (
             "its answer changes it"
         )
@@ -119,7 +119,7 @@ async def test_an_outcome_says_in_the_place_that_it_was_carried_out_and_the_rest
 async def test_a_question_that_is_answered_with_no_came_to_nothing() -> None:
     async with stage(policy=[OPERATORS]) as scene:
         (_, whole), (in_place, _) = await ask(scene)
-        await scene.presses(whole, "Leave it running", SECOND, dm(SECOND))
+        await scene.presses(whole.card, "Leave it running", SECOND, dm(SECOND))
         public = now_in(scene, in_place)
         assert public.headline.startswith("Came to nothing, ")
         assert not any(word in repr(public) for word in DATA)
@@ -143,29 +143,27 @@ async def test_a_rule_can_name_a_place_for_questions() -> None:
     asks = OPERATORS.model_copy(update={"questions": war_room.key})
     async with stage(policy=[asks, there]) as scene:
         (bare, _), _ = await ask(scene)
-        (question,) = [card for place, card in scene.chat.posted if place.key == war_room.key]
+        (question,) = [answer.card for place, answer in scene.chat.posted if place.key == war_room.key]
         assert "main job" in question.headline
-        done = await scene.presses(question, "Stop this job", OPERATOR, war_room)
-        assert done.headline.startswith("STOPPED")
+        done = (await scene.answers(scene.what(question, "Stop this job"), OPERATOR, war_room))[-1]
+        assert done.card.headline.startswith("STOPPED")
         assert done.audience == Everyone()
         assert "main job" not in repr(bare)
     async with stage(policy=[asks]) as scene:
         await ask(scene)
-        assert not [card for place, card in scene.chat.posted if place.key == war_room.key], (
-            "it may not see it"
-        )
+        assert not [place for place, _ in scene.chat.posted if place.key == war_room.key], "it may not see it"
 
 
 async def test_guests_among_the_readers_end_what_is_public_unless_the_rule_means_them() -> None:
     async with stage(policy=[OPERATORS, in_the_open()]) as scene:
-        assert (await scene.says("jobs", place=CHANNEL)).audience == Everyone()
+        assert (await scene.answer("jobs", place=CHANNEL)).audience == Everyone()
         scene.chat.with_outsiders = True
-        assert (await scene.says("jobs", place=CHANNEL)).audience == Only(OPERATOR)
-        cards, _ = await ask(scene)
-        assert not any(word in seen_by_all(cards) for word in DATA)
+        assert (await scene.answer("jobs", place=CHANNEL)).audience == Only(OPERATOR)
+        answers, _ = await ask(scene)
+        assert not any(word in seen_by_all(answers) for word in DATA)
     async with stage(policy=[OPERATORS, in_the_open(external=True)]) as scene:
         scene.chat.with_outsiders = True
-        assert (await scene.says("jobs", place=CHANNEL)).audience == Everyone()
+        assert (await scene.answer("jobs", place=CHANNEL)).audience == Everyone()
         assert scene.chat.asked_outsiders == 0
 
 
@@ -174,20 +172,20 @@ async def test_a_question_asked_in_the_open_ends_without_data_where_a_guest_has_
         (question,), (ref,) = await ask(scene)
         scene.chat.with_outsiders = True
         request = replace(
-            scene.request(scene.what(question, "Stop this job"), OPERATOR, CHANNEL), message=ref
+            scene.request(scene.what(question.card, "Stop this job"), OPERATOR, CHANNEL), message=ref
         )
-        cards = [card async for card in scene.built.bot.answer(request)]
-        assert cards[-1].audience == Only(OPERATOR)
-        assert cards[-1].headline.startswith("STOPPED")
-        assert not any(word in seen_by_all(cards) for word in DATA)
+        answers = await answers_to(scene.built.bot, request)
+        assert answers[-1].audience == Only(OPERATOR)
+        assert answers[-1].card.headline.startswith("STOPPED")
+        assert not any(word in seen_by_all(answers) for word in DATA)
         assert now_in(scene, ref).headline.startswith("Carried out")
 
 
 async def test_jobs_shows_a_place_the_data_pools_that_are_public_there_and_no_other() -> None:
     async with stage(policy=[OPERATORS, in_the_open(on=config.On(pool=("SAP ECC",)))]) as scene:
-        of_pool = await scene.says("jobs in SAP ECC", place=CHANNEL)
+        of_pool = await scene.answer("jobs in SAP ECC", place=CHANNEL)
         assert of_pool.audience == Everyone()
-        every = await scene.says("jobs", place=CHANNEL)
+        every = await scene.answer("jobs", place=CHANNEL)
         assert every.audience == Everyone()
         assert "main job" in repr(every)
         assert "nothing is shown here" in repr(every)
@@ -195,15 +193,15 @@ async def test_jobs_shows_a_place_the_data_pools_that_are_public_there_and_no_ot
         others = {pool.name for pool in scene.sandbox.pools if pool.name in repr(private)} - {"SAP ECC"}
         assert others, "there are other data pools with jobs"
         assert not any(name in repr(every) for name in others)
-        assert (await scene.says("pools", place=CHANNEL)).audience == Only(OPERATOR)
+        assert (await scene.answer("pools", place=CHANNEL)).audience == Only(OPERATOR)
 
 
 async def test_a_click_on_an_open_answer_is_private_where_the_place_may_not_see_its_answer() -> None:
     async with stage(policy=[OPERATORS, in_the_open(on=config.On(pool=("SAP ECC",)))]) as scene:
         await scene.says("jobs in SAP ECC", place=CHANNEL)
-        refreshed = (await scene.cards(Clicked(sentence='jobs in "SAP ECC"'), CLERK, CHANNEL))[-1]
+        refreshed = (await scene.answers(Clicked(sentence='jobs in "SAP ECC"'), CLERK, CHANNEL))[-1]
         assert refreshed.audience == Everyone()
-        other = (await scene.cards(Clicked(sentence="pools"), CLERK, CHANNEL))[-1]
+        other = (await scene.answers(Clicked(sentence="pools"), CLERK, CHANNEL))[-1]
         assert other.audience == Only(CLERK)
 
 

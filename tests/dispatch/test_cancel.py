@@ -8,11 +8,23 @@ from datetime import timedelta
 import pytest
 
 from bot.audit import Verified
-from bot.model.cards import Card, Everyone, Facts, Only, Status
-from bot.model.people import Clicked, Place, Said, Visibility
+from bot.model.cards import Answer, Card, Facts, Only, Status
+from bot.model.people import Clicked, Person, Place, Said, Visibility
 from bot.sandbox import Fault, Switches
 from bot.writes.ticket import Outcome, State
-from tests.story import CHANNEL, CLERK, DIRECT, GUEST, HOME, OPERATOR, SECOND, Stage, stage, working
+from tests.story import (
+    CHANNEL,
+    CLERK,
+    DIRECT,
+    GUEST,
+    HOME,
+    OPERATOR,
+    SECOND,
+    Stage,
+    following,
+    stage,
+    working,
+)
 
 QUESTION = "stop main job pls"
 
@@ -37,10 +49,10 @@ async def test_a_confirmed_click_stops_the_run_with_one_call() -> None:
         question, ticket = await ask(scene)
         assert question.headline.startswith("Stop main job? SAP ECC, running since")
         assert scene.cancels() == [], "nothing is sent before the click"
-        cards = await scene.cards(Clicked(confirm=ticket))
+        answers = await scene.answers(Clicked(confirm=ticket))
+        cards = [each.card for each in answers]
         assert cards[-1].headline.startswith("STOPPED ")
-        assert cards[-1].nudge is not None
-        assert cards[-1].nudge.person == OPERATOR
+        assert answers[-1].mention == OPERATOR
         assert working(cards), "the buttons give way to a sign of work at once"
         assert all(not card.buttons for card in working(cards))
         assert len(scene.cancels()) == 1
@@ -53,22 +65,22 @@ async def test_leaving_it_running_sends_nothing_and_ends_the_question() -> None:
         question, ticket = await ask(scene)
         card = await scene.presses(question, "Leave it running")
         assert card.headline == "Nothing was done"
-        late = await scene.presses(question, "Stop this job")
-        assert "no" in late.headline
-        assert late.aside
+        late = (await scene.answers(scene.what(question, "Stop this job")))[-1]
+        assert "no" in late.card.headline
+        assert not late.replaces
         assert scene.cancels() == []
         assert (await state_of(scene, ticket))[0] is State.DISMISSED
 
 
 @pytest.mark.parametrize("person", [CLERK, GUEST])
-async def test_the_wrong_person_is_told_so_alone_and_the_question_stays_open(person: object) -> None:
+async def test_the_wrong_person_is_told_so_alone_and_the_question_stays_open(person: Person) -> None:
     async with stage() as scene:
         question, ticket = await ask(scene, CHANNEL)
-        assert question.audience == Everyone()
-        card = await scene.presses(question, "Stop this job", person=person, place=CHANNEL)  # type: ignore[arg-type]  # a person
-        assert card.status is Status.REFUSED
-        assert card.audience == Only(person)  # type: ignore[arg-type]  # a person
-        assert card.aside
+        press = scene.what(question, "Stop this job")
+        answer = (await scene.answers(press, person, CHANNEL))[-1]
+        assert answer.card.status is Status.REFUSED
+        assert answer.audience == Only(person)
+        assert not answer.replaces
         assert scene.cancels() == []
         assert (await state_of(scene, ticket))[0] is State.OPEN
         done = await scene.presses(question, "Stop this job", person=SECOND, place=CHANNEL)
@@ -97,9 +109,9 @@ async def test_a_second_click_says_what_became_of_it() -> None:
     async with stage() as scene:
         question, _ = await ask(scene)
         await scene.presses(question, "Stop this job")
-        again = await scene.presses(question, "Stop this job", person=SECOND)
-        assert again.headline == "Already done once, not again: stopped"
-        assert again.aside
+        again = (await scene.answers(scene.what(question, "Stop this job"), SECOND))[-1]
+        assert again.card.headline == "Already done once, not again: stopped"
+        assert not again.replaces
         assert len(scene.cancels()) == 1
 
 
@@ -168,7 +180,7 @@ async def test_a_cancel_that_celonis_ignores_is_never_called_stopped() -> None:
         question, ticket = await ask(scene)
         click = scene.request(scene.what(question, "Stop this job"), OPERATOR, DIRECT)
         cards = []
-        async for card in scene.built.bot.answer(click):
+        async for card in (each.card async for each in following(scene.built.bot, click)):
             cards.append(card)
             if card.headline.startswith(("Stopping", "Still running")):
                 scene.clock.pass_by(61 if card.headline.startswith("Stopping") else 1800)
@@ -219,7 +231,7 @@ async def test_a_crash_after_sending_is_looked_up_and_never_sent_again() -> None
     async with stage() as scene:
         question, ticket = await ask(scene)
         click = scene.request(scene.what(question, "Stop this job"), OPERATOR, DIRECT)
-        answering = scene.built.bot.answer(click)
+        answering = following(scene.built.bot, click)
         async for _ in answering:
             if scene.cancels():
                 break  # the program dies here: nobody asks for the rest
@@ -236,10 +248,10 @@ async def test_a_crash_after_sending_is_looked_up_and_never_sent_again() -> None
 async def test_after_a_restart_half_done_questions_are_brought_to_an_end_in_their_message() -> None:
     async with stage() as scene:
         question, ticket = await ask(scene)
-        ref = await scene.chat.post(DIRECT, question)
+        ref = await scene.chat.post(DIRECT, Answer(question))
         await scene.built.bot.attach(ticket, ref)
-        answering = scene.built.bot.answer(
-            scene.request(scene.what(question, "Stop this job"), OPERATOR, DIRECT)
+        answering = following(
+            scene.built.bot, scene.request(scene.what(question, "Stop this job"), OPERATOR, DIRECT)
         )
         async for _ in answering:
             if scene.cancels():
@@ -248,7 +260,7 @@ async def test_after_a_restart_half_done_questions_are_brought_to_an_end_in_thei
         scene.clock.pass_by(120)
         async with stage(store=scene.built.store, sandbox=scene.sandbox, clock=scene.clock) as risen:
             assert await risen.built.bot.recover() == 1
-            shown = [card.headline for where, card in risen.chat.updated if where == ref]
+            shown = [each.card.headline for where, each in risen.chat.updated if where == ref]
             assert shown[-1].startswith("STOPPED ")
             assert len(risen.cancels()) == 1
             assert await risen.built.bot.recover() == 0
@@ -326,10 +338,11 @@ async def test_every_step_of_a_write_is_in_the_log_and_the_chain_holds() -> None
 
 async def test_the_question_shows_the_run_and_until_when_it_is_open() -> None:
     async with stage() as scene:
-        question, _ = await ask(scene)
+        answer = await scene.answer(QUESTION)
+        question = answer.card
         (facts,) = [block for block in question.blocks if isinstance(block, Facts)]
         assert {fact.label for fact in facts.facts} >= {"Data pool", "Status", "Running since", "For"}
-        assert question.lasting
+        assert answer.editable
         assert [button.label for button in question.buttons] == ["Stop this job", "Leave it running"]
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from bot.commands import COMMANDS
-from bot.commands.command import GuardedCommand, right_of
+from bot.commands.command import GuardedCommand
 from bot.language.say import say
-from bot.model.cards import Card, Fact, Facts, Number, Status, Table, Words
+from bot.model.cards import Card, Fact, Facts, Number, Reader, Status, Table, Words
 from bot.model.people import Clicked, Said
 from bot.policy import Right
 from bot.render.card_text import footer
 from bot.sandbox import Fault
-from tests.story import DIRECT, OPERATOR, Stage, someone, stage
+from tests.story import DIRECT, OPERATOR, Stage, answers_to, someone, stage
 
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
 
@@ -48,10 +48,10 @@ def facts(card: Card) -> dict[str, object]:
 @pytest.mark.parametrize("words", BY_WORDS)
 async def test_every_call_of_every_command_is_on_its_card_and_in_debug_by_api(words: str) -> None:
     command = BY_WORDS[words]
-    person = someone("UADMIN") if right_of(command, command.example) is Right.ADMIN else OPERATOR
+    person = someone("UADMIN") if command.right_for(command.example) is Right.ADMIN else OPERATOR
     async with stage() as scene:
         request = scene.request(Said(say(command.example)), person, DIRECT)
-        card = [each async for each in scene.built.bot.answer(request)][-1]
+        card = (await answers_to(scene.built.bot, request))[-1].card
         assert card.status is (Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED)
         assert remembered(scene, request.id) == logged(scene)
         if card.source is not None:
@@ -66,7 +66,7 @@ async def test_every_call_of_every_command_is_on_its_card_and_in_debug_by_api(wo
         scene.sandbox.log.clear()
         before = Counter({each.api: each.calls for each in card.source.cost} if card.source else {})
         click = scene.request(scene.what(card, card.buttons[0].label), person, DIRECT)
-        steps = [each async for each in scene.built.bot.answer(click)]
+        steps = [each.card for each in await answers_to(scene.built.bot, click)]
         last = [each for each in steps if each.source is not None][-1]
         assert len(scene.cancels()) == 1
         assert told(last) == logged(scene) == remembered(scene, click.id)
@@ -103,10 +103,11 @@ async def test_a_card_says_what_it_cost_from_five_calls_on() -> None:
         assert card.source is not None
         assert card.source.calls == scene.asked() >= 5
         assert (
-            f"{scene.asked()} calls of the integration API ({6000 - scene.asked():,} left)" in footer(card)[0]
+            f"{scene.asked()} calls of the integration API ({6000 - scene.asked():,} left)"
+            in footer(card, Reader())[0]
         )
         cheap = replace(card, source=replace(card.source, cost=card.source.cost[:0]))
-        assert "calls" not in footer(cheap)[0]
+        assert "calls" not in footer(cheap, Reader())[0]
 
 
 async def test_used_and_left_make_up_the_limit_and_agree_with_the_card() -> None:

@@ -11,13 +11,13 @@ import pytest
 from bot import config
 from bot.audit import Audit, Entry
 from bot.celonis import Api
-from bot.model.cards import Card, Status
+from bot.model.cards import Answer, Card, Status
 from bot.model.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
 from bot.model.people import Clicked, MessageRef, Said
 from bot.sandbox import Switches
 from bot.store import audit_rows
 from bot.writes.ticket import Outcome, State, Ticket, Tickets
-from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, stage
+from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, following, stage
 
 QUESTION = "stop main job pls"
 
@@ -28,13 +28,13 @@ async def ask(scene: Stage, sentence: str = QUESTION) -> tuple[Card, str, Messag
     assert card.status is Status.QUESTION, card
     said = scene.what(card, "Stop this job")
     assert isinstance(said, Clicked)
-    ref = await scene.chat.post(CHANNEL, card)
+    ref = await scene.chat.post(CHANNEL, Answer(card))
     await scene.built.bot.attach(said.confirm, ref)
     return card, said.confirm, ref
 
 
-async def click(scene: Stage, ticket: str, person: Any = OPERATOR) -> list[Card]:
-    return await scene.cards(Clicked(confirm=ticket), person, CHANNEL)
+async def click(scene: Stage, ticket: str, person: Any = OPERATOR) -> list[Answer]:
+    return await scene.answers(Clicked(confirm=ticket), person, CHANNEL)
 
 
 async def kept(scene: Stage, ticket: str) -> Ticket:
@@ -49,7 +49,7 @@ async def decisions(scene: Stage) -> list[str]:
 
 
 def shown_in(scene: Stage, ref: MessageRef) -> list[str]:
-    return [card.headline for where, card in scene.chat.updated if where == ref]
+    return [shown.card.headline for where, shown in scene.chat.updated if where == ref]
 
 
 def audit_loses(monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
@@ -71,7 +71,7 @@ async def test_a_confirmation_that_cannot_be_audited_sends_nothing_and_its_messa
         with monkeypatch.context() as patch:
             audit_loses(patch, "confirmed")
             cards = await click(scene, ticket)
-        assert cards[-1].status is Status.FAILED
+        assert cards[-1].card.status is Status.FAILED
         scene.clock.pass_by(120)
         await scene.built.bot.recover()
         assert shown_in(scene, ref)[-1] == "Interrupted before anything was sent; nothing was done"
@@ -84,8 +84,8 @@ async def test_a_call_that_cannot_be_audited_is_not_sent(monkeypatch: pytest.Mon
         _, ticket, _ = await ask(scene)
         audit_loses(monkeypatch, "sending")
         cards = await click(scene, ticket)
-        assert cards[-1].headline.startswith("Nothing was done")
-        assert cards[-1].lasting
+        assert cards[-1].card.headline.startswith("Nothing was done")
+        assert cards[-1].editable
         assert scene.cancels() == []
         assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
 
@@ -97,8 +97,8 @@ async def test_an_outcome_that_cannot_be_audited_is_shown_all_the_same(
         _, ticket, _ = await ask(scene)
         audit_loses(monkeypatch, "done")
         cards = await click(scene, ticket)
-        assert cards[-1].headline.startswith("STOPPED ")
-        assert cards[-1].nudge is not None
+        assert cards[-1].card.headline.startswith("STOPPED ")
+        assert cards[-1].mention is not None
 
 
 async def test_an_outcome_that_cannot_be_stored_is_shown_and_found_again_later(
@@ -112,7 +112,7 @@ async def test_an_outcome_that_cannot_be_stored_is_shown_and_found_again_later(
         with monkeypatch.context() as patch:
             patch.setattr(Tickets, "finish", lost)
             cards = await click(scene, ticket)
-        assert cards[-1].headline.startswith("STOPPED ")
+        assert cards[-1].card.headline.startswith("STOPPED ")
         assert (await kept(scene, ticket)).state is State.SENDING
         scene.clock.pass_by(120)
         assert await scene.built.bot.recover() == 1
@@ -164,8 +164,8 @@ async def test_a_call_that_did_not_go_out_is_told_from_one_that_celonis_refused(
         _, ticket, _ = await ask(scene)
         sends(monkeypatch, error)
         cards = await click(scene, ticket)
-        assert cards[-1].status is Status.FAILED
-        assert cards[-1].headline.startswith("Nothing was done")
+        assert cards[-1].card.status is Status.FAILED
+        assert cards[-1].card.headline.startswith("Nothing was done")
         assert (await kept(scene, ticket)).outcome is outcome
 
 
@@ -177,7 +177,7 @@ async def test_a_failure_behind_the_call_does_not_hide_what_the_call_did(
         _, ticket, _ = await ask(scene)
         sends(monkeypatch, None, error)
         cards = await click(scene, ticket)
-        assert cards[-1].headline.startswith("STOPPED ")
+        assert cards[-1].card.headline.startswith("STOPPED ")
         assert len(scene.cancels()) == 1
 
 
@@ -191,8 +191,8 @@ async def test_a_failure_of_our_own_before_the_call_ends_the_question_with_nothi
         _, ticket, _ = await ask(scene)
         monkeypatch.setattr(Api, "job", fails)
         cards = await click(scene, ticket)
-        assert cards[-1].lasting
-        assert cards[-1].reference
+        assert cards[-1].editable
+        assert cards[-1].card.reference
         assert "secret detail" not in repr(cards)
         assert scene.cancels() == []
         assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
@@ -206,29 +206,29 @@ async def test_a_question_of_another_version_ends_in_its_message(monkeypatch: py
         _, ticket, _ = await ask(scene)
         monkeypatch.setattr(Tickets, "approve", older)
         cards = await click(scene, ticket)
-        assert cards[-1].lasting
+        assert cards[-1].editable
         assert scene.cancels() == []
         assert (await kept(scene, ticket)).outcome is Outcome.NOTHING_SENT
 
 
 async def test_who_has_lost_the_lease_stops_and_overwrites_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.dispatch.KEEP_EVERY", 0.1)
+    monkeypatch.setattr("bot.writes.carry_out.KEEP_EVERY", 0.1)
     async with stage(switches=Switches(cancel_delay=200.0)) as scene:
         _, ticket, _ = await ask(scene)
-        answering = scene.built.bot.answer(scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
-        cards: list[Card] = []
-        async for card in answering:
-            cards.append(card)
-            if card.headline.startswith("Stopping"):
+        answering = following(scene.built.bot, scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
+        cards: list[Answer] = []
+        async for answer in answering:
+            cards.append(answer)
+            if answer.card.headline.startswith("Stopping"):
                 await scene.built.tickets.finish(ticket, Outcome.STOPPED, "by another copy")
                 await asyncio.sleep(0.1)
                 scene.clock.pass_by(70)
-        assert not any(card.headline.startswith("Still running") for card in cards), (
+        assert not any(each.card.headline.startswith("Still running") for each in cards), (
             "another copy has told the end"
         )
-        assert cards[-1].nudge is None
-        assert cards[-1].aside
-        assert "stopped" in cards[-1].headline
+        assert cards[-1].mention is None
+        assert not cards[-1].replaces
+        assert "stopped" in cards[-1].card.headline
         assert (await kept(scene, ticket)).outcome_note == "by another copy"
 
 
@@ -284,8 +284,8 @@ async def test_an_answer_can_be_closed_while_it_is_worked_on(monkeypatch: pytest
     async with stage() as scene:
         monkeypatch.setattr(Api, "pools_paged", slow)
         monkeypatch.setattr("bot.dispatch.WORKING_AFTER", 0.2)
-        answering = scene.built.bot.answer(scene.request(Said("pools"), OPERATOR, DIRECT))
-        assert (await anext(answering)).status is Status.WORKING
+        answering = following(scene.built.bot, scene.request(Said("pools"), OPERATOR, DIRECT))
+        assert (await anext(answering)).working
         assert started.is_set()
         await answering.aclose()
 
@@ -309,7 +309,8 @@ async def test_a_question_that_runs_out_says_so_in_its_message_and_in_the_log() 
         scene.clock.pass_by(301)
         await scene.built.bot.recover()
         assert shown_in(scene, ref) == ["The question has expired; nothing was done"]
-        (_, card) = scene.chat.updated[-1]
+        (_, shown) = scene.chat.updated[-1]
+        card = shown.card
         assert [button.label for button in card.buttons] == ["Ask again"]
         assert (await decisions(scene))[-1] == "expired"
         await scene.built.bot.recover()
@@ -323,7 +324,7 @@ async def test_a_long_watch_does_not_keep_other_unfinished_questions_waiting() -
         _, sent, _ = await ask(scene)
         _, claimed, ref = await ask(scene, "stop final job in SAP ECC")
         async for _ in (
-            answering := scene.built.bot.answer(scene.request(Clicked(confirm=sent), OPERATOR, CHANNEL))
+            answering := following(scene.built.bot, scene.request(Clicked(confirm=sent), OPERATOR, CHANNEL))
         ):
             if scene.cancels():
                 break
@@ -347,24 +348,23 @@ async def test_a_late_click_on_what_was_never_sent_does_not_say_that_it_was_done
         scene.sandbox.pools.finish(scene.sandbox.pools.find("main job"))
         await click(scene, ticket)
         (late,) = await click(scene, ticket, SECOND)
-        assert "done once" not in late.headline.casefold()
-        assert "Nothing was stopped" in late.headline
+        assert "done once" not in late.card.headline.casefold()
+        assert "Nothing was stopped" in late.card.headline
 
 
 async def test_the_outcome_of_a_resumed_write_mentions_who_confirmed_it() -> None:
     async with stage() as scene:
         _, ticket, _ = await ask(scene)
         async for _ in (
-            answering := scene.built.bot.answer(scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
+            answering := following(scene.built.bot, scene.request(Clicked(confirm=ticket), OPERATOR, CHANNEL))
         ):
             if scene.cancels():
                 break
         await answering.aclose()
         scene.clock.pass_by(120)
         cards = await click(scene, ticket, SECOND)
-        assert cards[-1].headline.startswith("STOPPED ")
-        assert cards[-1].nudge is not None
-        assert cards[-1].nudge.person == OPERATOR
+        assert cards[-1].card.headline.startswith("STOPPED ")
+        assert cards[-1].mention == OPERATOR
 
 
 def one_job() -> tuple[config.Rule, ...]:

@@ -71,9 +71,9 @@ async def test_a_public_name_on_a_private_id_is_not_shown_to_everybody() -> None
     private = rule(config.On(), config.Right.READ)
     public = rule(config.On(kpi=(KPI_ONLY,)), config.Right.PUBLIC, person=None, places=(CHANNEL.key,))
     async with stage(policy=(private, public), members_read=False) as scene:
-        shown = await scene.says(f"kpi {KPI_ONLY} of Order to Cash", CLERK, CHANNEL)
+        shown = await scene.answer(f"kpi {KPI_ONLY} of Order to Cash", CLERK, CHANNEL)
         assert shown.audience == Everyone()
-        card = await scene.says(f'kpi "{KPI_ONLY}" #BLOCKED_ORDERS of Order to Cash', CLERK, CHANNEL)
+        card = await scene.answer(f'kpi "{KPI_ONLY}" #BLOCKED_ORDERS of Order to Cash', CLERK, CHANNEL)
         assert card.audience == Only(CLERK)
 
 

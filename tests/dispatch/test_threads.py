@@ -10,7 +10,7 @@ from bot import config
 from bot.model.cards import Card, Only, Status
 from bot.model.people import Place, Profile, Said, Standing, Visibility
 from tests.dispatch.test_reads import texts
-from tests.story import CHANNEL, CLERK, DIRECT, GUEST, HOME, OPERATOR, SECOND, Stage, rules, stage
+from tests.story import CHANNEL, CLERK, DIRECT, GUEST, HOME, OPERATOR, SECOND, Stage, answers_to, rules, stage
 
 ROWS = "data Materials of Purchase Requisition KM show material number"
 FIELDS = "fields Materials of Purchase Requisition KM"
@@ -21,7 +21,7 @@ OTHER = replace(CHANNEL, thread="1700000002.000100")
 async def opening(scene: Stage, text: str, place: Place) -> Card:
     """What comes back to a message that opens its thread."""
     request = replace(scene.request(Said(text), CLERK, place), opens_thread=True)
-    return [card async for card in scene.built.bot.answer(request)][-1]
+    return (await answers_to(scene.built.bot, request))[-1].card
 
 
 async def test_threads_of_one_place_are_conversations_of_their_own() -> None:
@@ -39,8 +39,8 @@ async def test_threads_of_one_place_are_conversations_of_their_own() -> None:
 async def test_somebody_else_goes_on_in_a_thread_and_gets_an_answer_of_their_own() -> None:
     async with stage() as scene:
         await scene.says(ROWS, CLERK, THREAD)
-        second = await scene.says("next", OPERATOR, THREAD)
-        assert "page 2" in second.sentence
+        second = await scene.answer("next", OPERATOR, THREAD)
+        assert "page 2" in second.card.sentence
         assert second.audience == Only(OPERATOR)
         assert "page 3" in (await scene.says("next", CLERK, THREAD)).sentence
 
@@ -102,7 +102,7 @@ async def test_who_goes_on_with_what_they_may_not_see_hears_no_name_of_it(word: 
 async def test_where_private_answers_go_apart_they_are_gone_on_with_there_too() -> None:
     async with stage() as scene:
         request = replace(scene.request(Said(ROWS), CLERK, THREAD), private_apart=True)
-        assert [card async for card in scene.built.bot.answer(request)]
+        assert await answers_to(scene.built.bot, request)
         assert "page 2" in (await scene.says("next", CLERK, DIRECT)).sentence
 
 
@@ -117,9 +117,9 @@ async def test_a_private_answer_is_in_the_persons_own_zone() -> None:
     async with stage() as scene:
         lives_in(scene, "Asia/Tokyo")
         for place in (CHANNEL, DIRECT):
-            card = await scene.says("status", CLERK, place)
-            assert card.reader.zone == "Asia/Tokyo"
-            assert "Asia/Tokyo (your own)" in repr(card.blocks)
+            answer = await scene.answer("status", CLERK, place)
+            assert answer.reader.zone == "Asia/Tokyo"
+            assert "Asia/Tokyo (your own)" in repr(answer.card.blocks)
 
 
 async def test_an_answer_that_others_see_is_in_no_persons_zone() -> None:
@@ -130,10 +130,10 @@ async def test_an_answer_that_others_see_is_in_no_persons_zone() -> None:
     )
     async with stage(policy=(*rules(), public)) as scene:
         lives_in(scene, "Asia/Tokyo")
-        card = await scene.says("status", CLERK, CHANNEL)
-        assert card.reader.zone == "Europe/Berlin"
-        assert "Europe/Berlin (the bot's own)" in repr(card.blocks)
-        question = await scene.says("stop main job", OPERATOR, CHANNEL)
+        answer = await scene.answer("status", CLERK, CHANNEL)
+        assert answer.reader.zone == "Europe/Berlin"
+        assert "Europe/Berlin (the bot's own)" in repr(answer.card.blocks)
+        question = await scene.answer("stop main job", OPERATOR, CHANNEL)
         assert question.reader.zone == "Europe/Berlin"
 
 
@@ -141,15 +141,15 @@ async def test_the_places_zone_comes_before_the_persons() -> None:
     async with stage() as scene:
         lives_in(scene, "Asia/Tokyo")
         await scene.says("use time zone America/Lima", CLERK, DIRECT)
-        card = await scene.says("status", CLERK, DIRECT)
-        assert card.reader.zone == "America/Lima"
-        assert "America/Lima (this place's)" in repr(card.blocks)
+        answer = await scene.answer("status", CLERK, DIRECT)
+        assert answer.reader.zone == "America/Lima"
+        assert "America/Lima (this place's)" in repr(answer.card.blocks)
 
 
 async def test_who_tells_no_zone_gets_the_settings_one() -> None:
     async with stage() as scene:
         lives_in(scene, None)
-        assert (await scene.says("status", CLERK, DIRECT)).reader.zone == "Europe/Berlin"
+        assert (await scene.answer("status", CLERK, DIRECT)).reader.zone == "Europe/Berlin"
 
 
 async def test_a_period_is_that_of_the_persons_zone_and_the_zone_is_printed() -> None:

@@ -10,17 +10,6 @@ from bot.store import Store
 from tests.story import CLERK, stage
 
 
-class Away:
-    async def __aenter__(self) -> object:
-        raise StoreUnavailable("The bot's database does not answer.")
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-
-def away(_: Store) -> Away:
-    return Away()
-
-
 async def gone(_: Store, _work: object) -> None:
     raise StoreUnavailable("The bot's database does not answer.")
 
@@ -29,8 +18,6 @@ async def test_reads_are_answered_after_a_quiet_minute_and_writes_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with stage() as scene:
-        monkeypatch.setattr(Store, "reading", away)
-        monkeypatch.setattr(Store, "writing", away)
         monkeypatch.setattr(Store, "read", gone)
         monkeypatch.setattr(Store, "write", gone)
         await scene.says("pools", CLERK)

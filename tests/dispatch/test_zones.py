@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli import rendered
-from bot.model.cards import Card, Status
+from adapters.terminal.text import render_text
+from bot.model.cards import Answer, Status
 from bot.model.people import Person, Profile, Said, Standing
 from bot.sandbox import Fault, Switches
 from tests.story import CHANNEL, CLERK, DIRECT, OPERATOR, SECOND, Stage, StoryClock, rules, someone, stage
@@ -19,17 +19,17 @@ from tests.story import CHANNEL, CLERK, DIRECT, OPERATOR, SECOND, Stage, StoryCl
 CLOCK = re.compile(r"\b\d\d:\d\d\b(?::\d\d)?(?! (JST|UTC-05|CET|CEST|EST)\b)")
 
 
-def text(card: Card) -> str:
-    return rendered(card, "text")
+def text(answer: Answer) -> str:
+    return render_text(answer.card, answer.reader)
 
 
 def lives_in(scene: Stage, person: Person, zone: str | None) -> None:
     scene.chat.profiles[person.id] = Profile(name=person.id, standing=Standing.MEMBER, zone=zone)
 
 
-def shows_only(card: Card, zone: str) -> None:
+def shows_only(answer: Answer, zone: str) -> None:
     """Every time of day on the card is named with this zone, and there is one."""
-    said = text(card)
+    said = text(answer)
     assert set(re.findall(r"\b\d\d:\d\d (\S*?)(?=[\s.,:)·]|$)", said)) == {zone}, said
     assert not CLOCK.search(said), said
     assert "UTC" not in said.replace("UTC-05", ""), said
@@ -74,10 +74,10 @@ async def test_an_error_tells_its_time_in_the_zone_of_each_reader(
             (OPERATOR, DIRECT, "CET"),
             (CLERK, CHANNEL, "UTC-05"),
         ):
-            card = await scene.says(ASKED, person, place)
-            assert card.status is Status.FAILED
-            assert said in text(card)
-            shows_only(card, zone)
+            answer = await scene.answer(ASKED, person, place)
+            assert answer.card.status is Status.FAILED
+            assert said in text(answer)
+            shows_only(answer, zone)
 
 
 async def test_a_pause_past_midnight_is_dated_for_those_whose_day_ends_before_it() -> None:
@@ -98,19 +98,19 @@ async def test_a_command_tells_times_in_the_persons_zone_alone(sentence: str) ->
         for zone, name in (("Asia/Tokyo", "JST"), ("America/New_York", "EST")):
             lives_in(scene, OPERATOR, zone)
             await scene.says("pools", OPERATOR, DIRECT)
-            card = await scene.says(sentence, OPERATOR, DIRECT)
-            assert card.status in {Status.ANSWERED, Status.QUESTION}
-            shows_only(card, name)
+            answer = await scene.answer(sentence, OPERATOR, DIRECT)
+            assert answer.card.status in {Status.ANSWERED, Status.QUESTION}
+            shows_only(answer, name)
 
 
 async def test_a_question_open_past_midnight_and_a_run_from_yesterday_say_so() -> None:
     async with stage(clock=StoryClock(still=True)) as scene:
         lives_in(scene, OPERATOR, "Europe/Berlin")
-        question = await scene.says("cancel main job", OPERATOR, DIRECT)
+        question = await scene.answer("cancel main job", OPERATOR, DIRECT)
         assert "Open until tomorrow 00:01 CET." in text(question)
         scene.clock.pass_by(240)
-        question = await scene.says("cancel main job", OPERATOR, DIRECT)
-        assert "running since yesterday 22:21 CET" in question.headline
+        question = await scene.answer("cancel main job", OPERATOR, DIRECT)
+        assert "running since yesterday 22:21 CET" in question.card.headline
         assert "Open until 00:05 CET." in text(question)
 
 
@@ -118,8 +118,8 @@ async def test_over_a_change_of_the_clocks_each_time_has_its_own_offset() -> Non
     """Berlin's clocks go back from 03:00 CEST to 02:00 CET at 01:00 UTC on 25 October 2026."""
     autumn = StoryClock(datetime(2026, 10, 25, 0, 57, tzinfo=UTC), still=True)
     async with stage(clock=autumn) as scene:
-        question = await scene.says("cancel main job", OPERATOR, DIRECT)
-        assert "running since 01:22 CEST (1 h 35 min)" in question.headline
+        question = await scene.answer("cancel main job", OPERATOR, DIRECT)
+        assert "running since 01:22 CEST (1 h 35 min)" in question.card.headline
         assert "Open until 02:02 CET." in text(question)
 
 
@@ -127,9 +127,9 @@ async def test_a_private_question_in_a_channel_is_in_the_persons_zone_throughout
     async with stage(clock=StoryClock(still=True), policy=rules()[:1]) as scene:
         lives_in(scene, OPERATOR, "Asia/Tokyo")
         bare, question = (
-            card
-            for card in await scene.cards(Said("cancel main job"), OPERATOR, CHANNEL)
-            if card.status is Status.QUESTION
+            each
+            for each in await scene.answers(Said("cancel main job"), OPERATOR, CHANNEL)
+            if each.card.status is Status.QUESTION
         )
         shows_only(question, "JST")
         assert "CET" in text(bare), "what all see is in no person's zone"
@@ -139,14 +139,14 @@ async def test_the_end_of_a_question_is_told_in_the_zone_of_the_place_where_it_s
     async with stage(policy=(*rules()[:1], *rules()[2:])) as scene:
         await scene.says("use time zone America/Lima", someone("UADMIN"), CHANNEL)
         bare, question = (
-            card
-            for card in await scene.cards(Said("cancel main job"), OPERATOR, CHANNEL)
-            if card.status is Status.QUESTION
+            each
+            for each in await scene.answers(Said("cancel main job"), OPERATOR, CHANNEL)
+            if each.card.status is Status.QUESTION
         )
         ref = await scene.chat.post(CHANNEL, bare)
-        await scene.built.bot.attach(str(bare.ticket), ref)
-        await scene.presses(question, "Stop this job", OPERATOR, CHANNEL)
-        (ended,) = [card for where, card in scene.chat.updated if where == ref]
+        await scene.built.bot.attach(bare.ticket, ref)
+        await scene.presses(question.card, "Stop this job", OPERATOR, CHANNEL)
+        (ended,) = [shown.card for where, shown in scene.chat.updated if where == ref]
         assert re.match(r"Carried out, 1[78]:\d\d UTC-05, by UOPERATOR", ended.headline), ended.headline
 
 

@@ -23,8 +23,10 @@ import structlog
 from structlog.testing import capture_logs
 
 from adapters.cli import FORMATS, rendered
-from adapters.slack.blocks import render as render_slack
-from adapters.teams.adaptive import render as render_teams
+from adapters.outgoing import drawn
+from adapters.slack import blocks as slack
+from adapters.teams import adaptive as teams
+from adapters.terminal.text import render_text
 from bot import config
 from bot.commands import COMMANDS
 from bot.language.declare import (
@@ -369,7 +371,7 @@ async def faults(scene: Stage, typist: Typist, number: int) -> tuple[str, list[s
 async def answered(scene: Stage, said: Utterance, number: int) -> tuple[list[str], Card | None]:
     with capture_logs() as entries:
         try:
-            cards = await scene.cards(said, someone(f"U{number // EACH_PERSON}"))
+            answers = await scene.answers(said, someone(f"U{number // EACH_PERSON}"))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a find
             return [f"raised {error!r}"], None
     found = [
@@ -377,19 +379,20 @@ async def answered(scene: Stage, said: Utterance, number: int) -> tuple[list[str
         for entry in entries
         if entry["log_level"] in {"error", "critical"} or entry.get("exc_info")
     ]
-    if not cards or cards[-1].status is Status.WORKING:
+    if not answers or answers[-1].working:
         return [*found, "no answer"], None
-    for card in cards:
+    keep = scene.built.store.keep_sentence
+    for answer in answers:
         try:
             for form in FORMATS:
-                rendered(card, form).encode("utf-8")
-            assert_slack_ok(render_slack(card))
-            assert_teams_ok(render_teams(card))
+                (await rendered(answer, form, keep)).encode("utf-8")
+            assert_slack_ok(await drawn(answer, slack.render, slack.long_sentences, keep))
+            assert_teams_ok(await drawn(answer, teams.render, teams.long_sentences, keep))
         except Exception as error:  # noqa: BLE001 - as above
             found.append(f"cannot be shown: {error!r}")
-        if UNEXPECTED in rendered(card, "text"):
+        if UNEXPECTED in render_text(answer.card, answer.reader):
             found.append("something unexpected")
-    return found, cards[-1]
+    return found, answers[-1].card
 
 
 async def type_while(more: Callable[[int], bool], seed: int, say_it: Callable[[str], None]) -> int:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from bot.language.declare import CelonisIntent, OneName, clause
 from bot.model import errors
 from bot.model.cards import (
+    Answer,
     Button,
     Card,
     Chart,
@@ -28,7 +29,6 @@ from bot.model.cards import (
     Missing,
     Moment,
     Notice,
-    Nudge,
     Number,
     Only,
     OpenUrl,
@@ -77,229 +77,265 @@ SOURCE = Source(
 )
 HOSTILE = "<!channel> <@U1> *bold* `code` [pay](https://evil.example) \u202egnp.exe \x1b[31mred\x1b]8;;https://evil.example\x07 :tada: & <b>"
 
-QUESTION = Card(
-    "Stop main job? SAP ECC, running since 22:10 (1 h 35 min)",
-    title="Cancel the data job “main job” in “SAP ECC”",
-    blocks=(
-        Facts(
-            (
-                Fact("Data pool", Words("SAP ECC")),
-                Fact("Running since", Moment(AT - timedelta(minutes=95))),
-                Fact("Started by", Words("schedule “nightly”")),
-            )
+QUESTION = Answer(
+    Card(
+        "Stop main job? SAP ECC, running since 22:10 (1 h 35 min)",
+        title="Cancel the data job “main job” in “SAP ECC”",
+        blocks=(
+            Facts(
+                (
+                    Fact("Data pool", Words("SAP ECC")),
+                    Fact("Running since", Moment(AT - timedelta(minutes=95))),
+                    Fact("Started by", Words("schedule “nightly”")),
+                )
+            ),
+            Notice(Tone.WARNING, "Tables that are half loaded stay half loaded until the next run."),
+            Text("This question is open until 23:59 CET.", quiet=True),
         ),
-        Notice(Tone.WARNING, "Tables that are half loaded stay half loaded until the next run."),
-        Text("This question is open until 23:59 CET.", quiet=True),
+        buttons=(
+            Button("Stop this job", Confirm("tk_7Qm2"), Tone.DANGER),
+            Button("Leave it running", Dismiss("tk_7Qm2")),
+            Button("Open in Celonis", OpenUrl("https://acme.eu-1.celonis.cloud/integration/ui/pools/p1")),
+        ),
+        source=SOURCE,
+        status=Status.QUESTION,
+        sentence="cancel main job #0bae5839 in SAP ECC #77",
     ),
-    buttons=(
-        Button("Stop this job", Confirm("tk_7Qm2"), Tone.DANGER),
-        Button("Leave it running", Dismiss("tk_7Qm2")),
-        Button("Open in Celonis", OpenUrl("https://acme.eu-1.celonis.cloud/integration/ui/pools/p1")),
-    ),
-    source=SOURCE,
-    status=Status.QUESTION,
-    sentence="cancel main job #0bae5839 in SAP ECC #77",
-    lasting=True,
+    editable=True,
     reader=BERLIN,
 )
 
-STOPPED = Card(
-    "STOPPED 23:56: main job (SAP ECC)",
-    blocks=(
-        Notice(Tone.GOOD, "The run that you meant is the run that stopped."),
-        Facts(
-            (
-                Fact("Ran for", Words("1 h 46 min")),
-                Fact("Rows loaded", Number(18_204_113, ",.0f")),
-                Fact("Finished", Flag(value=False)),
-                Fact("Next run", Missing()),
-            )
+STOPPED = Answer(
+    Card(
+        "STOPPED 23:56: main job (SAP ECC)",
+        blocks=(
+            Notice(Tone.GOOD, "The run that you meant is the run that stopped."),
+            Facts(
+                (
+                    Fact("Ran for", Words("1 h 46 min")),
+                    Fact("Rows loaded", Number(18_204_113, ",.0f")),
+                    Fact("Finished", Flag(value=False)),
+                    Fact("Next run", Missing()),
+                )
+            ),
         ),
+        buttons=(Button("Jobs of the pool", look("all")),),
+        source=SOURCE,
     ),
-    buttons=(Button("Jobs of the pool", look("all")),),
-    source=SOURCE,
-    nudge=Nudge(OPERATOR, "main job is stopped."),
+    mention=OPERATOR,
     reader=BERLIN,
 )
 
 _VENDORS = ("Müller & Söhne GmbH", "株式会社日立製作所", "شركة الاتصالات", "ООО Ромашка", HOSTILE)
-DATA = Card(
-    "50 of 1,204 Materials where payment amount > 1,000",
-    title="data Materials show name, amount, price, day, changed, active",
-    blocks=(
-        Table(
-            (
-                Column("Vendor"),
-                Column("Payment amount", numeric=True),
-                Column("Share", numeric=True),
-                Column("Due"),
-                Column("Changed"),
-                Column("Active"),
-            ),
-            tuple(
+DATA = Answer(
+    Card(
+        "50 of 1,204 Materials where payment amount > 1,000",
+        title="data Materials show name, amount, price, day, changed, active",
+        blocks=(
+            Table(
                 (
-                    Words(vendor),
-                    Number(Decimal("1234567.891") * number, "#,##0.00", "EUR"),
-                    Number(0.125 * number, ".1%"),
-                    Day(date(2026, 3, number), "%d.%m.%Y"),
-                    Moment(AT) if number % 2 else Missing(),
-                    Flag(number % 2 == 0),
-                )
-                for number, vendor in enumerate(_VENDORS, 1)
+                    Column("Vendor"),
+                    Column("Payment amount", numeric=True),
+                    Column("Share", numeric=True),
+                    Column("Due"),
+                    Column("Changed"),
+                    Column("Active"),
+                ),
+                tuple(
+                    (
+                        Words(vendor),
+                        Number(Decimal("1234567.891") * number, "#,##0.00", "EUR"),
+                        Number(0.125 * number, ".1%"),
+                        Day(date(2026, 3, number), "%d.%m.%Y"),
+                        Moment(AT) if number % 2 else Missing(),
+                        Flag(number % 2 == 0),
+                    )
+                    for number, vendor in enumerate(_VENDORS, 1)
+                ),
+                more=Button("Next 50 rows", look("next")),
+                hidden=1154,
             ),
-            more=Button("Next 50 rows", look("next")),
-            hidden=1154,
         ),
+        buttons=(Button("Refresh", look("refresh")), Button("Export", look("export"))),
+        source=Source("SAP team", AT, "Purchase Requisition KM", None, cached=True),
+        sentence="data Materials where payment amount > 1000",
     ),
-    buttons=(Button("Refresh", look("refresh")), Button("Export", look("export"))),
-    source=Source("SAP team", AT, "Purchase Requisition KM", None, cached=True),
     audience=Only(OPERATOR),
-    sentence="data Materials where payment amount > 1000",
     reader=dated(Reader("Europe/Berlin", "de"), AT),
 )
 
-KPI = Card(
-    "On-time delivery: 87.5% (target 95%, too low)",
-    title="kpi On-time delivery by plant in Q3 2026",
-    blocks=(
-        Chart(
-            "On-time delivery by plant",
-            Shape.BARS,
-            (Point("Hamburg", 91.25), Point("Köln", 87), Point("Bologna", 42.5), Point("change", -3.1)),
-            "%",
-        ),
-        Table(
-            (Column("Plant"), Column("On-time delivery", numeric=True)),
-            tuple(
-                (Words(plant), Number(value, "#.###", "%"))
-                for plant, value in (("Hamburg", 91.25), ("Köln", 87.0), ("Bologna", 42.5))
+KPI = Answer(
+    Card(
+        "On-time delivery: 87.5% (target 95%, too low)",
+        title="kpi On-time delivery by plant in Q3 2026",
+        blocks=(
+            Chart(
+                "On-time delivery by plant",
+                Shape.BARS,
+                (Point("Hamburg", 91.25), Point("Köln", 87), Point("Bologna", 42.5), Point("change", -3.1)),
+                "%",
             ),
-        ),
-        Table((Column("Target"), Column("Direction")), ((Number(95, "", "%"), Words("higher is better")),)),
-        Table((Column("Plant"), Column("Open orders", numeric=True)), ()),
-    ),
-    source=SOURCE,
-    sentence="kpi On-time delivery by Plant",
-    reader=BERLIN,
-)
-
-LINE = Card(
-    "Average events per case rose to 12.4 in November",
-    blocks=(
-        Chart("Average", Shape.LINE, tuple(Point(f"2026-{month:02}", month * 1.1) for month in range(1, 12))),
-        Text(
-            'curl -H "Authorization: AppKey $KEY" \\\n  "https://acme.eu-1.celonis.cloud/x?a=1&b=2"',
-            code=True,
-        ),
-    ),
-    source=SOURCE,
-    reader=BERLIN,
-)
-
-PICK = Card(
-    "Which “main job” do you mean?",
-    blocks=(
-        Choices(
-            "Three jobs have that name.",
-            tuple(Button(f"main job ({pool})", look("main job", pool)) for pool in "ABC"),
-        ),
-    ),
-    status=Status.NOT_UNDERSTOOD,
-)
-
-LONG_PICK = Card(
-    "Which job do you mean?",
-    blocks=(
-        Choices(
-            "Twelve jobs have a name like that.",
-            tuple(
-                Button(f"job {number} {'with a long name ' * (number // 4)}", look(f"job {number}"))
-                for number in range(12)
-            ),
-        ),
-    ),
-    buttons=(Button("Search everything (about 43 calls)", look("everything")), Button("Help", look("help"))),
-    status=Status.NOT_UNDERSTOOD,
-)
-
-MANY_BUTTONS = Card(
-    "What would you like to do?",
-    blocks=(
-        Choices("Views", tuple(Button(f"View {number}", look(f"view {number}")) for number in range(4))),
-        Table((Column("Job"),), ((Words("main job"),),), more=Button("More jobs", look("more"))),
-    ),
-    buttons=(
-        *(Button(f"Button {number}", look(f"button {number}")) for number in range(5)),
-        Button("Send the form", Submit("form-9"), Tone.GOOD),
-        Button("Yes, stop all", Confirm("tk_1"), Tone.DANGER),
-        Button("No", Dismiss("tk_1"), Tone.WARNING),
-    ),
-    reader=BERLIN,
-)
-
-FORM = Card(
-    "When should I ask about main job?",
-    blocks=(
-        Form(
-            "form-1",
-            (
-                FormField("at", "At", Input.TIME, value="23:45", required=True),
-                FormField("every", "Every", Input.CHOICE, (("weekday", "weekday"), ("day", "day")), "day"),
-                FormField(
-                    "days", "Days", Input.CHOICES, (("mon", "Monday *"), ("tue, wed", "Tuesday, Wednesday"))
+            Table(
+                (Column("Plant"), Column("On-time delivery", numeric=True)),
+                tuple(
+                    (Words(plant), Number(value, "#.###", "%"))
+                    for plant, value in (("Hamburg", 91.25), ("Köln", 87.0), ("Bologna", 42.5))
                 ),
-                FormField("note", "Note", Input.TEXT),
             ),
-            "Guard it",
-            "Guard main job",
+            Table(
+                (Column("Target"), Column("Direction")), ((Number(95, "", "%"), Words("higher is better")),)
+            ),
+            Table((Column("Plant"), Column("Open orders", numeric=True)), ()),
         ),
+        source=SOURCE,
+        sentence="kpi On-time delivery by Plant",
     ),
-    lasting=True,
-)
-
-WIDE = Card(
-    "A record with 24 fields",
-    blocks=(
-        Table(
-            tuple(Column(f"Field {number}", numeric=number > 20) for number in range(24)),
-            tuple(tuple(Words(f"value {row}.{number}") for number in range(24)) for row in range(3)),
-        ),
-    ),
-    source=SOURCE,
-)
-
-SANDBOXED = Card(
-    "Working on it …",
-    blocks=(
-        Notice(Tone.PLAIN, "Celonis has not answered yet."),
-        Notice(Tone.DANGER, "Nothing was stopped yet."),
-    ),
-    source=Source(
-        "demo", AT, sandbox=True, cost=(Cost("integration", 9, 5957), Cost("other", 1, 5999)), unread=1
-    ),
-    status=Status.WORKING,
     reader=BERLIN,
 )
 
-HOSTILE_CARD = Card(
-    headline(f"Stop {HOSTILE}"),
-    title=HOSTILE,
-    blocks=(
-        Text(HOSTILE),
-        Facts((Fact(HOSTILE, Words(HOSTILE)),)),
-        Table((Column(HOSTILE),), ((Words(HOSTILE),), (Words("\x00"),), (Words("x" * 3000),))),
-        Notice(Tone.DANGER, HOSTILE),
-        Choices(HOSTILE, (Button(HOSTILE, Confirm("tk_2")),)),
+LINE = Answer(
+    Card(
+        "Average events per case rose to 12.4 in November",
+        blocks=(
+            Chart(
+                "Average", Shape.LINE, tuple(Point(f"2026-{month:02}", month * 1.1) for month in range(1, 12))
+            ),
+            Text(
+                'curl -H "Authorization: AppKey $KEY" \\\n  "https://acme.eu-1.celonis.cloud/x?a=1&b=2"',
+                code=True,
+            ),
+        ),
+        source=SOURCE,
     ),
-    buttons=(
-        Button(HOSTILE, Dismiss("tk_2")),
-        Button("a page", OpenUrl("javascript:alert(1)")),
-        Button("another page", OpenUrl("https://celonis.cloud@evil.example/")),
+    reader=BERLIN,
+)
+
+PICK = Answer(
+    Card(
+        "Which “main job” do you mean?",
+        blocks=(
+            Choices(
+                "Three jobs have that name.",
+                tuple(Button(f"main job ({pool})", look("main job", pool)) for pool in "ABC"),
+            ),
+        ),
+        status=Status.NOT_UNDERSTOOD,
     ),
-    source=Source(HOSTILE, AT, HOSTILE),
-    sentence=HOSTILE,
-    reference=HOSTILE,
-    nudge=Nudge(Person("slack", "T1", "U1> <!channel", HOSTILE), HOSTILE),
+)
+
+LONG_PICK = Answer(
+    Card(
+        "Which job do you mean?",
+        blocks=(
+            Choices(
+                "Twelve jobs have a name like that.",
+                tuple(
+                    Button(f"job {number} {'with a long name ' * (number // 4)}", look(f"job {number}"))
+                    for number in range(12)
+                ),
+            ),
+        ),
+        buttons=(
+            Button("Search everything (about 43 calls)", look("everything")),
+            Button("Help", look("help")),
+        ),
+        status=Status.NOT_UNDERSTOOD,
+    ),
+)
+
+MANY_BUTTONS = Answer(
+    Card(
+        "What would you like to do?",
+        blocks=(
+            Choices("Views", tuple(Button(f"View {number}", look(f"view {number}")) for number in range(4))),
+            Table((Column("Job"),), ((Words("main job"),),), more=Button("More jobs", look("more"))),
+        ),
+        buttons=(
+            *(Button(f"Button {number}", look(f"button {number}")) for number in range(5)),
+            Button("Send the form", Submit("form-9"), Tone.GOOD),
+            Button("Yes, stop all", Confirm("tk_1"), Tone.DANGER),
+            Button("No", Dismiss("tk_1"), Tone.WARNING),
+        ),
+    ),
+    reader=BERLIN,
+)
+
+FORM = Answer(
+    Card(
+        "When should I ask about main job?",
+        blocks=(
+            Form(
+                "form-1",
+                (
+                    FormField("at", "At", Input.TIME, value="23:45", required=True),
+                    FormField(
+                        "every", "Every", Input.CHOICE, (("weekday", "weekday"), ("day", "day")), "day"
+                    ),
+                    FormField(
+                        "days",
+                        "Days",
+                        Input.CHOICES,
+                        (("mon", "Monday *"), ("tue, wed", "Tuesday, Wednesday")),
+                    ),
+                    FormField("note", "Note", Input.TEXT),
+                ),
+                "Guard it",
+                "Guard main job",
+            ),
+        ),
+    ),
+    editable=True,
+)
+
+WIDE = Answer(
+    Card(
+        "A record with 24 fields",
+        blocks=(
+            Table(
+                tuple(Column(f"Field {number}", numeric=number > 20) for number in range(24)),
+                tuple(tuple(Words(f"value {row}.{number}") for number in range(24)) for row in range(3)),
+            ),
+        ),
+        source=SOURCE,
+    ),
+)
+
+SANDBOXED = Answer(
+    Card(
+        "Working on it …",
+        blocks=(
+            Notice(Tone.PLAIN, "Celonis has not answered yet."),
+            Notice(Tone.DANGER, "Nothing was stopped yet."),
+        ),
+        source=Source(
+            "demo", AT, sandbox=True, cost=(Cost("integration", 9, 5957), Cost("other", 1, 5999)), unread=1
+        ),
+        status=Status.WORKING,
+    ),
+    reader=BERLIN,
+)
+
+HOSTILE_CARD = Answer(
+    Card(
+        headline(f"Stop {HOSTILE}"),
+        title=HOSTILE,
+        blocks=(
+            Text(HOSTILE),
+            Facts((Fact(HOSTILE, Words(HOSTILE)),)),
+            Table((Column(HOSTILE),), ((Words(HOSTILE),), (Words("\x00"),), (Words("x" * 3000),))),
+            Notice(Tone.DANGER, HOSTILE),
+            Choices(HOSTILE, (Button(HOSTILE, Confirm("tk_2")),)),
+        ),
+        buttons=(
+            Button(HOSTILE, Dismiss("tk_2")),
+            Button("a page", OpenUrl("javascript:alert(1)")),
+            Button("another page", OpenUrl("https://celonis.cloud@evil.example/")),
+        ),
+        source=Source(HOSTILE, AT, HOSTILE),
+        sentence=HOSTILE,
+        reference=HOSTILE,
+    ),
+    mention=Person("slack", "T1", "U1> <!channel", HOSTILE),
     reader=Reader("Not/AZone", "xx_nonsense"),
 )
 
@@ -338,7 +374,7 @@ FAILURES: tuple[errors.BotError, ...] = (
 )
 
 
-def error_card(error: errors.BotError) -> Card:
+def error_card(error: errors.BotError) -> Answer:
     """A card with all that an error says; what the product shows for it is the dispatcher's."""
     match error:
         case errors.NotAllowed():
@@ -352,16 +388,16 @@ def error_card(error: errors.BotError) -> Card:
     choices = (
         (Choices("Did you mean", tuple(Button(each, look(each)) for each in nearest)),) if nearest else ()
     )
-    return Card(
+    card = Card(
         headline(sentence),
         blocks=(Text(sentence), Text(hint), *choices, Text(error.undone, quiet=True)),
         status=status,
         reference="r-4711",
-        reader=BERLIN,
     )
+    return Answer(card, reader=BERLIN)
 
 
-FAMILY: dict[str, Card] = {
+FAMILY: dict[str, Answer] = {
     "question": QUESTION,
     "stopped": STOPPED,
     "data": DATA,

@@ -347,12 +347,12 @@ def test_an_announcement_is_one_line_that_is_never_empty(
 
 def test_the_footer_has_source_sentence_and_reference() -> None:
     card = Card("x", source=Source("team", AT), sentence="jobs", reference="r-1")
-    assert footer(card) == (
-        source_line(Source("team", AT), card.reader),
+    assert footer(card, Reader()) == (
+        source_line(Source("team", AT), Reader()),
         "You can say: jobs",
         "Reference: r-1",
     )
-    assert footer(Card("x")) == ()
+    assert footer(Card("x"), Reader()) == ()
 
 
 # --- columns and bars ------------------------------------------------------------------------------------------

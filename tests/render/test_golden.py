@@ -35,43 +35,43 @@ from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_t
 from tests.render.family import FAILURES, FAMILY, FORM, HOSTILE_CARD, STOPPED
 
 Golden = Callable[[str, object], None]
-OTHERS = {"nudge", "form view"}
+OTHERS = {"mention", "form view"}
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_a_card_looks_as_reviewed_on_every_platform(name: str, assert_golden: Golden) -> None:
-    card = FAMILY[name]
-    message = slack.render(card)
-    rendered = teams.render(card)
+    answer = FAMILY[name]
+    card, reader = answer.card, answer.reader
+    message = slack.render(card, reader)
+    rendered = teams.render(card, reader)
     assert_slack_ok(message)
     assert_teams_ok(rendered)
     console = Console(width=90, file=io.StringIO(), color_system=None)
-    console.print(render_rich(card))
+    console.print(render_rich(card, reader))
     drawn = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
     assert_golden(
         name,
         {
-            "text": render_text(card).split("\n"),
+            "text": render_text(card, reader).split("\n"),
             "rich": [line.rstrip() for line in drawn.split("\n")],
             "slack": {"text": message.text, "blocks": message.blocks},
             "teams": rendered,
-            "json": to_json(card),
+            "json": to_json(answer),
         },
     )
 
 
-def test_a_nudge_and_a_form_view_look_as_reviewed(assert_golden: Golden) -> None:
-    assert STOPPED.nudge is not None
-    assert HOSTILE_CARD.nudge is not None
+def test_a_mention_and_a_form_view_look_as_reviewed(assert_golden: Golden) -> None:
     shown: dict[str, Any] = {}
-    for name, nudge in (("fair", STOPPED.nudge), ("hostile", HOSTILE_CARD.nudge)):
-        message = slack.render_nudge(nudge)
+    for name, answer in (("fair", STOPPED), ("hostile", HOSTILE_CARD)):
+        assert answer.mention is not None
+        message = slack.render_mention(answer.mention, answer.card.headline)
         assert_slack_ok(message)
-        card = teams.render_nudge(nudge)
+        card = teams.render_mention(answer.mention, answer.card.headline)
         assert_teams_ok(card)
         shown[name] = {"slack": {"text": message.text, "blocks": message.blocks}, "teams": card}
-    assert_golden("nudge", shown)
-    form = FORM.blocks[0]
+    assert_golden("mention", shown)
+    form = FORM.card.blocks[0]
     assert isinstance(form, Form)
     view = slack.render_form(form)
     assert_slack_view_ok(view)
@@ -84,7 +84,7 @@ def test_no_golden_file_is_left_over() -> None:
 
 
 def test_the_family_holds_every_block_cell_action_tone_status_shape_and_input() -> None:
-    cards = list(FAMILY.values())
+    cards = [each.card for each in FAMILY.values()]
     found = {type(part) for card in cards for part in _parts(card)}
     for union in (Block, Cell, Action):
         assert set(get_args(union)) <= found

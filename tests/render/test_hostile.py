@@ -18,6 +18,7 @@ from adapters.teams import adaptive as teams
 from adapters.terminal.text import render_rich, render_text
 from bot.model.cards import (
     HEADLINE_LENGTH,
+    Answer,
     Button,
     Card,
     Chart,
@@ -36,7 +37,6 @@ from bot.model.cards import (
     Missing,
     Moment,
     Notice,
-    Nudge,
     Number,
     OpenUrl,
     Point,
@@ -179,11 +179,11 @@ sources = st.builds(
 
 
 @st.composite
-def cards(draw: st.DrawFn) -> Card:
+def cards(draw: st.DrawFn) -> Answer:
     body = draw(st.lists(blocks, max_size=5).map(tuple))
     # One form a card: its fields' keys are the commands' own and must be unique.
     forms = [block for block in body if isinstance(block, Form)]
-    return Card(
+    card = Card(
         headline(draw(texts)),
         title=draw(texts),
         blocks=tuple(block for block in body if block not in forms[1:]),
@@ -192,10 +192,12 @@ def cards(draw: st.DrawFn) -> Card:
         status=draw(st.sampled_from(Status)),
         sentence=draw(texts),
         reference=draw(texts),
-        reader=Reader(
-            draw(st.sampled_from(["Europe/Berlin", "?"])), draw(st.sampled_from(["en", "de", "ar", "?"]))
-        ),
     )
+    zone, locale = (
+        draw(st.sampled_from(["Europe/Berlin", "?"])),
+        draw(st.sampled_from(["en", "de", "ar", "?"])),
+    )
+    return Answer(card, reader=Reader(zone, locale))
 
 
 def stand_in(sentence: str) -> str:
@@ -209,24 +211,25 @@ thorough = settings(
 
 @thorough
 @given(cards())
-def test_no_text_wherever_makes_a_message_that_slack_refuses_or_misreads(card: Card) -> None:
-    assert_slack_ok(slack.render(card, stand_in))
+def test_no_text_wherever_makes_a_message_that_slack_refuses_or_misreads(answer: Answer) -> None:
+    assert_slack_ok(slack.render(answer.card, answer.reader, stand_in))
 
 
 @thorough
 @given(cards())
-def test_no_text_wherever_makes_a_card_that_teams_refuses_or_misreads(card: Card) -> None:
-    assert_teams_ok(teams.render(card, stand_in))
+def test_no_text_wherever_makes_a_card_that_teams_refuses_or_misreads(answer: Answer) -> None:
+    assert_teams_ok(teams.render(answer.card, answer.reader, stand_in))
 
 
 @thorough
 @given(cards())
-def test_no_text_wherever_steers_a_terminal(card: Card) -> None:
-    plain = render_text(card)
+def test_no_text_wherever_steers_a_terminal(answer: Answer) -> None:
+    card, reader = answer.card, answer.reader
+    plain = render_text(card, reader)
     assert_shows_only_what_is_seen(plain)
     out = io.StringIO()
     Console(file=out, width=80, force_terminal=True, color_system="truecolor", legacy_windows=False).print(
-        render_rich(card)
+        render_rich(card, reader)
     )
     drawn = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
     assert_shows_only_what_is_seen(drawn)
@@ -237,18 +240,18 @@ def test_no_text_wherever_steers_a_terminal(card: Card) -> None:
 
 @thorough
 @given(cards())
-def test_no_text_wherever_breaks_the_json_form(card: Card) -> None:
-    written = dumps(card)
+def test_no_text_wherever_breaks_the_json_form(answer: Answer) -> None:
+    written = dumps(answer)
     assert written.isascii()
     assert not re.search(r"[^\n\x20-\x7e]", written)
-    assert json.loads(written) == to_json(card)
+    assert json.loads(written) == to_json(answer)
 
 
 @given(texts, texts)
 def test_a_mention_reaches_nobody_but_the_person_meant(name: str, said: str) -> None:
     for platform, person_id in (("slack", "U1"), ("teams", "29:1abc_D-e"), ("slack", said), ("teams", said)):
-        nudge = Nudge(Person(platform, "T1", person_id, name), said)
-        message, card = slack.render_nudge(nudge), teams.render_nudge(nudge)
+        person = Person(platform, "T1", person_id, name)
+        message, card = slack.render_mention(person, said), teams.render_mention(person, said)
         assert_slack_ok(message)
         assert_teams_ok(card)
         mentions = re.findall(r"<@(.*?)>", message.text)
@@ -297,24 +300,27 @@ PLACES: dict[str, Callable[[str], Card]] = {
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_foreign_text_is_shown_as_the_characters_it_has(place: str, snippet: str) -> None:
     card = PLACES[place](snippet)
-    assert any(snippet in text for text in slack_texts(slack.render(card).blocks))
-    assert any(snippet in text for text in teams_texts(teams.render(card)))
-    assert snippet in render_text(card)
+    assert any(snippet in text for text in slack_texts(slack.render(card, Reader()).blocks))
+    assert any(snippet in text for text in teams_texts(teams.render(card, Reader())))
+    assert snippet in render_text(card, Reader())
     out = io.StringIO()
-    Console(file=out, width=180, color_system=None).print(render_rich(card))
+    Console(file=out, width=180, color_system=None).print(render_rich(card, Reader()))
     assert snippet in out.getvalue()
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_the_notification_reads_like_the_headline(snippet: str) -> None:
-    text = slack.render(Card(f"STOPPED: {snippet}")).text
+    text = slack.render(Card(f"STOPPED: {snippet}"), Reader()).text
     assert text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == f"STOPPED: {snippet}"
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place not in ("headline", "code")])
 def test_what_is_too_long_is_cut_where_one_sees_it(place: str) -> None:
     card = PLACES[place]("word " * 3000)
-    for shown in (slack_texts(slack.render(card).blocks), teams_texts(teams.render(card))):
+    for shown in (
+        slack_texts(slack.render(card, Reader()).blocks),
+        teams_texts(teams.render(card, Reader())),
+    ):
         assert any("…" in text or "do not fit" in text for text in shown)
 
 
@@ -327,6 +333,7 @@ def test_a_headline_is_never_longer_than_it_may_be() -> None:
 
 def test_day_cells_need_no_zone() -> None:
     card = Card(
-        "x", blocks=(Facts((Fact("Due", Day(date(2026, 3, 1))),)),), reader=Reader("Pacific/Kiritimati")
+        "x",
+        blocks=(Facts((Fact("Due", Day(date(2026, 3, 1))),)),),
     )
-    assert "1 Mar 2026" in render_text(card)
+    assert "1 Mar 2026" in render_text(card, Reader("Pacific/Kiritimati"))

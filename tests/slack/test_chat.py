@@ -10,7 +10,7 @@ import pytest
 from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT, SlackChat
 from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
 from bot.config import Secret
-from bot.model.cards import Card, Form, FormField, Nudge, Only
+from bot.model.cards import Answer, Card, Form, FormField, Only
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 from tests.fake_slack import TOKEN, Fault
@@ -18,7 +18,7 @@ from tests.slack.worlds import QuickClock, World, but, world
 
 CLERK = Person("slack", "T1", "U1")
 CHANNEL = Place("slack", "T1", "C1", Visibility.CHANNEL)
-CARD = Card("FAILED: main job")
+CARD = Answer(Card("FAILED: main job"))
 
 
 async def test_a_message_can_be_changed_by_another_program_later(slack_world: World) -> None:
@@ -26,7 +26,7 @@ async def test_a_message_can_be_changed_by_another_program_later(slack_world: Wo
     kept = MessageRef(ref.platform, ref.place, ref.handle)
     async with world() as later:
         later.slack.messages = slack_world.slack.messages
-        await later.chat.update(kept, Card("STOPPED: main job"))
+        await later.chat.update(kept, Answer(Card("STOPPED: main job")))
     assert slack_world.slack.screen("U2", "C1") == "STOPPED: main job"
 
 
@@ -39,7 +39,7 @@ async def test_a_card_for_one_person_is_ephemeral_and_stays_as_it_is(slack_world
 
 
 async def test_a_nudge_is_sent_once_however_often_its_card_is(slack_world: World) -> None:
-    nudging = but(CARD, nudge=Nudge(CLERK, "it failed & <stays> so"))
+    nudging = but(CARD, headline="it failed & <stays> so", mention=CLERK)
     ref = await slack_world.chat.post(CHANNEL, nudging)
     await slack_world.chat.update(ref, nudging)
     _, reply = slack_world.slack.visible("U2", "C1")
@@ -50,7 +50,7 @@ async def test_a_nudge_is_sent_once_however_often_its_card_is(slack_world: World
 async def test_what_others_see_is_never_changed_into_what_is_for_one(slack_world: World) -> None:
     ref = await slack_world.chat.post(CHANNEL, CARD)
     with pytest.raises(Undelivered, match="for one person"):
-        await slack_world.chat.update(ref, Card("Your own numbers", audience=Only(CLERK)))
+        await slack_world.chat.update(ref, Answer(Card("Your own numbers"), Only(CLERK)))
     assert slack_world.slack.screen("U2", "C1") == "FAILED: main job"
 
 
@@ -65,6 +65,7 @@ async def test_a_token_in_a_file_is_read_again_when_slack_refuses_it(
     chat = SlackChat(
         slack_world.settings.model_copy(update={"bot_token": Secret("xoxb-before-the-rotation", file=file)}),
         clock=slack_world.clock,
+        keep_sentence=slack_world.store.keep_sentence,
     )
     await chat.post(CHANNEL, CARD)
     await chat.close()
@@ -90,7 +91,7 @@ async def test_a_429_is_obeyed_and_the_message_arrives_once(slack_world: World) 
 
 async def test_what_waits_behind_a_429_keeps_its_order(slack_world: World) -> None:
     slack_world.slack.fail("chat.postMessage", Fault(retry_after="5"))
-    posts = [slack_world.chat.post(CHANNEL, Card(f"message {number}")) for number in range(5)]
+    posts = [slack_world.chat.post(CHANNEL, Answer(Card(f"message {number}"))) for number in range(5)]
     await asyncio.gather(*posts)
     assert [message.shown for message in slack_world.slack.messages] == [f"message {n}" for n in range(5)]
 
@@ -132,7 +133,7 @@ async def test_a_post_whose_answer_is_lost_is_not_sent_again(slack_world: World)
 async def test_a_change_whose_answer_is_lost_is_sent_again(slack_world: World) -> None:
     ref = await slack_world.chat.post(CHANNEL, CARD)
     slack_world.slack.fail("chat.update", Fault(status=502), Fault(error="internal_error"))
-    await slack_world.chat.update(ref, Card("STOPPED"))
+    await slack_world.chat.update(ref, Answer(Card("STOPPED")))
     assert slack_world.slack.screen("U1", "C1") == "STOPPED"
 
 

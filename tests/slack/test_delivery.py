@@ -8,13 +8,13 @@ from typing import ClassVar
 import pytest
 
 from bot.model.cards import (
+    Answer,
     Button,
     Card,
     Choices,
     Confirm,
     Dismiss,
     Everyone,
-    Nudge,
     Only,
     Run,
     Status,
@@ -36,22 +36,24 @@ class Help(Intent):
 
 CLERK = Person("slack", "T1", "U1")
 OPERATOR = Person("slack", "T1", "U2")
-WORKING = Card("Working on it …", status=Status.WORKING, audience=Only(CLERK))
-PRIVATE = Card("On-time delivery 91 %", audience=Only(CLERK), buttons=(Button("More", Run(Help())),))
+WORKING = Answer(Card("Working on it …", status=Status.WORKING), audience=Only(CLERK))
+PRIVATE = Answer(Card("On-time delivery 91 %", buttons=(Button("More", Run(Help())),)), audience=Only(CLERK))
 PUBLIC = but(PRIVATE, audience=Everyone())
-QUESTION = Card(
-    "Stop main job?",
-    status=Status.QUESTION,
-    ticket="ticket-1",
-    lasting=True,
-    buttons=(
-        Button("Stop this job", Confirm("ticket-1"), Tone.DANGER),
-        Button("Leave it running", Dismiss("ticket-1")),
+QUESTION = Answer(
+    Card(
+        "Stop main job?",
+        status=Status.QUESTION,
+        buttons=(
+            Button("Stop this job", Confirm("ticket-1"), Tone.DANGER),
+            Button("Leave it running", Dismiss("ticket-1")),
+        ),
     ),
+    ticket="ticket-1",
+    editable=True,
 )
-LOOKING = Card("Looking once more", status=Status.WORKING, lasting=True)
-STOPPED = Card("STOPPED 23:56: main job", lasting=True, nudge=Nudge(CLERK, "STOPPED 23:56: main job"))
-REFUSED = Card("You may not do this", status=Status.REFUSED, audience=Only(OPERATOR), aside=True)
+LOOKING = Answer(Card("Looking once more", status=Status.WORKING), editable=True)
+STOPPED = Answer(Card("STOPPED 23:56: main job"), editable=True, mention=CLERK)
+REFUSED = Answer(Card("You may not do this", status=Status.REFUSED), replaces=False, audience=Only(OPERATOR))
 
 
 # --- commands ---
@@ -134,7 +136,7 @@ async def test_a_response_url_is_used_five_times_at_most_and_for_thirty_minutes(
     slack_world.bot.answers["kpis"] = [
         part
         for number in range(9)
-        for part in (but(PRIVATE, headline=f"answer {number}", nudge=Nudge(CLERK, "x")), 0.02)
+        for part in (but(PRIVATE, headline=f"answer {number}", mention=CLERK), 0.02)
     ]
     await slack_world.say("U1", "C1", "kpis")
     assert len(slack_world.slack.called("response_url")) == 5
@@ -223,7 +225,7 @@ async def test_what_is_for_somebody_else_goes_to_that_persons_direct_message(sla
 
 
 async def test_a_click_on_ones_own_answer_changes_it(slack_world: World) -> None:
-    slack_world.bot.answers |= {"kpis": [PRIVATE], "help": [Card("Page 2", audience=Only(CLERK))]}
+    slack_world.bot.answers |= {"kpis": [PRIVATE], "help": [Answer(Card("Page 2"), Only(CLERK))]}
     await slack_world.say("U1", "C1", "kpis")
     (message,) = slack_world.slack.visible("U1", "C1")
     assert await slack_world.slack.press("U1", message, "More") == 200
@@ -232,7 +234,7 @@ async def test_a_click_on_ones_own_answer_changes_it(slack_world: World) -> None
 
 
 async def test_a_click_on_what_others_see_changes_it_only_for_all(slack_world: World) -> None:
-    slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [Card("Page 2")]}
+    slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [Answer(Card("Page 2"))]}
     await slack_world.slack.mention("U1", "C1", "kpis")
     await slack_world.quiet()
     (message,) = slack_world.slack.visible("U2", "C1")
@@ -247,7 +249,7 @@ async def test_an_entry_of_a_menu_is_pressed_like_a_button(slack_world: World) -
     pages = tuple(Button(f"page {number}", Run(Help())) for number in range(7))
     slack_world.bot.answers |= {
         "kpis": [but(PRIVATE, buttons=(), blocks=(Choices("Which?", pages),))],
-        "help": [Card("Page 6")],
+        "help": [Answer(Card("Page 6"))],
     }
     seen = await slack_world.say("U1", "C1", "kpis")
     assert "[Choose: page 0, page 1" in seen
@@ -258,7 +260,7 @@ async def test_an_entry_of_a_menu_is_pressed_like_a_button(slack_world: World) -
 
 
 async def test_a_private_answer_to_a_click_leaves_what_others_see(slack_world: World) -> None:
-    slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [Card("For you alone", audience=Only(OPERATOR))]}
+    slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [Answer(Card("For you alone"), Only(OPERATOR))]}
     await slack_world.slack.mention("U1", "C1", "kpis")
     await slack_world.quiet()
     (message,) = slack_world.slack.visible("U1", "C1")
@@ -273,7 +275,7 @@ async def test_a_private_answer_to_a_click_leaves_what_others_see(slack_world: W
 async def test_a_private_answer_to_a_click_in_a_thread_stands_in_that_thread(
     slack_world: World, *, aside: bool
 ) -> None:
-    private = Card("For you alone", audience=Only(OPERATOR), aside=aside, buttons=PRIVATE.buttons)
+    private = Answer(Card("For you alone", buttons=PRIVATE.card.buttons), Only(OPERATOR), replaces=not aside)
     slack_world.bot.answers |= {"kpis": [PUBLIC], "help": [private]}
     await slack_world.slack.mention("U1", "C1", "kpis", ts="1700000777.000100")
     await slack_world.quiet()
@@ -296,7 +298,7 @@ async def test_a_private_answer_to_a_click_in_a_thread_stands_in_that_thread(
 
 
 async def test_a_private_card_whose_address_is_used_up_is_answered_in_its_thread(slack_world: World) -> None:
-    slack_world.bot.answers |= {"kpis": [PRIVATE], "help": [Card("Page 2", audience=Only(CLERK))]}
+    slack_world.bot.answers |= {"kpis": [PRIVATE], "help": [Answer(Card("Page 2"), Only(CLERK))]}
     await slack_world.slack.mention("U1", "C1", "kpis", thread_ts="1700000555.000100")
     await slack_world.quiet()
     (message,) = slack_world.slack.visible("U1", "C1")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -15,9 +16,10 @@ from adapters.slack.app import SlackListener
 from adapters.slack.chat import SlackChat
 from adapters.slack.signature import PATH
 from bot.config import Secret, Slack
-from bot.model.cards import Card
+from bot.model.cards import Answer, Card
 from bot.model.people import Clicked, Filled, MessageRef, Request, Said
 from bot.store import Store
+from bot.visit import Show
 from tests.fake_slack import APP_TOKEN, SECRET, TOKEN, FakeSlack
 
 
@@ -50,12 +52,12 @@ class ToldBot:
     an event one that lasts until the test sets it.
     """
 
-    answers: dict[str, list[Card | float | asyncio.Event]] = field(default_factory=dict)
+    answers: dict[str, list[Answer | float | asyncio.Event]] = field(default_factory=dict)
     heard: list[Request] = field(default_factory=list)
     attached: list[tuple[str, MessageRef]] = field(default_factory=list)
-    made: list[Card] = field(default_factory=list)
+    made: list[Answer] = field(default_factory=list)
 
-    async def answer(self, request: Request) -> AsyncGenerator[Card, None]:
+    async def answer(self, request: Request, show: Show) -> None:
         self.heard.append(request)
         match request.said:
             case Said(text):
@@ -64,15 +66,15 @@ class ToldBot:
                 said = sentence or (f"confirm {confirm}" if confirm else f"dismiss {dismiss}")
             case Filled(form):
                 said = f"form {form}"
-        for part in self.answers.get(said, [Card(f"you said: {said}"[:120] or "…")]):
+        for part in self.answers.get(said, [Answer(Card(f"you said: {said}"[:120] or "…"))]):
             match part:
                 case float() | int():
                     await asyncio.sleep(part)
                 case asyncio.Event():
                     await part.wait()
-                case Card():
+                case Answer():
                     self.made.append(part)
-                    yield part
+                    await show(part)
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         self.attached.append((ticket_id, ref))
@@ -116,7 +118,7 @@ async def world(
             app_token=Secret(APP_TOKEN) if socket_mode else None,
             api_url=slack.url,
         )
-        chat = SlackChat(settings, clock=clock, read_groups=read_groups)
+        chat = SlackChat(settings, clock=clock, keep_sentence=store.keep_sentence, read_groups=read_groups)
         stack.push_async_callback(chat.close)
         bot, refusals, numbers = ToldBot(), list[str](), itertools.count(1)
         listener = SlackListener(
@@ -140,5 +142,7 @@ async def world(
         yield World(slack, chat, listener, bot, clock, store, settings, refusals)
 
 
-def but(card: Card, **changes: object) -> Card:
-    return replace(card, **changes)  # type: ignore[arg-type] # a test's short hand
+def but(answer: Answer, **changes: Any) -> Answer:
+    """An answer with some fields of its own, or of its card, changed."""
+    own = {name: changes.pop(name) for name in Answer.__slots__ if name in changes}
+    return replace(answer, **own, card=replace(answer.card, **changes))

@@ -17,10 +17,11 @@ from adapters.teams.app import PATH, TeamsListener
 from adapters.teams.chat import TeamsChat
 from adapters.teams.sdk import AppIdentity
 from bot.commands.help import Help
-from bot.model.cards import Button, Card, Confirm, Everyone, Nudge, Only, Run, Status
+from bot.model.cards import Answer, Button, Card, Confirm, Everyone, Only, Run, Status
 from bot.model.errors import StoreUnavailable
 from bot.model.people import MessageRef, Person, Request
 from bot.store import Store
+from bot.visit import Show
 from tests.fake_teams import CHANNEL, PERSONAL, TENANT, Account, FakeTeams, Json, Message, Scope, StillClock
 
 CLERK = Account("clerk", 3)
@@ -33,15 +34,17 @@ def person(account: Account) -> Person:
     return Person("teams", TENANT, account.object_id, account.name)
 
 
-PRIVATE = Card("For you: 42", audience=Only(person(CLERK)))
-PUBLIC = Card("For all: 42", audience=Everyone(), buttons=(Button("Again", Run(Help())),))
-WORKING = Card("Working on it …", status=Status.WORKING, audience=Only(person(CLERK)))
-PROGRESS = Card("Looking once more", status=Status.WORKING, lasting=True)
-QUESTION = Card(
-    "Stop it?",
-    status=Status.QUESTION,
-    lasting=True,
-    buttons=(Button("Stop", Confirm("ticket-of-a-test-1")),),
+PRIVATE = Answer(Card("For you: 42"), audience=Only(person(CLERK)))
+PUBLIC = Answer(Card("For all: 42", buttons=(Button("Again", Run(Help())),)), audience=Everyone())
+WORKING = Answer(Card("Working on it …", status=Status.WORKING), audience=Only(person(CLERK)))
+PROGRESS = Answer(Card("Looking once more", status=Status.WORKING), editable=True)
+QUESTION = Answer(
+    Card(
+        "Stop it?",
+        status=Status.QUESTION,
+        buttons=(Button("Stop", Confirm("ticket-of-a-test-1")),),
+    ),
+    editable=True,
     ticket="ticket-of-a-test-1",
 )
 
@@ -50,18 +53,20 @@ QUESTION = Card(
 class Scripted:
     """A bot that says what it was told to say."""
 
-    cards: list[Card] = field(default_factory=list)
+    cards: list[Answer] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     attached: list[tuple[str, MessageRef]] = field(default_factory=list)
     wait: asyncio.Event | None = None
     fault: Exception | None = None
 
-    async def answer(self, request: Request) -> AsyncIterator[Card]:
+    async def answer(self, request: Request, show: Show) -> None:
         self.asked.append(request)
         if self.wait is not None:
             await self.wait.wait()
         for card in self.cards:
-            yield card
+            await show(card)
+            for _ in range(3 if card.working else 0):
+                await asyncio.sleep(0)  # work takes its time, so this is shown
         if self.fault is not None:
             raise self.fault
 
@@ -84,14 +89,14 @@ class World:
         async with self.client.post(PATH, json=body) as reply:
             return reply.status, await reply.json() if reply.content_type == "application/json" else {}
 
-    async def says(self, who: Account, scope: Scope, *cards: Card) -> list[Message]:
+    async def says(self, who: Account, scope: Scope, *cards: Answer) -> list[Message]:
         """What stands in the place after the bot said these cards."""
         self.bot.cards = list(cards)
         assert (await self.post(self.teams.said(who, "anything", scope)))[0] == 202
         await self.settle()
         return self.teams.seen(scope.id or who.personal)
 
-    async def presses(self, who: Account, message: Message, scope: Scope, *cards: Card) -> Json:
+    async def presses(self, who: Account, message: Message, scope: Scope, *cards: Answer) -> Json:
         self.bot.cards = list(cards)
         status, answer = await self.post(self.teams.pressed(who, message, "Again", scope))
         assert status == 200
@@ -149,21 +154,27 @@ async def test_working_on_a_message_is_a_typing_indicator_and_leaves_nothing_beh
 
 async def test_working_on_a_click_is_told_to_the_clicker_and_the_card_changes_later(world: World) -> None:
     (message,) = await world.says(CLERK, CHANNEL, PUBLIC)
-    answer = await world.presses(CLERK, message, CHANNEL, WORKING, replace(PUBLIC, headline="Page 2"))
+    answer = await world.presses(
+        CLERK, message, CHANNEL, WORKING, replace(PUBLIC, card=replace(PUBLIC.card, headline="Page 2"))
+    )
     assert (answer["type"], answer["value"]) == (MESSAGE, "Working on it …")
     assert message.text.strip() == "Page 2 Again"
     assert world.teams.typing == []
 
 
 async def test_cards_of_one_answer_replace_each_other(world: World) -> None:
-    shown = await world.says(CLERK, PERSONAL, PROGRESS, PUBLIC, replace(PUBLIC, headline="Last"))
+    shown = await world.says(
+        CLERK, PERSONAL, PROGRESS, PUBLIC, replace(PUBLIC, card=replace(PUBLIC.card, headline="Last"))
+    )
     assert [each.text.strip() for each in shown] == ["Last Again"]
 
 
 async def test_private_cards_of_one_answer_replace_each_other_and_the_place_is_told_once(
     world: World,
 ) -> None:
-    place = await world.says(CLERK, CHANNEL, PRIVATE, replace(PRIVATE, headline="For you: 43"))
+    place = await world.says(
+        CLERK, CHANNEL, PRIVATE, replace(PRIVATE, card=replace(PRIVATE.card, headline="For you: 43"))
+    )
     assert [each.text for each in place] == ["clerk: I have answered in our personal chat."]
     assert [each.text.strip() for each in world.teams.seen(CLERK.personal)] == ["For you: 43"]
 
@@ -177,7 +188,7 @@ async def test_a_private_question_is_known_by_its_message_in_the_personal_chat(w
 
 
 async def test_a_card_for_somebody_else_goes_to_them(world: World) -> None:
-    await world.says(OTHER, PERSONAL, replace(PUBLIC, headline="hi"))
+    await world.says(OTHER, PERSONAL, replace(PUBLIC, card=replace(PUBLIC.card, headline="hi")))
     await world.says(CLERK, PERSONAL, replace(PRIVATE, audience=Only(person(OTHER))))
     assert "42" in world.teams.last(OTHER.personal).text
     assert "42" not in " ".join(each.text for each in world.teams.seen(CLERK.personal))
@@ -186,7 +197,7 @@ async def test_a_card_for_somebody_else_goes_to_them(world: World) -> None:
 async def test_a_card_beside_a_click_is_private_even_if_it_is_for_everyone(world: World) -> None:
     (message,) = await world.says(CLERK, CHANNEL, PUBLIC)
     answer = await world.presses(
-        OTHER, message, CHANNEL, Card("Already done", status=Status.REFUSED, aside=True)
+        OTHER, message, CHANNEL, Answer(Card("Already done", status=Status.REFUSED), replaces=False)
     )
     assert (answer["type"], answer["value"]) == (MESSAGE, "Already done")
     assert message.updates == 0
@@ -212,7 +223,7 @@ async def test_a_question_is_attached_to_its_message(world: World) -> None:
 async def test_where_the_bot_cannot_write_the_answer_goes_to_the_personal_chat(world: World) -> None:
     await world.says(CLERK, PERSONAL, PUBLIC)
     world.teams.faults = [(403, {})]
-    place = await world.says(CLERK, CHANNEL, replace(QUESTION, nudge=Nudge(person(CLERK), "look")))
+    place = await world.says(CLERK, CHANNEL, replace(QUESTION, mention=person(CLERK)))
     assert [each.text for each in place] == ["clerk: I have answered in our personal chat."]
     assert "Stop it?" in " ".join(each.text for each in world.teams.seen(CLERK.personal))
 
@@ -237,7 +248,7 @@ async def test_a_slow_bot_does_not_keep_the_client_waiting(
     monkeypatch.setattr(listen, "INVOKE_PATIENCE", 0.01)
     (message,) = await world.says(CLERK, CHANNEL, PUBLIC)
     world.bot.wait = asyncio.Event()
-    world.bot.cards = [replace(PUBLIC, headline="Late")]
+    world.bot.cards = [replace(PUBLIC, card=replace(PUBLIC.card, headline="Late"))]
     status, answer = await world.post(world.teams.pressed(CLERK, message, "Again", CHANNEL))
     assert (status, answer["value"]) == (200, "Working on it …")
     world.bot.wait.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -12,11 +11,10 @@ from aiohttp import web
 
 from adapters.teams import chat as chat_module
 from adapters.teams.chat import CONSENT, FILE_INFO, TeamsChat, profile_of, trigger_of
-from adapters.teams.delivery import paced
 from adapters.teams.payloads import Arrival, read
 from adapters.teams.sdk import AppIdentity
 from bot.commands.help import Help
-from bot.model.cards import Button, Card, Form, FormField, Nudge, Run, Status
+from bot.model.cards import Answer, Button, Card, Form, FormField, Run, Status
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Standing, Visibility
 from bot.store import Store
@@ -34,8 +32,8 @@ from tests.fake_teams import (
 
 CLERK = Account("clerk", 3)
 LONER = Account("loner", 6, added=False)
-HI = Card("Hello")
-WORKING = Card("Working", status=Status.WORKING, lasting=True)
+HI = Answer(Card("Hello"))
+WORKING = Answer(Card("Working", status=Status.WORKING), editable=True)
 
 
 def person(account: Account) -> Person:
@@ -82,8 +80,8 @@ async def test_places_and_messages_are_reached_after_a_restart(
     came = arrival(teams, CLERK, CHANNEL)
     await first.note(came)
     ref = await first.post(came.place, HI)
-    await second.update(ref, Card("Changed"))
-    await second.post(came.place, Card("Another"))
+    await second.update(ref, Answer(Card("Changed")))
+    await second.post(came.place, Answer(Card("Another")))
     assert [each.text.strip() for each in teams.seen(CHANNEL.id)] == ["Changed", "Another"]
 
 
@@ -116,7 +114,7 @@ async def test_a_mention_is_a_message_of_its_own(
     came = arrival(teams, CLERK, CHANNEL)
     await chat.note(came)
     ref = await chat.post(came.place, HI)
-    await chat.update(ref, Card("Done", nudge=Nudge(person(CLERK), "It is done.")))
+    await chat.update(ref, Answer(Card("It is done."), mention=person(CLERK)))
     assert [each.mentioned for each in teams.seen(CHANNEL.id)] == [[], [CLERK.object_id]]
     assert teams.last(CHANNEL.id).body["summary"] == "It is done."
 
@@ -127,7 +125,7 @@ async def test_a_sentence_too_long_for_a_button_is_kept_under_a_short_one(
     chat = open_chat()
     came = arrival(teams, CLERK)
     await chat.note(came)
-    await chat.post(came.place, Card("Long", buttons=(Button("Go", Run(Help(topic="x" * 900))),)))
+    await chat.post(came.place, Answer(Card("Long", buttons=(Button("Go", Run(Help(topic="x" * 900))),))))
     sentence = teams.last(CLERK.personal).buttons["Go"]["data"]["run"]
     assert len(sentence) < 60
     assert await store.sentence(sentence.removeprefix("again ").strip('"')) == f"help {'x' * 900}"
@@ -349,55 +347,3 @@ async def test_a_channel_is_told_where_files_come(
     await chat.note(came)
     await chat.file(came.place, "orders.csv", rows(b"a"))
     assert "personal chat" in teams.last(CHANNEL.id).text
-
-
-# --- pace ------------------------------------------------------------------------------------------------------
-
-
-async def _stream(*cards: Card) -> AsyncIterator[Card]:
-    for card in cards:
-        yield card
-
-
-def progress(text: str) -> Card:
-    return replace(WORKING, headline=text)
-
-
-async def test_progress_is_shown_at_most_once_a_second_and_the_end_at_once() -> None:
-    clock = StillClock()
-    cards = _stream(progress("1"), progress("2"), progress("3"), Card("end"))
-    assert [each.headline async for each in paced(cards, clock, 1.0)] == ["1", "end"]
-    assert clock.passed == 0.0
-
-
-async def test_what_is_no_progress_is_never_left_out() -> None:
-    shown = [each.headline async for each in paced(_stream(HI, HI, HI), StillClock(), 1.0)]
-    assert shown == ["Hello"] * 3
-
-
-async def test_progress_that_is_the_last_word_for_a_while_is_shown_after_its_second() -> None:
-    clock = StillClock()
-    gate = asyncio.Event()
-
-    async def cards() -> AsyncIterator[Card]:
-        yield progress("1")
-        yield progress("2")
-        await gate.wait()
-        yield Card("end")
-
-    shown: list[str] = []
-    async for card in paced(cards(), clock, 1.0):
-        shown.append(card.headline)
-        if card.headline == "2":
-            assert clock.waits == [1.0]
-            gate.set()
-    assert shown == ["1", "2", "end"]
-
-
-async def test_a_fault_behind_the_cards_is_not_swallowed() -> None:
-    async def cards() -> AsyncIterator[Card]:
-        yield HI
-        raise Undelivered("no")
-
-    with pytest.raises(Undelivered):
-        _ = [each async for each in paced(cards(), StillClock(), 1.0)]

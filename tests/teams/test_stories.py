@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot import config
+from bot.model.cards import Answer
 from bot.model.cards import Card as Shown
 from tests.fake_teams import CHANNEL, GROUP, PERSONAL, TENANT, Account, Scope, copy
 from tests.teams.stage import CLERK, GUEST, LONER, OPERATOR, OUTSIDER, SECOND, Stage, stage
@@ -377,7 +378,7 @@ async def test_a_question_is_known_by_its_message(scene: Stage) -> None:
     assert kept is not None
     (message,) = kept.messages
     assert question.id in message.handle
-    await scene.replica.chat.update(message, Shown("Changed later"))
+    await scene.replica.chat.update(message, Answer(Shown("Changed later")))
     assert "Changed later" in question.text
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from adapters.cli import CONFIRMED_WITHIN, until_known
-from bot.model.cards import Card, Status
+from bot.model.cards import Answer, Card, Status
 from bot.model.people import Clicked
 from bot.sandbox import Switches
+from bot.visit import Show
 from bot.writes.ticket import State
 from tests.story import DIRECT, OPERATOR, StoryClock, stage
 
@@ -40,11 +40,13 @@ async def test_a_stop_that_goes_on_for_more_than_two_minutes_ends_with_where_it_
             return kept is not None and kept.state is State.SENDING
 
         began = clock.monotonic()
-        cards = scene.built.bot.answer(scene.request(click, OPERATOR, DIRECT))
-        card, known = await until_known(cards, clock, sent, told.append)
+        request = scene.request(click, OPERATOR, DIRECT)
+        answer, known = await until_known(
+            lambda show: scene.built.bot.answer(request, show), clock, sent, told.append
+        )
         assert not known
-        assert card is not None
-        assert card.status is Status.WORKING
+        assert answer is not None
+        assert answer.working
         assert clock.monotonic() - began >= CONFIRMED_WITHIN
         assert any(each.startswith("Stopping: main job") for each in told)
         assert any(each.startswith("Still running: main job") for each in told)
@@ -55,11 +57,11 @@ async def test_a_stop_that_goes_on_for_more_than_two_minutes_ends_with_where_it_
 async def test_what_was_not_sent_yet_is_waited_for() -> None:
     looks = 0
 
-    async def cards() -> AsyncGenerator[Card, None]:
-        yield Card("Looking once more", status=Status.WORKING)
+    async def answering(show: Show) -> None:
+        await show(Answer(Card("Looking once more", status=Status.WORKING)))
         while looks < 3:  # noqa: ASYNC110 - what it waits for is a number of looks
             await asyncio.sleep(0)
-        yield Card("Nothing was done")
+        await show(Answer(Card("Nothing was done")))
 
     async def sent() -> bool:
         nonlocal looks
@@ -67,7 +69,7 @@ async def test_what_was_not_sent_yet_is_waited_for() -> None:
         return False
 
     clock = Counted()
-    card, known = await until_known(cards(), clock, sent, lambda _line: None)  # type: ignore[arg-type]  # no wall clock
+    answer, known = await until_known(answering, clock, sent, lambda _line: None)  # type: ignore[arg-type]  # no wall clock
     assert known
-    assert card is not None
-    assert card.headline == "Nothing was done"
+    assert answer is not None
+    assert answer.card.headline == "Nothing was done"

@@ -11,11 +11,12 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
+from bot.model.approval import Approval
 from bot.model.clock import SystemClock
 from bot.model.errors import ApprovalSpent, StoreUnavailable, TicketGone
 from bot.model.people import MessageRef, Person, Place, Visibility
 from bot.store import Store
-from bot.writes.ticket import Approval, Claimed, Lost, Outcome, State, Ticket, Tickets
+from bot.writes.ticket import Claimed, Lost, Outcome, State, Ticket, Tickets
 from tests.store.databases import FakeClock, nowhere, tokens
 
 CLERK = Person("slack", "T1", "U1", "the clerk")

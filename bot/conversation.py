@@ -1,0 +1,156 @@
+"""What a conversation goes on with: the last answer of a thread, or of a person in a place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, astuple, dataclass
+from datetime import timedelta
+from typing import assert_never
+
+import structlog
+from cachetools import TTLCache
+
+from bot.commands.again import Back, Next, Recall, Refresh
+from bot.language.say import say
+from bot.model.cards import Card, Run, buttons
+from bot.model.clock import Clock
+from bot.model.errors import StoreUnavailable, TicketGone
+from bot.model.intents import Intent
+from bot.model.people import Person, Request, Visibility
+from bot.store import Store
+
+log = structlog.get_logger()
+
+REMEMBERED = 10_000
+"""Conversations whose last answer is remembered, for `next`, `back` and `refresh`."""
+REMEMBERED_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last answer of a conversation: whose question it was, what it was about, and the pages beside it."""
+
+    asker: str
+    sentence: str
+    after: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What belongs together: a thread, whoever speaks in it; outside threads one person in one place."""
+
+    place: str
+    thread: str = ""
+    person: str = ""
+
+    @property
+    def key(self) -> str:
+        """A name for it; no two have the same."""
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def of(cls, request: Request) -> tuple[Conversation, ...]:
+        """All that a request belongs to; the last one is the one it goes on with.
+
+        A message that opens a thread goes on with what its person said in the place before, and the thread goes on
+        with it.
+        """
+        personal = request.place.visibility is Visibility.PERSONAL
+        own = cls.personal(request.person) if personal else cls(request.place.key, person=request.person.key)
+        if not request.place.thread:
+            return (own,)
+        thread = cls(request.place.key, thread=request.place.thread)
+        return (thread, own) if request.opens_thread else (thread,)
+
+    @classmethod
+    def personal(cls, person: Person) -> Conversation:
+        """A person's one-to-one chat with the bot."""
+        return cls("", person=person.key)
+
+
+class Conversations:
+    """The last answers of all conversations.
+
+    Args:
+        store: Shares them among replicas; an embedded database is shared with nobody, and not asked.
+        clock: Decides what is forgotten.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._lately: TTLCache[Conversation, Last] = TTLCache(
+            REMEMBERED, REMEMBERED_FOR.total_seconds(), timer=clock.monotonic
+        )
+
+    async def meant(self, word: Recall | Refresh | Next | Back, request: Request) -> tuple[str, str]:
+        """The sentence that stands behind one of the bot's own words, and the key of who said it.
+
+        Raises:
+            TicketGone: There is none (any more).
+        """
+        me = request.person.key
+        match word:
+            case Recall(id=key):
+                kept = await self._store.sentence(key)
+                if kept is None:
+                    raise TicketGone(
+                        "This button is too old to know what it stood for.", hint="Ask again in words."
+                    )
+                return kept, me
+            case Refresh(sentence=sentence) if sentence:
+                return sentence, me
+        last = await self._last_of(Conversation.of(request)[-1]) or Last(me, "")
+        match word:
+            case Refresh():
+                found, what = last.sentence, "answer here to ask again"
+            case Next():
+                found, what = last.after, "next page to the last answer here"
+            case Back():
+                found, what = last.before, "page before the last answer here"
+            case _:
+                assert_never(word)
+        if not found:
+            raise TicketGone(f"I remember no {what}.", hint="Say the whole sentence.")
+        return found, last.asker
+
+    async def _last_of(self, conversation: Conversation) -> Last | None:
+        """What was last answered in a conversation, by whichever replica; without a database, by this one."""
+        if self._store.dialect != "sqlite":
+            try:
+                kept = await self._store.last(conversation.key)
+            except StoreUnavailable:
+                log.warning("last answer not read")
+            else:
+                return Last(**json.loads(kept)) if kept is not None else None
+        return self._lately.get(conversation)
+
+    async def remember(self, intent: Intent, card: Card, request: Request, *, private: bool) -> None:
+        """Notes an answer as the last one of every conversation that the request belongs to.
+
+        Args:
+            intent: What was answered.
+            card: The answer; its buttons tell the pages beside it.
+            request: What it answers.
+            private: Whether it is for the person alone.
+        """
+        here = getattr(intent, "page", 1)
+        pages = {
+            getattr(button.action.intent, "page", here): say(button.action.intent)
+            for button in buttons(card)
+            if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
+        }
+        last = Last(
+            request.person.key, say(intent), after=pages.get(here + 1, ""), before=pages.get(here - 1, "")
+        )
+        heard = Conversation.of(request)
+        if private and request.private_apart:
+            heard += (Conversation.personal(request.person),)
+        self._lately.update(dict.fromkeys(heard, last))
+        if self._store.dialect != "sqlite":
+            try:
+                await self._store.keep_last(
+                    [each.key for each in heard], json.dumps(asdict(last)), REMEMBERED_FOR
+                )
+            except StoreUnavailable:
+                log.warning("last answer not shared", request=request.id)

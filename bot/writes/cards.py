@@ -1,0 +1,120 @@
+"""What people see of a write: the question, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar
+
+from bot.audience import Shown
+from bot.language.declare import Phrase, clause
+from bot.model.cards import Button, Card, Confirm, Dismiss, Reader, Run, Status, Text, Tone, headline
+from bot.model.errors import TicketGone
+from bot.model.intents import Intent
+from bot.model.people import Person
+from bot.policy import Touch
+from bot.render.values import when
+from bot.store.tickets import Outcome, State, Ticket
+from bot.writes.guarded import Question, Write
+
+NOT_DONE = frozenset({Outcome.NOTHING_SENT, Outcome.ALREADY_OVER, Outcome.REFUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class ShowQuestion(Intent):
+    """An open question, for somebody who may answer it, where the place may not see what it is about; nobody types it."""
+
+    words: ClassVar[str] = "question"
+    id: str = field(default="", metadata=clause("", Phrase()))
+
+
+def name_of(person: Person) -> str:
+    """What people call somebody."""
+    return person.name or person.id
+
+
+def whole_question(question: Question, ticket: Ticket, reader: Reader) -> Card:
+    """A question with its buttons, who asked and how long it is open."""
+    until, asker = when(ticket.expires_at, reader), name_of(ticket.asker)
+    note = f"Asked by {asker}. Open until {until}. Only a button answers this; nothing has been done yet."
+    return replace(
+        question.card,
+        headline=headline(f"{question.card.headline} · asked by {asker}"),
+        blocks=(*question.card.blocks, Text(note, quiet=True)),
+        buttons=(
+            Button(question.yes, Confirm(ticket.id), Tone.DANGER),
+            Button(question.no, Dismiss(ticket.id)),
+        ),
+        status=Status.QUESTION,
+    )
+
+
+def bare_question(plainly: str, ticket: Ticket, reader: Reader) -> Card:
+    """The same for a place that must not know what it is about."""
+    until = when(ticket.expires_at, reader)
+    note = f"Open until {until}. What it is about is shown to those who may do it."
+    return Card(
+        headline(f"{name_of(ticket.asker)} asks to {plainly}"),
+        blocks=(Text(note, quiet=True),),
+        buttons=(Button("Show me the question", Run(ShowQuestion(ticket.id))),),
+        status=Status.QUESTION,
+    )
+
+
+def bare_end(plainly: str, ticket: Ticket, now: datetime, reader: Reader) -> Card:
+    """How a question ended, for a place that must not know what it was about."""
+    match ticket.outcome:
+        case Outcome.STOPPED | Outcome.STARTED:
+            verdict = "Carried out"
+        case Outcome.UNKNOWN | Outcome.STILL_RUNNING | Outcome.ANOTHER_RUN | Outcome.FAILED:
+            verdict = "Not known to be carried out"
+        case _:
+            verdict = "Came to nothing"
+    by = f", by {name_of(ticket.claimed_by)}" if ticket.claimed_by else ""
+    return Card(
+        headline(f"{verdict}, {when(ticket.finished_at or now, reader)}{by}"),
+        blocks=(Text(f"{name_of(ticket.asker)} asked to {plainly}.", quiet=True),),
+    )
+
+
+def last_card(card: Card, write: Write, hits: tuple[Touch, ...]) -> Shown:
+    """The end of a write that was claimed, for everybody whose message shows it."""
+    by = write.ticket.claimed_by or write.visit.person
+    who = f"Asked by {name_of(write.ticket.asker)}, answered by {name_of(by)}."
+    card = replace(card, blocks=(*card.blocks, Text(who, quiet=True)))
+    return Shown(card, hits, editable=True, mention=by)
+
+
+def past(write: Write) -> Shown:
+    """What became of a question that is no longer open.
+
+    Raises:
+        TicketGone: It is open still.
+    """
+    ask_again = (Button("Ask again", Run(write.intent)),)
+    ticket, hits = write.ticket, write.hits
+
+    def beside(text: str, buttons: tuple[Button, ...] = ask_again) -> Shown:
+        card = Card(headline(text), title=write.title, buttons=buttons, status=Status.REFUSED)
+        return Shown(card, hits, replaces=False)
+
+    match ticket.state:
+        case State.EXPIRED:
+            expired = beside("The question has expired; nothing was done")
+            return replace(expired, editable=True, replaces=True)
+        case State.ABANDONED:
+            given_up = beside("Interrupted before anything was sent; nothing was done")
+            card = replace(given_up.card, status=Status.FAILED)
+            return replace(given_up, card=card, editable=True, replaces=True)
+        case State.DISMISSED:
+            return beside("Already answered with no; nothing was done")
+        case State.CLAIMED | State.SENDING:
+            who = name_of(ticket.claimed_by) if ticket.claimed_by else "Somebody"
+            return beside(f"{who} has answered this; it is being done", ())
+        case State.DONE:
+            outcome = ticket.outcome or Outcome.UNKNOWN
+            if outcome in NOT_DONE:
+                return beside(f"Already answered. {ticket.outcome_note or outcome.value}")
+            return beside(f"Already done once, not again: {outcome.value}")
+        case State.OPEN:
+            raise TicketGone("Somebody else answered at the same moment.", hint="Look at the message again.")
