@@ -132,7 +132,6 @@ async def build(
             text_length=settings.chat.text_length,
             open_for=timedelta(minutes=settings.chat.question_minutes),
             per_minute=settings.chat.per_minute,
-            data_models={name: _data_models(each) for name, each in settings.connections.items()},
         )
         try:
             bot = Bot(parts, tickets)
@@ -141,20 +140,10 @@ async def build(
         yield Built(bot, store, celonis, policy, audit, tickets)
 
 
-def _data_models(configured: config.Connection) -> dict[str, tuple[str, str]]:
-    return {km_id: (each.pool, each.data_model) for km_id, each in configured.data_models.items()}
-
-
 def _synonyms(configured: config.Synonyms) -> dict[str, str]:
-    kinds = (
-        configured.models,
-        configured.records,
-        configured.kpis,
-        configured.filters,
-        configured.pools,
-        configured.jobs,
-    )
-    return {fold(word): meant for kind in kinds for word, meant in kind.items()}
+    """Words of every kind, folded, with what they mean."""
+    every = (getattr(configured, kind) for kind in config.Synonyms.model_fields)
+    return {fold(word): meant for words in every for word, meant in words.items()}
 
 
 def _secret_keys(settings: config.Settings) -> list[bytes]:

@@ -271,7 +271,7 @@ class Bot:
     async def _dated(self, card: Card, intent: Intent, context: Context) -> Card:
         """The card with the moment when Celonis loaded its data, where the settings name the data model."""
         model = getattr(intent, "model", None)
-        known = self._parts.data_models.get(context.connection, {})
+        known = context.celonis.connection.data_models
         if (
             card.source is None
             or not card.source.loaded
@@ -279,9 +279,9 @@ class Bot:
             or model.id not in known
         ):
             return card
-        pool_id, data_model_id = known[model.id]
+        fed_by = known[model.id]
         try:
-            load = await context.asking.load_info(pool_id, data_model_id)
+            load = await context.asking.load_info(fed_by.pool, fed_by.data_model)
         except (CelonisError, QuotaExhausted):
             return card  # the answer stands; only its load time stays unknown
         return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))

@@ -110,7 +110,6 @@ class Parts:
         text_length: Longest sentence, in characters.
         open_for: How long a question can be answered.
         per_minute: Sentences and clicks of one person in a minute.
-        data_models: By connection: knowledge model id -> ids of data pool and data model behind it.
     """
 
     celonis: Mapping[str, Celonis]
@@ -128,7 +127,6 @@ class Parts:
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)
     per_minute: int = 30
-    data_models: Mapping[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)
 
     def today(self) -> Reader:
         """Zone and locale of the settings, today."""

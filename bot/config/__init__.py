@@ -9,21 +9,15 @@ toml cannot write.
 """
 
 from bot.config.address import host_matches, is_loopback, team_root
-from bot.config.loading import ENVIRONMENT, PREFIX, Need, Variable, load
+from bot.config.connection import Connection, DataModel, KeyType, Limits, OAuthClient
+from bot.config.loading import ENVIRONMENT, Need, load
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
 from bot.config.section import Section
 from bot.config.settings import (
-    DEFAULT_CONNECTION,
     GERMAN,
-    SANDBOX_CONNECTION,
     Audit,
     ChatLimits,
-    Connection,
-    DataModel,
-    KeyType,
-    Limits,
-    OAuthClient,
     Server,
     Settings,
     Slack,
@@ -32,11 +26,8 @@ from bot.config.settings import (
 )
 
 __all__ = [
-    "DEFAULT_CONNECTION",
     "ENVIRONMENT",
     "GERMAN",
-    "PREFIX",
-    "SANDBOX_CONNECTION",
     "Audit",
     "Binding",
     "ChatLimits",
@@ -57,7 +48,6 @@ __all__ = [
     "Slack",
     "Synonyms",
     "Teams",
-    "Variable",
     "Who",
     "host_matches",
     "is_loopback",

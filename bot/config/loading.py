@@ -10,36 +10,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 
 from bot.config.address import is_host_pattern
+from bot.config.connection import DEFAULT_CONNECTION, POINTERS
 from bot.config.rules import Right
 from bot.config.secret import Secret, secret_fault
-from bot.config.section import Loc, Section, meant
-from bot.config.settings import (
-    DEFAULT_CONNECTION,
-    DEFAULT_DATABASE,
-    MAKE_A_KEY,
-    SHORTEST_SECRET_KEY,
-    SLACK_API_URL,
-    Reading,
-    Settings,
-)
+from bot.config.section import Found, Loc, Reading
+from bot.config.settings import DEFAULT_DATABASE, SHORTEST_SECRET_KEY, SLACK_API_URL, Settings
 from bot.model.errors import ConfigError
 from bot.redaction import looks_secret, redact
 
 PREFIX = "CELONIS_CHAT_"
 """`CELONIS_CHAT_LIMITS__PER_DAY=3000` overrides `limits.per_day`; lists and tables are given as JSON."""
 
-_DEFAULT = ("connections", DEFAULT_CONNECTION)
-
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An environment variable, and its place among the settings. A `filed` one can be given as a file too: its name
-    and `_FILE`.
+    """An environment variable, and its place in the settings. A `filed` one can be given as a file too: its name and
+    `_FILE`.
     """
 
     name: str
@@ -48,67 +39,59 @@ class Variable:
     filed: bool = False
 
 
+def _plain(name: str, place: str, about: str) -> Variable:
+    return Variable(name, tuple(place.split(".")), about)
+
+
+def _filed(name: str, place: str, about: str) -> Variable:
+    return Variable(name, tuple(place.split(".")), about, filed=True)
+
+
 ENVIRONMENT = (
-    Variable("CELONIS_URL", (*_DEFAULT, "url"), "Any address of the team, as copied from the browser."),
-    Variable(
+    _plain("CELONIS_URL", "connections.default.url", "Any address of the team, as copied from the browser."),
+    _plain(
         "CELONIS_TEAM",
-        (*_DEFAULT, "team"),
+        "connections.default.team",
         "With `CELONIS_CLUSTER`, instead of `CELONIS_URL`: the first part of the address.",
     ),
-    Variable("CELONIS_CLUSTER", (*_DEFAULT, "cluster"), "The second part of the address, such as `eu-1`."),
-    Variable("CELONIS_API_TOKEN", (*_DEFAULT, "api_token_env"), "Application key or user key.", filed=True),
-    Variable(
+    _plain(
+        "CELONIS_CLUSTER", "connections.default.cluster", "The second part of the address, such as `eu-1`."
+    ),
+    _filed("CELONIS_API_TOKEN", "connections.default.api_token", "Application key or user key."),
+    _plain(
         "CELONIS_KEY_TYPE",
-        (*_DEFAULT, "key_type"),
+        "connections.default.key_type",
         "`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given.",
     ),
-    Variable(
-        "CELONIS_OAUTH_CLIENT_ID",
-        (*_DEFAULT, "oauth_client_id_env"),
-        "OAuth client, instead of a key.",
-        filed=True,
-    ),
-    Variable(
-        "CELONIS_OAUTH_CLIENT_SECRET", (*_DEFAULT, "oauth_client_secret_env"), "Its secret.", filed=True
-    ),
-    Variable("CELONIS_OAUTH_SCOPE", (*_DEFAULT, "oauth_scope"), "Its scopes, with blanks between them."),
-    Variable(
-        "SLACK_BOT_TOKEN", ("slack", "bot_token"), "Begins with `xoxb-`; switches Slack on.", filed=True
-    ),
-    Variable("SLACK_SIGNING_SECRET", ("slack", "signing_secret"), "For Slack over HTTP.", filed=True),
-    Variable(
-        "SLACK_APP_TOKEN",
-        ("slack", "app_token"),
-        "Begins with `xapp-`; with it Slack uses Socket Mode.",
-        filed=True,
-    ),
-    Variable(
+    _filed("CELONIS_OAUTH_CLIENT_ID", "connections.default.oauth.id", "OAuth client, instead of a key."),
+    _filed("CELONIS_OAUTH_CLIENT_SECRET", "connections.default.oauth.secret", "Its secret."),
+    _plain("CELONIS_OAUTH_SCOPE", "connections.default.oauth_scope", "Its scopes, with blanks between them."),
+    _filed("SLACK_BOT_TOKEN", "slack.bot_token", "Begins with `xoxb-`; switches Slack on."),
+    _filed("SLACK_SIGNING_SECRET", "slack.signing_secret", "For Slack over HTTP."),
+    _filed("SLACK_APP_TOKEN", "slack.app_token", "Begins with `xapp-`; with it Slack uses Socket Mode."),
+    _plain(
         "SLACK_API_URL",
-        ("slack", "api_url"),
+        "slack.api_url",
         f"Slack's Web API; `{SLACK_API_URL}` unless you use GovSlack, or a stand-in on loopback (http too).",
     ),
-    Variable("MICROSOFT_APP_ID", ("teams", "app_id"), "Id of the Teams bot; switches Teams on.", filed=True),
-    Variable("MICROSOFT_APP_PASSWORD", ("teams", "password"), "Its client secret.", filed=True),
-    Variable("MICROSOFT_APP_TENANT_ID", ("teams", "tenant_id"), "The tenant that it belongs to.", filed=True),
-    Variable(
+    _filed("MICROSOFT_APP_ID", "teams.app_id", "Id of the Teams bot; switches Teams on."),
+    _filed("MICROSOFT_APP_PASSWORD", "teams.password", "Its client secret."),
+    _filed("MICROSOFT_APP_TENANT_ID", "teams.tenant_id", "The tenant that it belongs to."),
+    _filed(
         "CELONIS_CHAT_SECRET_KEY",
-        ("secret_keys",),
+        "secret_keys",
         f"At least {SHORTEST_SECRET_KEY} random characters; seals the audit log and encrypts what people typed. "
         "Several with commas between them: the first one seals and encrypts, the others check and read older rows.",
-        filed=True,
     ),
-    Variable(
+    _filed(
         "DATABASE_URL",
-        ("database_url",),
+        "database_url",
         f"`sqlite:///…` or `postgresql://…`; `{DEFAULT_DATABASE}` unless told otherwise.",
-        filed=True,
     ),
 )
 """What the environment alone can say. Every setting of the toml can be given there too, see `PREFIX`."""
 
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _ADDRESS = ("url", "team", "cluster")
-_KEYS = ("api_token", "oauth_client_id", "oauth_client_secret")
 _SECRET_KEYS = frozenset(
     {
         *("api_key", "api_token", "app_key", "app_password", "app_token", "application_key", "bearer"),
@@ -149,64 +132,31 @@ def load(
     Raises:
         ConfigError: With every problem that was found; none of them holds a secret's value.
     """
-    reader = _Reader({name: value.strip() for name, value in environ.items() if value.strip()})
-    settings = reader.read(toml, need, asks=connections)
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    reader = _Reader(given, toml)
+    settings = reader.read(need, asks=connections)
     if settings is None or reader.problems:
         raise ConfigError(reader.problems)
     return settings.model_copy(update={"remarks": tuple(reader.remarks(settings, asks=connections))})
 
 
-class _Element(dict[str, Any]):
-    """A table of a list, with its number as people count: that stays when tables before it are taken out."""
-
-    number = 0
-
-
-def _numbered(value: Any, number: int = 0) -> Any:
-    match value:
-        case dict():
-            table = _Element({key: _numbered(each) for key, each in value.items()})
-            table.number = number
-            return table
-        case list():
-            return [_numbered(each, place) for place, each in enumerate(value, 1)]
-        case _:
-            return value
-
-
-def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _merge(below[key], value)
-        else:
-            below[key] = value
-
-
-def _table_at(loc: Loc) -> type[Section] | None:
-    """The table that stands at a place of the file."""
-    here: type[Section] | None = Settings
-    names_follow = False
-    for part in loc:
-        if not names_follow and isinstance(part, str):
-            about = here.written().get(part) if here else None
-            names_follow = about is not None and get_origin(about.annotation) is dict
-            here = _table_in(about.annotation) if about else None
-        else:
-            names_follow = False
-    return None if names_follow else here
-
-
-def _table_in(kind: Any) -> type[Section] | None:
-    if isinstance(kind, type) and issubclass(kind, Section):
-        return kind
-    return next(filter(None, map(_table_in, get_args(kind))), None)
-
-
-def _spelt(loc: Loc, said: str = "") -> str:
+def _spelt(place: Loc, said: str = "") -> str:
     """A setting's name as one would look for it in the file: `policy[2].who.slack`, counted from 1."""
-    for part in loc:
+    for part in place:
         said += f"[{part}]" if isinstance(part, int) else f".{part}" if said else part
     return said
+
+
+def _put(tree: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    """Puts something into a tree; tables are mixed. Where something else than a table is in the way, it stays."""
+    first, *rest = place
+    if rest or isinstance(value, dict):
+        below = tree.setdefault(first, {})
+        for key, each in {rest[0]: value}.items() if rest else value.items():
+            if isinstance(below, dict):
+                _put(below, (key, *rest[1:]), each)
+    else:
+        tree[first] = value
 
 
 class _Reader:
@@ -215,47 +165,44 @@ class _Reader:
     Places are as people count them: the second rule of the policy is `("policy", 2)`.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
+    def __init__(self, environ: Mapping[str, str], toml: Path | None) -> None:
+        self._environ = environ
+        self._toml = toml
         self.problems: list[str] = []
-        self.used: set[str] = set()
         self._reported: set[Loc] = set()
+        self._used: set[str] = set()
         self._called: dict[Loc, str] = {}
         """What came from elsewhere than the toml, and what to call it."""
         self._tree: dict[str, Any] = {}
 
-    def read(self, toml: Path | None, need: Need, *, asks: bool) -> Settings | None:
+    def read(self, need: Need, *, asks: bool) -> Settings | None:
         """The settings as far as they are right; None where what is wrong cannot be left out."""
-        self._tree = tree = _numbered(self._file(toml)) if toml else {}
-        self._take_out(tree, (), secrets=True)
-        _merge(tree, _numbered(self._overrides()))
-        self._take_out(tree, ())
-        tables = tree.setdefault("connections", {})
-        if not isinstance(tables, dict):
-            tables = {}
-        self._environment(tables, asks=asks)
+        self._tree = tree = self._without_secrets(self._file(self._toml) if self._toml else {}, ())
+        self._override()
+        connections = tree.setdefault("connections", {})
+        tables: dict[str, Any] = connections if isinstance(connections, dict) else {}
+        chats = self._environment(tables)
         for name, table in tables.items():
             if isinstance(table, dict):
-                table["name"] = name
+                table["name"] = Found(name)
                 if asks:
-                    self._follow(name, table, toml.parent if toml else Path())
+                    self._follow(name, table)
+        hosts = tree.get("allowed_hosts")
         reading = Reading(
             names=frozenset(tables if asks else (*tables, DEFAULT_CONNECTION)),
-            hosts=tuple(filter(is_host_pattern, _texts(tree.get("allowed_hosts")))),
+            hosts=tuple(
+                each
+                for each in (hosts if isinstance(hosts, list) else [hosts])
+                if isinstance(each, str) and is_host_pattern(each)
+            ),
             asks=asks,
+            connects=asks and need >= Need.CONNECTION,
+            serves=need >= Need.SERVING,
+            chats=chats,
         )
-        given, bindings = frozenset(tree), tree.get("bindings")
-        tables_of = bindings if isinstance(bindings, list) else []
-        bound = {key for each in tables_of if isinstance(each, dict) for key in each}
-        settings = self._validated(reading)
-        if asks and need >= Need.CONNECTION and not tables and not self._is_said("connections"):
-            self.say((), "No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN.")
-        if need >= Need.SERVING:
-            for said in self._lacking(given, bound, settings):
-                self.say((), said)
-        return settings
+        return self._validated(reading)
 
-    def say(self, place: Loc, problem: str) -> None:
+    def _say(self, place: Loc, problem: str) -> None:
         """Notes a problem, without control characters and without what looks like a secret."""
         line = "".join(each if each.isprintable() else " " for each in problem)
         safe = redact(" ".join(line.split()))
@@ -263,124 +210,120 @@ class _Reader:
             self.problems.append(safe)
         self._reported.add(place)
 
-    def _is_said(self, *place: str) -> bool:
-        """Whether some problem is about this place, or something in it."""
-        return any(each[: len(place)] == place for each in self._reported)
-
     # --- the toml, and what the environment puts over it ---
 
     def _file(self, toml: Path) -> dict[str, Any]:
         try:
             return tomllib.loads(toml.read_text(encoding="utf-8-sig"))
         except OSError as error:
-            self.say((), f"{toml.name} cannot be read ({error.strerror or type(error).__name__}).")
+            self._say(("toml",), f"{toml.name} cannot be read ({error.strerror or type(error).__name__}).")
         except UnicodeDecodeError:
-            self.say((), f"{toml.name} is not UTF-8 text; save it as UTF-8.")
+            self._say(("toml",), f"{toml.name} is not UTF-8 text; save it as UTF-8.")
         except tomllib.TOMLDecodeError as error:
             where = re.search(r"\(at [^()]*\)\Z", str(error))
-            self.say((), f"{toml.name} is not valid TOML{f' {where.group()}' if where else ''}.")
+            self._say(("toml",), f"{toml.name} is not valid TOML{f' {where.group()}' if where else ''}.")
         return {}
 
-    def _take_out(self, here: Any, place: Loc, *, secrets: bool = False) -> None:
-        """Reports and leaves out what cannot be written: what `load` finds out itself and, in the file, secrets."""
-        table = _table_at(place) if isinstance(here, dict) else None
-        for key, value in reversed([*(here.items() if isinstance(here, dict) else enumerate(here))]):
-            inner = (*place, key + 1 if isinstance(key, int) else key)
-            if isinstance(value, dict | list):
-                self._take_out(value, inner, secrets=secrets)
-            if secrets and isinstance(value, str) and (_names_secret(inner) or looks_secret(value)):
-                self.say(
-                    inner,
-                    f"{_spelt(inner)} holds a secret, which has no place in the toml: take it out, and replace it "
-                    f"where it was issued{_instead(inner)}.",
-                )
-            elif table is not None and key in table.model_fields.keys() - table.written().keys():
-                self.say(inner, f"{self._named(inner)} is not a setting{meant(key, table.written())}")
-            else:
-                continue
-            del here[key]
+    def _without_secrets(self, value: Any, place: Loc) -> Any:
+        """What stands in the file, with literal secrets reported and emptied."""
+        match value:
+            case dict():
+                return {key: self._without_secrets(each, (*place, key)) for key, each in value.items()}
+            case list():
+                return [self._without_secrets(each, (*place, at)) for at, each in enumerate(value, 1)]
+            case str():
+                key = str(place[-1])
+                named = key.casefold() in _SECRET_KEYS and place[0] not in ("aliases", "synonyms")
+                if not named and not looks_secret(value):
+                    return value
+            case _:
+                return value
+        instead = "; give it by environment variable or file" if named else ""
+        if place[0] == "connections" and key in POINTERS:
+            instead = f"; name the environment variable that holds it in {key}_env, or its file in {key}_file"
+        self._say(
+            place,
+            f"{_spelt(place)} holds a secret, which has no place in the toml: take it out, and replace it where it was "
+            f"issued{instead}.",
+        )
+        return ""
 
-    def _overrides(self) -> dict[str, Any]:
-        """Settings of the toml as the environment gives them."""
-        found: dict[str, Any] = {}
-        for variable, value in sorted(self.environ.items()):
-            place: Loc = tuple(variable.upper().removeprefix(PREFIX).lower().split("__"))
+    def _override(self) -> None:
+        """Puts settings that the environment gives over those of the file."""
+        for variable, value in sorted(self._environ.items()):
+            place = tuple(variable.upper().removeprefix(PREFIX).lower().split("__"))
             if not variable.upper().startswith(PREFIX) or place[0] not in Settings.written():
                 continue
             told: Any = value
-            table = _table_at(place[:-1])
-            about = table.written().get(str(place[-1])) if table else None
-            if value[0] in "[{" and not (about and about.annotation is str):
+            if value[0] in "[{":
                 try:
                     told = json.loads(value)
                 except ValueError:
-                    self.say(
-                        place, f"{variable} is not valid JSON; lists and tables are given as JSON there."
-                    )
-                    continue
+                    told = value
             self._called[place] = variable
-            for part in reversed(place):
-                told = {part: told}
-            _merge(found, told)
-        return found
+            _put(self._tree, place, told)
 
-    def _environment(self, tables: dict[str, Any], *, asks: bool) -> None:
-        """What only the environment says, and what it says of the default connection."""
-        own = [each for each in ENVIRONMENT if each.place[:2] == _DEFAULT and self.is_given(each.name)]
-        if any(each.place[-1] in _ADDRESS for each in own):
-            for key in _ADDRESS:
-                tables.setdefault(DEFAULT_CONNECTION, {}).pop(key, None)
-        own_table = tables.get(DEFAULT_CONNECTION)
-        if asks and isinstance(own_table, dict):
-            self._point(own_table)
-            for each in own:
-                if not each.filed:
-                    own_table[each.place[-1]] = self.environ[each.name]
+    def _environment(self, tables: dict[str, Any]) -> frozenset[str]:
+        """Puts what the environment alone says into the tree; returns the chats that it speaks of."""
+        given = [each for each in ENVIRONMENT if self._is_given(each.name)]
+        if any(each.place[-1] in _ADDRESS for each in given):
+            own = tables.setdefault(DEFAULT_CONNECTION, {})
+            for key in _ADDRESS if isinstance(own, dict) else ():
+                own.pop(key, None)
+        if isinstance(tables.get(DEFAULT_CONNECTION), dict):
+            self._point(tables[DEFAULT_CONNECTION])
+        slack: dict[str, Any] = {}
+        for each in given:
+            top, *rest = each.place
+            if top == "connections":
+                if not each.filed and DEFAULT_CONNECTION in tables:
                     self._called[each.place] = each.name
-        on = {each.place[0] for each in ENVIRONMENT if each.filed and self.is_given(each.name)}
-        for each in ENVIRONMENT:
-            if each.place[:2] == _DEFAULT or each.place[0] not in on or not self.is_given(each.name):
+                    _put(self._tree, each.place, self._environ[each.name])
                 continue
-            here = self._tree.setdefault(each.place[0], {}) if each.place[1:] else self._tree
-            if isinstance(here, dict):
-                given = self._secret(each.name, each.place) if each.filed else self.environ[each.name]
-                here[each.place[-1]] = given
-                self._called.setdefault(each.place, each.name)
+            value = self._secret(each.name, each.place) if each.filed else self._environ[each.name]
+            if top == "slack":
+                slack[rest[0]] = value
+            else:
+                _put(self._tree, each.place, Found(value))
+        if slack.keys() - {"api_url"}:
+            self._tree.setdefault("slack", Found(slack))
+        return frozenset(each.place[0] for each in given if each.filed) & {"slack", "teams"}
 
     def _point(self, table: dict[str, Any]) -> None:
         """Lets the default connection find its key or client where the `CELONIS_…` variables say."""
-        kinds = (_KEYS[:1], _KEYS[1:])
+        token, *client = POINTERS
+        kinds = ([token], client)
         for kind, other in (kinds, kinds[::-1]):
-            if any(self.is_given(f"CELONIS_{key.upper()}") for key in kind):
+            if any(self._is_given(f"CELONIS_{key.upper()}") for key in kind):
                 for key in (*kind, *other):
-                    given = self.is_given(f"CELONIS_{key.upper()}")
+                    given = self._is_given(f"CELONIS_{key.upper()}")
                     if given or key in other:
                         table[f"{key}_env"] = f"CELONIS_{key.upper()}" if given else ""
                         table[f"{key}_file"] = ""
 
     # --- secrets ---
 
-    def is_given(self, variable: str) -> bool:
-        return variable in self.environ or f"{variable}_FILE" in self.environ
+    def _is_given(self, variable: str) -> bool:
+        return variable in self._environ or f"{variable}_FILE" in self._environ
 
     def _secret(self, variable: str, place: Loc) -> Secret:
         """A secret from a variable that is given, or from the file that it names with `_FILE`."""
-        self.used.add(variable)
-        value, file = self.environ.get(variable), self.environ.get(f"{variable}_FILE")
+        self._used.add(variable)
+        value, file = self._environ.get(variable), self._environ.get(f"{variable}_FILE")
         if file is None:
             return self._checked(Secret(value or "", name=variable), variable, place)
         if value is not None:
-            self.say(place, f"{variable} and {variable}_FILE are both set; keep one of them.")
-        return self._filed(Path(file), f"{variable}_FILE", variable, place)
+            self._say(place, f"{variable} and {variable}_FILE are both set; keep one of them.")
+        return self._from_file(Path(file), f"{variable}_FILE", variable, place)
 
-    def _filed(self, file: Path, setting: str, name: str, place: Loc) -> Secret:
+    def _from_file(self, file: Path, setting: str, name: str, place: Loc) -> Secret:
         try:
             value = file.read_text(encoding="utf-8").strip()
         except OSError as error:
             why = error.strerror or type(error).__name__
-            self.say(place, f"{setting} names a file that cannot be read ({why}).")
+            self._say(place, f"{setting} names a file that cannot be read ({why}).")
         except UnicodeDecodeError:
-            self.say(place, f"{setting} names a file that is not text.")
+            self._say(place, f"{setting} names a file that is not text.")
         else:
             return self._checked(Secret(value, name=name, file=file), f"The file that {setting} names", place)
         return Secret("", name=name)
@@ -389,48 +332,36 @@ class _Reader:
         self._called[place] = called
         wrong = secret_fault(secret.reveal(), blanks=place == ("secret_keys",))
         if wrong:
-            self.say(place, f"{called} {wrong}.")
+            self._say(place, f"{called} {wrong}.")
         return secret
 
-    def _follow(self, name: str, table: dict[str, Any], folder: Path) -> None:
+    def _follow(self, name: str, table: dict[str, Any]) -> None:
         """Puts the key or the client of a connection where its table says where they are."""
-        where = f"connections.{name}"
-        found: dict[str, Secret] = {}
-        for key in _KEYS:
+        for key, inside in POINTERS.items():
             variable, file = (str(table.get(f"{key}_{how}", "")) for how in ("env", "file"))
-            place = ("connections", name, key)
+            place: Loc = ("connections", name, *inside)
+            where = _spelt(("connections", name, key))
             if not variable and not file:
                 continue
-            found[key] = Secret("", name=f"{where}.{key}")
-            if variable and file:
-                self.say(place, f"{where} has both {key}_env and {key}_file; keep one of them.")
-            elif file:
-                found[key] = self._filed(folder / file, f"{where}.{key}_file", f"{where}.{key}", place)
-            elif not _VARIABLE.fullmatch(variable):
-                self.say(
+            secret = Secret("", name=where)
+            if file:
+                folder = self._toml.parent if self._toml else Path()
+                secret = self._from_file(folder / file, f"{where}_file", where, place)
+            elif not re.fullmatch("[A-Z][A-Z0-9_]{0,63}", variable):
+                self._say(
                     place,
-                    f"{where}.{key}_env must be the name of an environment variable (capitals, digits, _), not what it holds.",
+                    f"{where}_env must be the name of an environment variable (capitals, digits, _), not what it holds.",
                 )
-            elif not self.is_given(variable):
-                self.say(place, f"{where}.{key}_env names {variable}, which is not set.")
+            elif not self._is_given(variable):
+                self._say(place, f"{where}_env names {variable}, which is not set.")
             else:
-                found[key] = self._secret(variable, place)
-        token, client, secret = map(found.get, _KEYS)
-        if token and (client or secret):
-            self.say((), f"{where} has an API key and an OAuth client; keep one of them.")
-        elif client and secret:
-            scope = table.get("oauth_scope")
-            table["oauth"] = {"id": client, "secret": secret} | (
-                {"scope": scope} if isinstance(scope, str) else {}
-            )
-        elif client or secret:
-            absent = "oauth_client_secret" if client else "oauth_client_id"
-            setting = f"CELONIS_{absent.upper()}" if name == DEFAULT_CONNECTION else f"{where}.{absent}_env"
-            self.say((), f"{setting} is missing; an OAuth client needs its id and its secret.")
-        elif token:
-            table["api_token"] = token
-        elif not any(self._is_said("connections", name, key) for key in _KEYS):
-            self.say((), _no_key(name))
+                secret = self._secret(variable, place)
+            if len(inside) == 1:
+                table[key] = Found(secret)
+            else:
+                scope = table.get("oauth_scope")
+                client = table.setdefault("oauth", Found({"scope": scope} if isinstance(scope, str) else {}))
+                client.value[inside[1]] = secret
 
     # --- from the tree to the settings ---
 
@@ -441,13 +372,13 @@ class _Reader:
                 return Settings.model_validate(self._tree, context=reading)
             except ValidationError as error:
                 faults = error.errors(include_url=False, include_input=False)
-            places = [self._place(each["loc"]) for each in faults]
             earlier = frozenset(self._reported)
+            places = [tuple(at + 1 if isinstance(at, int) else at for at in each["loc"]) for each in faults]
             for place, each in zip(places, faults, strict=True):
-                # A table of which a part is wrong, or from which one was left out, is not wrong itself.
-                followed = any(other != place and other[: len(place)] == place for other in places)
-                if not followed and not any(other[: len(place)] == place for other in earlier):
-                    self.say(place, self._sentence(place, each["type"], each["msg"], each.get("ctx", {})))
+                # What only lacks a part that is wrong itself, now or from before, is not wrong.
+                within = {other for other in places if other != place} | earlier
+                if not any(other[: len(place)] == place for other in within):
+                    self._say(place, self._sentence(place, each["type"], each["msg"], each.get("ctx", {})))
             targets = {self._standing(each["loc"]) for each in faults}
             if () in targets:
                 return None
@@ -458,37 +389,25 @@ class _Reader:
                 del here[last]
 
     def _standing(self, loc: Loc) -> Loc:
-        """The part of a place that exists."""
+        """The part of a place that can be left out: a list goes as a whole, what was found with its table."""
         here: Any = self._tree
         for depth, part in enumerate(loc):
-            inside = (
-                part in here
-                if isinstance(here, dict)
-                else isinstance(here, list) and part in range(len(here))
-            )
-            if not inside:
+            if not isinstance(here, dict) or part not in here:
                 return loc[:depth]
             here = here[part]
+            if isinstance(here, Found):
+                return loc[:depth] or loc[:1]
         return loc
 
-    def _place(self, loc: Loc) -> Loc:
-        """A place that pydantic counted, as people count."""
-        place: Loc = ()
-        for depth, part in enumerate(loc, 1):
-            here: Any = self._tree
-            for key in self._standing(loc[:depth]):
-                here = here[key]
-            number = here.number if isinstance(here, _Element) else 0
-            place = (*place, number or part + 1 if isinstance(part, int) else part)
-        return place
-
     def _named(self, place: Loc) -> str:
-        """What a setting is called: where it comes from the environment, or could only, by the variable."""
+        """What a setting is called: by the variable, where it comes from the environment or could."""
         for depth in range(len(place), 0, -1):
             if place[:depth] in self._called:
                 return _spelt(place[depth:], self._called[place[:depth]])
-        variable = next((each.name for each in ENVIRONMENT if each.place == place), "")
-        return _spelt(place) if place[0] == "connections" else variable or _spelt(place)
+        variables = [each.name for each in ENVIRONMENT if each.place == place]
+        if variables and self._standing(place) != place:
+            return variables[0]
+        return _spelt(place).replace(".oauth.", ".oauth_client_")
 
     def _sentence(self, place: Loc, kind: str, message: str, ctx: Mapping[str, Any]) -> str:
         """What pydantic or a table of ours found, for the admin."""
@@ -496,9 +415,6 @@ class _Reader:
         match kind:
             case "fault":
                 return f"{name}{ctx['said']}"
-            case "extra_forbidden":
-                table = _table_at(place[:-1])
-                return f"{name} is not a setting{meant(str(place[-1]), table.written() if table else ())}"
             case "missing":
                 return f"{name} is missing."
             case "enum":
@@ -509,44 +425,22 @@ class _Reader:
                 return f"{name} must be {words[sign]} {bound:g}."
             case "too_short" | "string_too_short":
                 return f"{name} must not be empty."
+            case _ if kind in _WANTED:
+                as_json = " (as JSON)" if kind in _AS_JSON and place in self._called else ""
+                return f"{name} must be {_WANTED[kind]}{as_json}."
             case _:
-                wanted = _WANTED.get(kind)
-                return (
-                    f"{name} must be {wanted}." if wanted else f"{name}: {message[:1].lower()}{message[1:]}."
-                )
-
-    def _lacking(self, given: frozenset[str], bound: set[str], settings: Settings | None) -> Iterator[str]:
-        """What `serve` needs and nobody gave."""
-        if "zone" not in given:
-            yield 'zone is missing; it decides what "today" and "last month" mean. Write zone = "Europe/Berlin".'
-        if "secret_keys" not in given:
-            yield f"CELONIS_CHAT_SECRET_KEY is missing; it seals the audit log; {MAKE_A_KEY}"
-        teams = settings is not None and settings.teams is not None
-        if not teams and "slack" not in given and not self._is_said("teams"):
-            yield (
-                "No chat platform is configured; set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET (or SLACK_APP_TOKEN), "
-                "or MICROSOFT_APP_ID, MICROSOFT_APP_PASSWORD and MICROSOFT_APP_TENANT_ID."
-            )
-        if self._is_said("bindings"):
-            return
-        if "slack" in given and "slack" not in bound:
-            yield 'No Slack workspace is bound; add [[bindings]] with slack = "T…" (its team id) and connections = [...].'
-        if teams and "teams" not in bound:
-            yield "No Teams tenant is bound; add [[bindings]] with teams = (the tenant's id) and connections = [...]."
+                return f"{name}: {message[:1].lower()}{message[1:]}."
 
     def remarks(self, settings: Settings, *, asks: bool) -> Iterator[str]:
         """What is not wrong but looks unintended."""
-        known = {each.name for each in ENVIRONMENT} | {
-            f"{each.name}_FILE" for each in ENVIRONMENT if each.filed
-        }
-        prefixes = ("CELONIS_", "SLACK_", "MICROSOFT_APP_")
-        for name in sorted(self.environ):
-            if name in known or not name.startswith(prefixes) or name.removesuffix("_FILE") in self.used:
-                continue
-            near = difflib.get_close_matches(name, known - self.environ.keys(), n=1, cutoff=0.9)
-            if near:
+        names = {each.name: each.filed for each in ENVIRONMENT}
+        known = {*names, *(f"{name}_FILE" for name, filed in names.items() if filed)}
+        for name in sorted(self._environ.keys() - known):
+            near = difflib.get_close_matches(name, known - self._environ.keys(), n=1, cutoff=0.9)
+            ours = name.startswith(("CELONIS_", "SLACK_", "MICROSOFT_APP_"))
+            if ours and near and name.removesuffix("_FILE") not in self._used:
                 yield f"{name} means nothing to this program; did you mean {near[0]}?"
-        if asks and self.is_given("CELONIS_API_TOKEN") and "CELONIS_API_TOKEN" not in self.used:
+        if asks and self._is_given("CELONIS_API_TOKEN") and "CELONIS_API_TOKEN" not in self._used:
             yield "CELONIS_API_TOKEN is set, but no connection uses it."
         for place, rule in enumerate(settings.policy if not settings.members_read else (), 1):
             if not {Right.READ, Right.PUBLIC, Right.MANAGE, Right.ADMIN} & set(rule.may):
@@ -554,33 +448,6 @@ class _Reader:
                     f"policy[{place}] grants {', '.join(rule.may)} without read, and members_read is off: whoever it is "
                     "for sees nothing of it unless another rule lets them read."
                 )
-
-
-def _texts(value: object) -> list[str]:
-    """What may be one text or several, as far as it is any."""
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-
-
-def _names_secret(place: Loc) -> bool:
-    return str(place[-1]).casefold() in _SECRET_KEYS and place[0] not in ("aliases", "synonyms")
-
-
-def _instead(place: Loc) -> str:
-    """How to give a secret that stood at a place of the toml."""
-    key = str(place[-1])
-    if place[0] == "connections" and key in _KEYS:
-        return f"; name the environment variable that holds it in {key}_env, or its file in {key}_file"
-    return "; give it by environment variable or file" if _names_secret(place) else ""
-
-
-def _no_key(name: str) -> str:
-    if name == DEFAULT_CONNECTION:
-        return (
-            "CELONIS_API_TOKEN is missing (or CELONIS_API_TOKEN_FILE, or CELONIS_OAUTH_CLIENT_ID and "
-            "CELONIS_OAUTH_CLIENT_SECRET); without one of them Celonis answers nobody."
-        )
-    variable = f"CELONIS_API_TOKEN_{name.upper().replace('-', '_')}"
-    return f'connections.{name} names no key; add api_token_env = "{variable}" and set that variable.'
 
 
 _WANTED = {
@@ -596,3 +463,4 @@ _WANTED = {
     "dict_type": "a table",
     "model_type": "a table",
 }
+_AS_JSON = frozenset({"tuple_type", "dict_type", "model_type"})

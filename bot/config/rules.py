@@ -5,42 +5,52 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from bot.config.section import Loc, Section, Several
+from bot.config.section import Fault, Reading, Section, Several, form, meant
 
 _HEX = "[0-9a-fA-F]"
 _UUID = f"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}"
-_SLACK = "[TE][A-Z0-9]+"
-_FORMS = {
-    "slack": (
-        rf"{_SLACK}:(\*|[UW][A-Z0-9]+)",
-        " must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
-    ),
-    "teams": (
-        rf"{_UUID}:(\*|{_UUID})",
-        " must be tenant id:object id, two UUIDs (or tenant id:* for everybody of the tenant).",
-    ),
-    "email": (
-        r"[^@\s]+@[^@\s*?]+\.[^@\s*?]+",
-        " must be an address or *@example.com, with the domain written out.",
-    ),
-    "groups": (
-        rf"slack:{_SLACK}:S[A-Z0-9]+",
-        " must look like slack:T1:S1; Teams has no groups that a bot may read.",
-    ),
-    "places": (
-        rf"(?s:slack:{_SLACK}:(\*|[CGD][A-Z0-9]+)|teams:{_UUID}:.+|local:[^:]+:.+)",
-        " must look like slack:T1:C1 or teams:tenant id:conversation id (or * in place of the last part).",
-    ),
-}
-"""How those look whom a rule is for, and what is said of others."""
+_TEAM = "[TE][A-Z0-9]+"
 
 
 def is_uuid(text: str) -> bool:
     """Whether a text is an id of Microsoft's."""
     return bool(re.fullmatch(_UUID, text))
+
+
+_SlackTeam: TypeAlias = Annotated[str, form(f"|{_TEAM}", "be a Slack team id such as T0123456, not a name")]
+_Tenant: TypeAlias = Annotated[str, form(f"|{_UUID}", "be the tenant's id, a UUID, not a name")]
+_SlackPerson: TypeAlias = Annotated[
+    str,
+    form(
+        rf"{_TEAM}:(\*|[UW][A-Z0-9]+)",
+        "look like T1:U1, the user's own team and id (or T1:* for everybody of T1)",
+    ),
+]
+_TeamsPerson: TypeAlias = Annotated[
+    str,
+    form(
+        rf"{_UUID}:(\*|{_UUID})",
+        "be tenant id:object id, two UUIDs (or tenant id:* for everybody of the tenant)",
+    ),
+]
+_Mail: TypeAlias = Annotated[
+    str,
+    form(r"[^@\s]+@[^@\s*?]+\.[^@\s*?]+", "be an address or *@example.com, with the domain written out"),
+]
+_Group: TypeAlias = Annotated[
+    str, form(rf"slack:{_TEAM}:S[A-Z0-9]+", "look like slack:T1:S1; Teams has no groups that a bot may read")
+]
+_Place: TypeAlias = Annotated[
+    str,
+    form(
+        rf"slack:{_TEAM}:(\*|[CGD][A-Z0-9]+)|teams:{_UUID}:.+|local:[^:]+:.+",
+        "look like slack:T1:C1 or teams:tenant id:conversation id (or * in place of the last part)",
+    ),
+]
 
 
 class Right(StrEnum):
@@ -56,8 +66,8 @@ class Right(StrEnum):
 class Binding(Section):
     """Which connections exist in one workspace, tenant or on this machine."""
 
-    slack: str = Field("", description="Slack team id, such as `T0123456`.")
-    teams: str = Field("", description="Microsoft Entra tenant id.")
+    slack: _SlackTeam = Field("", description="Slack team id, such as `T0123456`.")
+    teams: _Tenant = Field("", description="Microsoft Entra tenant id.")
     local: bool = Field(False, description="The terminal and the local web page.")
     connections: Several[str] = Field(
         description="Names of connections; the first is the one meant by default."
@@ -73,26 +83,27 @@ class Binding(Section):
         """Slack team id or tenant id; empty for `local`."""
         return self.slack or self.teams
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         if sum(map(bool, (self.slack, self.teams, self.local))) != 1:
             yield (), " must name exactly one of slack, teams and local."
-        if self.slack and not re.fullmatch(_SLACK, self.slack):
-            yield ("slack",), " must be a Slack team id such as T0123456, not a name."
-        if self.teams and not is_uuid(self.teams):
-            yield ("teams",), " must be the tenant's id, a UUID, not a name."
+        for name in self.connections:
+            if name not in reading.names:
+                yield (), f" names the connection {name}, which is not there{meant(name, reading.names)}"
 
 
 class Who(Section):
     """To whom a rule applies: any of the persons and, where places are given, only there."""
 
-    slack: Several[str] = Field(
+    slack: Several[_SlackPerson] = Field(
         (), description="`T1:U1`, the user's own team and id; `T1:*` is everybody of T1."
     )
-    teams: Several[str] = Field((), description="`tenant:object id`; `tenant:*` is everybody of the tenant.")
-    email: Several[str] = Field((), description="E-mail addresses, `*@example.com` too; full members only.")
-    groups: Several[str] = Field((), description="Slack user groups: `slack:T1:S1`.")
+    teams: Several[_TeamsPerson] = Field(
+        (), description="`tenant:object id`; `tenant:*` is everybody of the tenant."
+    )
+    email: Several[_Mail] = Field((), description="E-mail addresses, `*@example.com` too; full members only.")
+    groups: Several[_Group] = Field((), description="Slack user groups: `slack:T1:S1`.")
     local: Several[str] = Field((), description='Users of this machine; "*" is all of them.')
-    places: Several[str] = Field(
+    places: Several[_Place] = Field(
         (), description="`slack:T1:C1`, `teams:tenant:conversation`; alone: every full member there."
     )
 
@@ -101,12 +112,9 @@ class Who(Section):
         """Whether it names any."""
         return any((self.slack, self.teams, self.email, self.groups, self.local))
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         if not self.persons and not self.places:
             yield (), ' names nobody; to mean everybody of a workspace say slack = ["T1:*"].'
-        for key, (form, said) in _FORMS.items():
-            if not all(re.fullmatch(form, each) for each in getattr(self, key)):
-                yield (key,), said
 
 
 class On(Section):
@@ -139,21 +147,20 @@ class Rule(Section):
         "that may not see them: `slack:T1:C1`. It has to be `public` itself.",
     )
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         on, may = self.on, set(self.may)
-        named = f" ({self.name}): " if self.name else ": "
         data = any((on.model, on.record, on.field, on.kpi, on.filter))
         if data and (on.pool or on.job):
-            yield (), f"{named}on speaks of pools or jobs and of knowledge models; make two rules of it."
+            yield (), ": on speaks of pools or jobs and of knowledge models; make two rules of it."
         if Right.PUBLIC in may and (self.who.persons or not self.who.places):
             yield (
                 (),
-                f"{named}public is a right of places; name who.places and no persons (other rights go into another rule).",
+                ": public is a right of places; name who.places and no persons (other rights go into another rule).",
             )
         if {Right.MANAGE, Right.ADMIN} & may and on != On():
-            yield (), f"{named}manage and admin cannot be narrowed by on; put them into a rule without it."
+            yield (), ": manage and admin cannot be narrowed by on; put them into a rule without it."
         if Right.CANCEL in may and data:
-            yield (), f"{named}cancel is about jobs; on must not speak of knowledge models."
+            yield (), ": cancel is about jobs; on must not speak of knowledge models."
 
 
 class HiddenField(Section):

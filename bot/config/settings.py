@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -14,228 +11,40 @@ from urllib.parse import urlsplit
 
 from babel import Locale, UnknownLocaleError
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from bot.config.address import (
-    CELONIS_DOMAIN,
-    https_or_loopback,
-    is_host_pattern,
-    is_label,
-    is_loopback,
-    is_network,
-    team_root,
-)
+from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, is_network, team_root
+from bot.config.connection import Connection, DataModel, Limits
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who, is_uuid
 from bot.config.secret import Secret
-from bot.config.section import Loc, OrText, Section, Several, fault, meant, refuse
+from bot.config.section import Fault, Loc, OrText, Reading, Section, Several, checked, fault, meant, refuse
 from bot.model.errors import ConfigError
 
-DEFAULT_CONNECTION = "default"
 SANDBOX_CONNECTION = "sandbox"
 DEFAULT_DATABASE = "sqlite:///celonis-chat.db"
-DEFAULT_OAUTH_SCOPE = "intelligence.knowledge-models:read integration.data-pools"
 SLACK_API_URL = "https://slack.com/api/"
 SHORTEST_SECRET_KEY = 32
 MAKE_A_KEY = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
-class KeyType(StrEnum):
-    """The kinds of API key; `BEARER` in the settings means `USER_KEY`, as in PyCelonis."""
-
-    APP_KEY = "APP_KEY"
-    USER_KEY = "USER_KEY"
-
-    @property
-    def scheme(self) -> str:
-        """The word before the key in the `Authorization` header."""
-        return "AppKey" if self is KeyType.APP_KEY else "Bearer"
-
-    @property
-    def other(self) -> KeyType:
-        """The kind it may be instead."""
-        return KeyType.USER_KEY if self is KeyType.APP_KEY else KeyType.APP_KEY
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What is known while settings are read, beyond the table in hand.
-
-    Attributes:
-        names: Of all connections, those with faults included.
-        hosts: That stand for a team, outside Celonis' own domain.
-        asks: Whether Celonis will be asked; else no connection is needed, and none is there.
-    """
-
-    names: frozenset[str]
-    hosts: tuple[str, ...]
-    asks: bool
-
-
-class Limits(Section):
-    """What the Celonis team allows, and how the bot shares it."""
-
-    per_second: int = Field(20, ge=1, le=1000, description="Requests in any one window, over all replicas.")
-    window_seconds: float = Field(1.0, gt=0, le=3600, description="Length of that window in seconds.")
-    guest_slots: int = Field(
-        1, ge=0, le=100, description="Of these, kept free for one-shot commands beside running replicas."
-    )
-    per_day: int = Field(6000, ge=1, description="Requests a day.")
-    fields: int = Field(200, ge=1, description="Fields in one request.")
-    page: int = Field(50, ge=1, description="Records in one request.")
-    rows: int = Field(1000, ge=1, description="Records of one table that can be reached at all.")
-    background_reserve: float = Field(
-        0.20, ge=0, lt=1, description="Share of the day below which nothing is read anew in the background."
-    )
-    people_reserve: float = Field(
-        0.05, ge=0, lt=1, description="Share of the day below which only confirmed actions are sent."
-    )
-    person_share: float = Field(0.10, gt=0, le=1, description="Share of the day that one person may spend.")
-    place_share: float = Field(0.50, gt=0, le=1, description="Share of the day that one place may spend.")
-
-
-class DataModel(Section):
-    """Which data model feeds a knowledge model, so that its load time can be looked up."""
-
-    pool: str = Field(min_length=1, description="Id of the data pool.")
-    data_model: str = Field(min_length=1, description="Id of the data model in that pool.")
-
-
-class OAuthClient(Section):
-    """An OAuth 2 client for the client credentials grant."""
-
-    id: Secret
-    secret: Secret
-    scope: str = DEFAULT_OAUTH_SCOPE
-
-    @property
-    def tail(self) -> str:
-        """Enough of its id to tell two clients apart."""
-        return self.id.tail
-
-    def read_again(self) -> OAuthClient:
-        """The client with its secret as its file holds it now."""
-        return self.model_copy(update={"secret": self.secret.read_again()})
-
-
-def _key_type(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    folded = value.strip().upper().replace("-", "_").replace(" ", "_")
-    return {"BEARER": "USER_KEY", "APPKEY": "APP_KEY", "USERKEY": "USER_KEY", "": None}.get(folded, folded)
-
-
-class Connection(Section):
-    """One Celonis team and identity."""
-
-    # What settings, bindings and stored rows call it; the name of its table.
-    name: SkipJsonSchema[str] = ""
-    # A sandbox stands in for the team.
-    sandbox: SkipJsonSchema[bool] = False
-    # Exactly one of the two is there.
-    api_token: SkipJsonSchema[Secret | None] = None
-    oauth: SkipJsonSchema[OAuthClient | None] = None
-    team: str = Field("", description="The team's name, the first part of the address; with `cluster`.")
-    cluster: str = Field("", description="The cluster, the second part of the address, such as `eu-1`.")
-    # Once it is read: `https://team.cluster.celonis.cloud`, without a slash at the end.
-    url: str = Field(
-        "", validate_default=True, description="Any address of the team, as copied from the browser."
-    )
-    title: str = Field(
-        "", max_length=60, validate_default=True, description="Name on cards; else the team's own."
-    )
-    key_type: Annotated[
-        KeyType | None, BeforeValidator(_key_type), WithJsonSchema({"enum": [*KeyType, "BEARER"]})
-    ] = Field(None, description="`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given.")
-    api_token_env: str = Field("", description="Environment variable that holds the API key.")
-    api_token_file: str = Field(
-        "", description="File that holds the API key; read again when it stops working."
-    )
-    oauth_client_id_env: str = Field("", description="Environment variable that holds the OAuth client id.")
-    oauth_client_id_file: str = Field("", description="File that holds the OAuth client id.")
-    oauth_client_secret_env: str = Field(
-        "", description="Environment variable that holds the OAuth client secret."
-    )
-    oauth_client_secret_file: str = Field("", description="File that holds the OAuth client secret.")
-    oauth_scope: str = Field(DEFAULT_OAUTH_SCOPE, description="OAuth scopes, with blanks between them.")
-    timeout: float = Field(
-        30.0, gt=0, le=600, description="Seconds to wait for an answer, as in PyCelonis (at most 600)."
-    )
-    total_retry: int = Field(
-        2, ge=0, le=10, description="Further attempts of a read, as in PyCelonis (at most 10)."
-    )
-    backoff_factor: float = Field(
-        1.0,
-        ge=0,
-        le=60,
-        description="Seconds; attempt n waits at most this times 2^(n-1), as in PyCelonis.",
-    )
-    connect: bool = Field(True, description="Try the key at start.")
-    permissions: bool = Field(True, description="Read at start what the key may do.")
-    read_only: bool = Field(
-        False, description="Take away every command that changes something, whatever the policy says."
-    )
-    limits: Limits = Field(
-        default_factory=Limits, description="The keys of `[limits]` that are different for this team."
-    )
-    data_models: dict[str, DataModel] = Field(
-        default_factory=dict, description="Knowledge model id to the data model behind it."
-    )
-
-    @property
-    def scope(self) -> str:
-        """What its quota is counted under: the team's host (with its port, where one is given)."""
-        return urlsplit(self.url).netloc
-
-    @field_validator("url")
-    @classmethod
-    def _root(cls, url: str, info: ValidationInfo) -> str:
-        """The root of the team's address, from one or the other way to give it."""
-        reading: Reading | None = info.context
-        if reading is None:
-            parts = urlsplit(url)
-            safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-            if not safe or not parts.hostname or parts.path or parts.query or parts.username:
-                raise ValueError("the team's address is https://, a host, and nothing behind it")
-            return url
-        if not reading.asks or not {"team", "cluster"} <= info.data.keys():
-            return url
-        team, cluster = (info.data[key].strip().casefold() for key in ("team", "cluster"))
-        if url and (team or cluster):
-            raise fault(
-                " is set beside a team or cluster (CELONIS_TEAM, CELONIS_CLUSTER); keep the one or the others."
-            )
-        if not url and not (team and cluster):
-            half = "cluster" if team else "team" if cluster else "the address in two parts"
-            raise fault(
-                f" is missing, and so is {half}; give url (CELONIS_URL), or team and cluster (CELONIS_TEAM, CELONIS_CLUSTER)."
-            )
-        if not url and not (is_label(team) and is_label(cluster)):
-            raise fault(
-                " is missing: team and cluster are the first two parts of the address, without dots and slashes; or give the whole address as url."
-            )
-        try:
-            return team_root(url or f"https://{team}.{cluster}{CELONIS_DOMAIN}", allowed_hosts=reading.hosts)
-        except ConfigError as error:
-            raise fault(f": {error.problems[0]}") from None
-
-    @field_validator("title")
-    @classmethod
-    def _titled(cls, title: str, info: ValidationInfo) -> str:
-        name, url = info.data["name"], info.data.get("url", "")
-        team = (urlsplit(url).hostname or "").partition(".")[0]
-        return title or (team if name == DEFAULT_CONNECTION and team else name)
-
-    def faults(self) -> Iterator[tuple[Loc, str]]:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", self.name):
-            yield ("name",), " may have small letters, digits, - and _ only, at most 40."
+_Host: TypeAlias = Annotated[
+    str,
+    checked(
+        is_host_pattern,
+        " must be a host such as gateway.example.com or *.example.com, without https:// and path.",
+    ),
+]
+_Network: TypeAlias = Annotated[
+    str, checked(is_network, " must be an address or a network such as 10.0.0.0/8, not a name.")
+]
 
 
 class Synonyms(Section):
@@ -259,9 +68,7 @@ class Admin(Section):
     """Who runs the bot."""
 
     contact: str = Field(
-        "",
-        max_length=200,
-        description="Named in refusals as who can change the policy, such as `the process team (#celonis)`.",
+        "", max_length=200, description="Who can change the policy, such as `the process team (#celonis)`."
     )
 
 
@@ -269,16 +76,14 @@ class Server(Section):
     """Where `celonis-chat serve` listens."""
 
     host: str = Field(
-        "127.0.0.1",
-        min_length=1,
-        description="Address for Slack and Teams; a proxy with TLS stands before it.",
+        "127.0.0.1", min_length=1, description="Address for Slack and Teams, behind a proxy with TLS."
     )
     port: int = Field(3978, ge=0, le=65535, description="Port for Slack and Teams.")
     admin_host: str = Field(
-        "127.0.0.1", min_length=1, description="Address for readiness and metrics; not for the internet."
+        "127.0.0.1", min_length=1, description="Address for readiness and metrics, not public."
     )
     admin_port: int = Field(3979, ge=0, le=65535, description="Port for readiness and metrics.")
-    trusted_proxies: Several[str] = Field(
+    trusted_proxies: Several[_Network] = Field(
         ("127.0.0.0/8", "::1"),
         description="Addresses or networks of proxies before the bot, such as `10.0.0.0/8`. Connections from elsewhere are at most 100 from one address.",
     )
@@ -287,18 +92,9 @@ class Server(Section):
         description="Accept Teams messages without a signature, for the local Agents Playground; loopback only.",
     )
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         if self.development and not is_loopback(self.host):
-            yield (
-                ("development",),
-                " takes messages without a signature, so server.host must be 127.0.0.1 then.",
-            )
-        for place, proxy in enumerate(self.trusted_proxies):
-            if not is_network(proxy):
-                yield (
-                    ("trusted_proxies", place),
-                    " must be an address or a network such as 10.0.0.0/8, not a name.",
-                )
+            yield ("development",), " takes unsigned messages, so server.host must be 127.0.0.1 then."
         if self.port == self.admin_port != 0:
             yield ("port",), " and server.admin_port must differ."
 
@@ -318,22 +114,13 @@ class Slack(Section):
             raise fault(f" must be an https address, or one on loopback; leave it out for {SLACK_API_URL}.")
         return url.rstrip("/") + "/"
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         if not self.bot_token.reveal().startswith("xoxb-"):
-            yield (
-                ("bot_token",),
-                " is no bot token (those begin with xoxb-); copy it from OAuth & Permissions.",
-            )
+            yield ("bot_token",), " is no bot token (xoxb-…); copy it from OAuth & Permissions."
         if self.app_token and not self.app_token.reveal().startswith("xapp-"):
-            yield (
-                ("app_token",),
-                " is no app-level token (those begin with xapp-); make one under Basic Information.",
-            )
+            yield ("app_token",), " is no app-level token (xapp-…); make one under Basic Information."
         if not self.signing_secret and not self.app_token:
-            yield (
-                ("signing_secret",),
-                " is missing (or SLACK_APP_TOKEN, for Socket Mode without a public address).",
-            )
+            yield ("signing_secret",), " is missing (or SLACK_APP_TOKEN, for Socket Mode)."
 
 
 def _in_clear(value: object) -> object:
@@ -350,7 +137,7 @@ class Teams(Section):
     app_id: SkipJsonSchema[_Id] = ""
     tenant_id: SkipJsonSchema[_Id] = ""
     password: SkipJsonSchema[Secret | None] = None
-    service_hosts: Several[str] = Field(
+    service_hosts: Several[_Host] = Field(
         ("smba.trafficmanager.net", "*.botframework.com", "*.teams.microsoft.com"),
         description="Hosts of Microsoft's that answers go to, such as `smba.trafficmanager.net` or `*.teams.microsoft.com`; a message that names another one is refused.",
     )
@@ -360,13 +147,7 @@ class Teams(Section):
         """Whether there is an app that people could reach."""
         return bool(self.app_id or self.tenant_id or self.password)
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
-        for place, host in enumerate(self.service_hosts):
-            if not is_host_pattern(host):
-                yield (
-                    ("service_hosts", place),
-                    " must be a host such as smba.trafficmanager.net or *.teams.microsoft.com, without https:// and path.",
-                )
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         for key in ("app_id", "password", "tenant_id") if self.registered else ():
             value = getattr(self, key)
             if not value:
@@ -413,15 +194,24 @@ def _hidden(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-def _names(info: ValidationInfo) -> Iterable[str]:
-    """The connections that other tables may name."""
-    names: Iterable[str] = info.context.names if info.context else info.data.get("connections", {})
-    return names
-
-
 @cache
 def _zones() -> frozenset[str]:
     return frozenset((files("tzdata") / "zones").read_text(encoding="utf-8").split())
+
+
+def _zone(zone: str, info: ValidationInfo) -> str:
+    if info.context and zone and zone not in _zones():
+        known = meant(zone, _zones(), "; zones are named like Europe/Berlin.")
+        raise fault(f" is not a time zone{known}")
+    return zone
+
+
+def _is_locale(text: str) -> bool:
+    try:
+        Locale.parse(text, sep="-" if "-" in text else "_")
+    except (ValueError, UnknownLocaleError):
+        return False
+    return True
 
 
 class Settings(Section):
@@ -437,15 +227,18 @@ class Settings(Section):
     # What is not wrong but looks unintended; said at start.
     remarks: SkipJsonSchema[tuple[str, ...]] = ()
 
-    zone: str = Field("", description="Time zone for periods and clock times, such as `Europe/Berlin`.")
-    locale: str = Field("en", description="How numbers and dates are written, such as `de` or `en_GB`.")
+    zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "", description="Time zone for periods and clock times, such as `Europe/Berlin`."
+    )
+    locale: Annotated[str, checked(_is_locale, " is not a locale; it looks like de or en_GB.")] = Field(
+        "en", description="How numbers and dates are written, such as `de` or `en_GB`."
+    )
     replicas: int = Field(1, ge=1, description="How many copies of `serve` run at once.")
-    allowed_hosts: Several[str] = Field(
+    allowed_hosts: Several[_Host] = Field(
         (), description="Hosts outside `celonis.cloud` that stand for a team, such as a gateway of your own."
     )
     members_read: bool = Field(
-        True,
-        description="Whether full members of bound workspaces may read, privately, without a rule.",
+        True, description="Whether full members of bound workspaces may read, privately, without a rule."
     )
     hide_fields: tuple[Annotated[HiddenField, BeforeValidator(_hidden), OrText()], ...] = Field(
         (), description="Fields that nobody ever sees or uses; a plain text is a pattern of the field."
@@ -506,19 +299,9 @@ class Settings(Section):
         """Where no binding speaks of this machine, its terminal may use every connection: whoever starts a program
         here holds its keys anyway.
         """
-        names = _names(info)
         places = [(each.platform, each.home.casefold()) for each in bindings]
         again = " binds the same place a second time; put all connections into one binding."
-        faults: list[tuple[Loc, str]] = [
-            ((number,), again) for number, place in enumerate(places) if place in places[:number]
-        ]
-        faults += [
-            ((number,), f" names the connection {name}, which is not there{meant(name, names)}")
-            for number, each in enumerate(bindings)
-            for name in each.connections
-            if name not in names
-        ]
-        refuse(faults)
+        refuse(((number,), again) for number, place in enumerate(places) if place in places[:number])
         if any(each.local for each in bindings):
             return bindings
         return (*bindings, Binding(local=True, connections=tuple(info.data.get("connections", ()))))
@@ -535,12 +318,9 @@ class Settings(Section):
     @classmethod
     def _of_each(cls, synonyms: dict[str, Synonyms], info: ValidationInfo) -> dict[str, Synonyms]:
         """By connection, with those for every connection mixed in."""
-        names = _names(info)
-        refuse(
-            ((name,), f" names a connection that is not there{meant(name, names)}")
-            for name in synonyms
-            if name != "*" and name not in names
-        )
+        names = info.context.names if info.context else synonyms
+        unknown = (name for name in synonyms if name != "*" and name not in names)
+        refuse(((name,), f" names a connection that is not there{meant(name, names)}") for name in unknown)
         everywhere, none = synonyms.get("*", Synonyms()), Synonyms()
         return {
             name: Synonyms(
@@ -555,35 +335,51 @@ class Settings(Section):
         server: Server = info.data.get("server") or Server()
         return (teams or Teams()) if server.development or (teams and teams.registered) else None
 
-    def faults(self) -> Iterator[tuple[Loc, str]]:
-        if self.zone and self.zone not in _zones():
-            known = meant(self.zone, _zones(), "; zones are named like Europe/Berlin.")
-            yield ("zone",), f" is not a time zone{known}"
-        try:
-            Locale.parse(self.locale, sep="-" if "-" in self.locale else "_")
-        except (ValueError, UnknownLocaleError):
-            yield ("locale",), " is not a locale; it looks like de or en_GB."
-        for place, host in enumerate(self.allowed_hosts):
-            if not is_host_pattern(host):
-                yield (
-                    ("allowed_hosts", place),
-                    " must be a host such as gateway.example.com or *.example.com, without https:// and path.",
-                )
+    def faults(self, reading: Reading) -> Iterator[Fault]:
         kind = self.database_url.reveal().partition("://")[0].partition("+")[0].casefold()
         if kind not in {"postgres", "postgresql", "sqlite"}:
-            yield (
-                ("database_url",),
-                " must begin with sqlite:// or postgresql://; nothing else is supported.",
-            )
+            yield ("database_url",), " must begin with sqlite:// or postgresql://; nothing else is supported."
         elif kind == "sqlite" and self.replicas > 1:
-            yield (
-                ("replicas",),
-                " is more than 1, but they share no database; give a postgresql:// DATABASE_URL.",
-            )
+            yield ("replicas",), " share no database; give a postgresql:// DATABASE_URL, or run one."
         yield from self._limit_faults()
         yield from self._same_names()
+        yield from self._lacking(reading)
 
-    def _limit_faults(self) -> Iterator[tuple[Loc, str]]:
+    def _lacking(self, reading: Reading) -> Iterator[Fault]:
+        """What the command needs and nobody gave."""
+        if reading.connects and not reading.names:
+            yield (
+                ("connections",),
+                ": No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN.",
+            )
+        if not reading.serves:
+            return
+        if not self.zone:
+            yield ("zone",), ' is missing; it decides when "today" is. Write zone = "Europe/Berlin".'
+        if not self.secret_keys:
+            yield ("secret_keys",), f" is missing; it seals the audit log; {MAKE_A_KEY}"
+        chats = reading.chats | ({"teams"} if self.teams else set())
+        if not chats:
+            yield (
+                ("slack",),
+                (
+                    ": No chat platform is configured; set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET (or "
+                    "SLACK_APP_TOKEN), or MICROSOFT_APP_ID, MICROSOFT_APP_PASSWORD and MICROSOFT_APP_TENANT_ID."
+                ),
+            )
+        bound = {each.platform for each in self.bindings}
+        if "slack" in chats - bound:
+            yield (
+                ("bindings",),
+                ': No Slack workspace is bound; add [[bindings]] with slack = "T…" (its team id) and connections = [...].',
+            )
+        if "teams" in chats - bound:
+            yield (
+                ("bindings",),
+                ": No Teams tenant is bound; add [[bindings]] with teams = (the tenant's id) and connections = [...].",
+            )
+
+    def _limit_faults(self) -> Iterator[Fault]:
         every: list[tuple[Loc, Limits]] = [(("limits",), self.limits)]
         every += [
             (("connections", name, "limits"), each.limits)
@@ -594,31 +390,26 @@ class Settings(Section):
             if limits.people_reserve > limits.background_reserve:
                 yield (
                     (*loc, "people_reserve"),
-                    " must not be more than background_reserve: the background stops before people do.",
+                    " must not be more than background_reserve, which stops first.",
                 )
             if self.replicas + limits.guest_slots > limits.per_second:
-                yield (
-                    (*loc, "per_second"),
-                    " must be at least replicas and guest_slots together: each needs one of its own.",
-                )
+                yield (*loc, "per_second"), " must be at least replicas and guest_slots together."
 
-    def _same_names(self) -> Iterator[tuple[Loc, str]]:
+    def _same_names(self) -> Iterator[Fault]:
         called: dict[str, str] = {}
         first: dict[str, Connection] = {}
         for name, each in self.connections.items():
             for word in sorted({name.casefold(), each.title.casefold()}):
                 if word in called:
-                    yield (
-                        ("connections", name, "title"),
-                        f" must differ from that of connections.{called[word]}: both are called {word}.",
-                    )
+                    said = f" must differ from that of connections.{called[word]}: both are called {word}."
+                    yield ("connections", name, "title"), said
                 called[word] = name
             other = first.setdefault(each.url, each)
             if other.limits != each.limits:
-                yield (
-                    ("connections", name, "limits"),
-                    f" must be those of connections.{other.name}: both reach the same team, which has one quota.",
+                said = (
+                    f" must be those of connections.{other.name}: both reach the same team, with one quota."
                 )
+                yield ("connections", name, "limits"), said
 
     @classmethod
     def for_demo(

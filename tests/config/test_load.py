@@ -284,7 +284,7 @@ def test_answers_to_teams_go_to_hosts_and_nothing_else(read: Any, problems: Any)
     settings = read('[teams]\nservice_hosts = "smba.example.com"', TEAMS_GIVEN)
     assert settings.teams.service_hosts == ("smba.example.com",)
     (problem,) = problems('[teams]\nservice_hosts = ["https://smba.example.com/"]', TEAMS_GIVEN)
-    assert problem.startswith("teams.service_hosts[1] must be a host such as smba.trafficmanager.net")
+    assert problem.startswith("teams.service_hosts[1] must be a host such as gateway.example.com")
 
 
 def test_teams_without_an_app_id_is_for_development_on_this_machine_only(read: Any, problems: Any) -> None:
@@ -369,12 +369,12 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         "connections.prod.timout is not a setting; did you mean timeout?",
         "connections.prod.timeout must be at most 600.",
         "connections.prod.url: The Celonis address must begin with https://, since the key travels with every request.",
-        'connections.prod names no key; add api_token_env = "CELONIS_API_TOKEN_PROD" and set that variable.',
+        'connections.prod.api_token is missing; add api_token_env = "CELONIS_API_TOKEN_PROD" and set that variable.',
         "CELONIS_CHAT_LIMITS__PER_DAY must be a whole number.",
         "bindings[1] names the connection prd, which is not there; did you mean prod?",
         "policy[1].may[1] must be one of 'read', 'public', 'cancel', 'manage' or 'admin'.",
         "policy[1].who.slak is not a setting; did you mean slack?",
-        "policy[2].who.slack must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
+        "policy[2].who.slack[1] must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
         "DATABASE_URL must begin with sqlite:// or postgresql://; nothing else is supported.",
     ):
         assert expected in found
@@ -388,7 +388,7 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ("replicas = 0", "replicas must be at least 1."),
         (
             "replicas = 2",
-            "replicas is more than 1, but they share no database; give a postgresql:// DATABASE_URL.",
+            "replicas share no database; give a postgresql:// DATABASE_URL, or run one.",
         ),
         ("zone = 3", "zone must be a text in quotation marks."),
         ('zone = "Berlin"', "zone is not a time zone"),
@@ -431,9 +431,12 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ('[connections.p]\napi_token_file = "missing"', "names a file that cannot be read (No such file"),
         (
             '[connections.p]\napi_token_file = "a"\napi_token_env = "A"',
-            "both api_token_env and api_token_file",
+            "connections.p.api_token_file stands beside api_token_env; keep one of them.",
         ),
-        ('[connections.p]\noauth_client_id_env = "CELONIS_URL"', "oauth_client_secret_env is missing"),
+        (
+            '[connections.p]\noauth_client_id_env = "CELONIS_URL"',
+            "connections.p.oauth_client_secret is missing",
+        ),
         ('[connections.p]\nkey_type = "SECRET"', "must be one of 'APP_KEY' or 'USER_KEY'."),
         (
             '[connections.p]\nurl = "a.eu-1.celonis.cloud"\napi_token_env = "CELONIS_API_TOKEN"\ntitle = "Dev"',
@@ -458,7 +461,7 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
         ({"CELONIS_URL": LEAST["CELONIS_URL"]}, "CELONIS_API_TOKEN is missing"),
         (
             {"CELONIS_TEAM": "dev", "CELONIS_API_TOKEN": KEY},
-            "connections.default.url is missing, and so is cluster; give url",
+            "CELONIS_URL is missing, and so is cluster; give url",
         ),
         (
             LEAST | {"CELONIS_TEAM": "dev"},
@@ -469,7 +472,10 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
             LEAST | {"CELONIS_API_TOKEN_FILE": "x"},
             "CELONIS_API_TOKEN and CELONIS_API_TOKEN_FILE are both set",
         ),
-        (LEAST | {"CELONIS_OAUTH_CLIENT_ID": "x"}, "connections.default has an API key and an OAuth client"),
+        (
+            LEAST | {"CELONIS_OAUTH_CLIENT_ID": "x"},
+            "CELONIS_API_TOKEN is given beside an OAuth client; keep one of them.",
+        ),
         (
             {"CELONIS_URL": LEAST["CELONIS_URL"], "CELONIS_OAUTH_CLIENT_ID": "x"},
             "CELONIS_OAUTH_CLIENT_SECRET is missing",
@@ -496,7 +502,7 @@ def test_a_problem_names_the_setting_and_the_way_out(problems: Any, toml: str, s
         (LEAST | {"MICROSOFT_APP_ID": APP}, "MICROSOFT_APP_PASSWORD is missing"),
         (LEAST | {"MICROSOFT_APP_ID": "my bot"}, "MICROSOFT_APP_ID holds a blank"),
         (LEAST | {"MICROSOFT_APP_TENANT_ID": "common"}, "MICROSOFT_APP_TENANT_ID must be an id"),
-        (LEAST | {"CELONIS_CHAT_BINDINGS": "[{"}, "CELONIS_CHAT_BINDINGS is not valid JSON"),
+        (LEAST | {"CELONIS_CHAT_BINDINGS": "[{"}, "CELONIS_CHAT_BINDINGS must be a list (as JSON)."),
         (
             LEAST | {"CELONIS_CHAT_BINDINGS": '[{"slck": "T1"}]'},
             "CELONIS_CHAT_BINDINGS[1].slck is not a setting",
@@ -536,13 +542,13 @@ def test_serve_without_any_platform_says_which_there_are(problems: Any) -> None:
     ("rule", "said"),
     [
         ('who = {}\nmay = "read"', "who names nobody"),
-        ('who = { slack = "U1" }\nmay = "read"', "who.slack must look like T1:U1"),
-        ('who = { slack = "*:*" }\nmay = "read"', "who.slack must look like T1:U1"),
-        ('who = { teams = "T1:U1" }\nmay = "read"', "who.teams must be tenant id:object id"),
-        ('who = { email = "*" }\nmay = "read"', "who.email must be an address"),
-        ('who = { email = "*@*" }\nmay = "read"', "who.email must be an address"),
-        ('who = { groups = "S1" }\nmay = "read"', "who.groups must look like slack:T1:S1"),
-        ('who = { places = "C1" }\nmay = "read"', "who.places must look like slack:T1:C1"),
+        ('who = { slack = "U1" }\nmay = "read"', "who.slack[1] must look like T1:U1"),
+        ('who = { slack = "*:*" }\nmay = "read"', "who.slack[1] must look like T1:U1"),
+        ('who = { teams = "T1:U1" }\nmay = "read"', "who.teams[1] must be tenant id:object id"),
+        ('who = { email = "*" }\nmay = "read"', "who.email[1] must be an address"),
+        ('who = { email = "*@*" }\nmay = "read"', "who.email[1] must be an address"),
+        ('who = { groups = "S1" }\nmay = "read"', "who.groups[1] must look like slack:T1:S1"),
+        ('who = { places = "C1" }\nmay = "read"', "who.places[1] must look like slack:T1:C1"),
         ('who = { slack = "T1:U1" }\nmay = []', "may must not be empty"),
         ('who = { slack = "T1:U1" }', "may is missing"),
         ('may = "read"', "who is missing"),

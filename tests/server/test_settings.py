@@ -13,6 +13,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from adapters.cli import SANDBOX_MODELS
 from bot import config
 from bot.celonis import Celonis
 from bot.celonis.limits.replicas import slots_of
@@ -103,6 +104,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
         policy.connections(asker.place)
         policy.may(asker, Right.CANCEL, Touch())
         teams = config.Teams(app_id="", tenant_id="")
+        (fed_by,) = settings.connections["production"].data_models.values()
 
         def both(serving: config.Settings) -> config.Settings:
             given = {
@@ -110,7 +112,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
                     update={
                         "permissions": True,
                         "total_retry": 1,
-                        "data_models": settings.connections["production"].data_models,
+                        "data_models": dict.fromkeys(SANDBOX_MODELS.values(), fed_by),
                     }
                 )
                 for name, each in serving.connections.items()
