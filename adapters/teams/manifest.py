@@ -1,4 +1,4 @@
-"""The Teams app package: a manifest whose commands come from `COMMANDS`, and two icons that are drawn here.
+"""The Teams app package: a manifest whose commands come from `COMMANDS`, and two icons.
 
 Rules: https://learn.microsoft.com/microsoftteams/platform/resources/schema/manifest-schema (at most ten commands, titles of
 at most 32 characters) and https://learn.microsoft.com/microsoftteams/platform/concepts/build-and-test/apps-package (a
@@ -10,12 +10,11 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from bot.commands import COMMANDS
@@ -28,7 +27,9 @@ SCHEMA = "1.29"
 COMMANDS_SHOWN = 10
 TITLE = 32
 DESCRIPTION = 128
-COLOUR = (0x1D, 0x4E, 0x89)
+COLOUR = "#1D4E89"
+"""Of the icon's square."""
+ICONS = Path(__file__).parent / "icons"
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _HOST = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z")
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -78,7 +79,7 @@ def manifest(app_id: str, host: str, *, version: str = "", commands: Sequence[An
             ),
         },
         "icons": {"color": "color.png", "outline": "outline.png"},
-        "accentColor": "#{:02X}{:02X}{:02X}".format(*COLOUR),
+        "accentColor": COLOUR,
         "bots": [
             {
                 "botId": app_id.lower(),
@@ -95,8 +96,7 @@ def teams_package(app_id: str, host: str, *, version: str = "") -> bytes:
     """The zip file that is uploaded to Teams; the same arguments give the same bytes. Raises as `manifest` does."""
     parts = {
         "manifest.json": json.dumps(manifest(app_id, host, version=version), indent=2).encode(),
-        "color.png": color_icon(),
-        "outline.png": outline_icon(),
+        **{name: (ICONS / name).read_bytes() for name in ("color.png", "outline.png")},
     }
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
@@ -131,87 +131,3 @@ def _commands(commands: Sequence[AnyCommand]) -> list[Json]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= DESCRIPTION else text[: DESCRIPTION - 1].rstrip() + "…"
-
-
-# --- icons -----------------------------------------------------------------------------------------------------
-
-Shape: TypeAlias = Callable[[float, float], float]
-"""Distance of a point to an edge, in parts of the icon's width; negative inside."""
-_BARS = ((0.355, 0.50), (0.50, 0.40), (0.645, 0.31))
-_FOOT = 0.57
-_SOFT = 0.09
-
-
-def _box(left: float, top: float, right: float, bottom: float, soft: float = 0.0) -> Shape:
-    def distance(x: float, y: float) -> float:
-        across = abs(x - (left + right) / 2) - (right - left) / 2 + soft
-        down = abs(y - (top + bottom) / 2) - (bottom - top) / 2 + soft
-        outside = float((max(across, 0.0) ** 2 + max(down, 0.0) ** 2) ** 0.5)
-        return outside + min(max(across, down), 0.0) - soft
-
-    return distance
-
-
-def _tail(x: float, y: float) -> float:
-    """The bubble's tip, at its lower left."""
-    return max(0.60 - y, 0.30 - x, (x - 0.30) + (y - 0.82) * 0.9)
-
-
-def _bubble(x: float, y: float) -> float:
-    return min(_box(0.19, 0.20, 0.81, 0.68, _SOFT)(x, y), _tail(x, y))
-
-
-def _bars(x: float, y: float) -> float:
-    return min(_box(middle - 0.045, top, middle + 0.045, _FOOT, 0.015)(x, y) for middle, top in _BARS)
-
-
-def _wide(shape: Shape) -> Shape:
-    """The same shape stretched to nearly the whole icon, for the small one."""
-    return lambda x, y: shape(0.5 + (x - 0.5) * 0.72, 0.51 + (y - 0.5) * 0.72)
-
-
-def color_icon() -> bytes:
-    """192 × 192: bars in a white speech bubble on the app's colour. A PNG."""
-
-    def pixel(x: float, y: float, edge: float) -> tuple[float, ...]:
-        white = _cover(_bubble(x, y), edge) * (1 - _cover(_bars(x, y), edge))
-        return (*(each + (255 - each) * white for each in COLOUR), 255.0)
-
-    return _png(192, pixel)
-
-
-def outline_icon() -> bytes:
-    """32 × 32: the same as white lines on nothing. A PNG."""
-    bubble, bars = _wide(_bubble), _wide(_bars)
-
-    def pixel(x: float, y: float, edge: float) -> tuple[float, ...]:
-        line = _cover(abs(bubble(x, y)) - 0.024, edge)
-        return (255.0, 255.0, 255.0, 255 * max(line, _cover(bars(x, y), edge)))
-
-    return _png(32, pixel)
-
-
-def _cover(distance: float, edge: float) -> float:
-    return min(1.0, max(0.0, 0.5 - distance / edge))
-
-
-def _png(size: int, pixel: Callable[[float, float, float], tuple[float, ...]]) -> bytes:
-    """A square RGBA image (PNG specification, 3rd edition, sections 5 and 11)."""
-    rows = bytearray()
-    for down in range(size):
-        rows.append(0)
-        for across in range(size):
-            rows += bytes(round(each) for each in pixel((across + 0.5) / size, (down + 0.5) / size, 1 / size))
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    head = struct.pack(">IIBBBBB", size, size, 8, 6, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(bytes(rows), 9))
-        + chunk(b"IEND", b"")
-    )

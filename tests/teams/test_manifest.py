@@ -15,10 +15,9 @@ from jsonschema import Draft4Validator
 from adapters.teams.manifest import (
     COMMANDS_SHOWN,
     DESCRIPTION,
+    ICONS,
     TITLE,
-    color_icon,
     manifest,
-    outline_icon,
     teams_package,
 )
 from bot.commands import COMMANDS
@@ -57,13 +56,13 @@ def test_the_kept_files_are_what_the_program_makes(request: pytest.FixtureReques
     if request.config.getoption("--update-golden"):
         KEPT.mkdir(parents=True, exist_ok=True)
         (KEPT / "manifest.json").write_text(json.dumps(MADE, indent=2) + "\n", encoding="utf-8")
-        (KEPT / "color.png").write_bytes(color_icon())
-        (KEPT / "outline.png").write_bytes(outline_icon())
+        for name in ("color.png", "outline.png"):
+            (KEPT / name).write_bytes((ICONS / name).read_bytes())
     assert json.loads((KEPT / "manifest.json").read_text(encoding="utf-8")) == MADE, (
         "run pytest --update-golden"
     )
-    assert _pixels((KEPT / "color.png").read_bytes()) == _pixels(color_icon())
-    assert _pixels((KEPT / "outline.png").read_bytes()) == _pixels(outline_icon())
+    for name in ("color.png", "outline.png"):
+        assert (KEPT / name).read_bytes() == (ICONS / name).read_bytes()
 
 
 def test_commands_come_from_the_table_and_keep_to_what_teams_shows() -> None:
@@ -97,13 +96,13 @@ def test_the_package_is_a_flat_zip_and_the_same_each_time() -> None:
 
 
 def test_the_colour_icon_fills_its_square_and_has_the_right_size() -> None:
-    width, height, rows = _pixels(color_icon())
+    width, height, rows = _pixels((ICONS / "color.png").read_bytes())
     assert (width, height) == (192, 192)
     assert all(row[4::4] == b"\xff" * 192 for row in _rows(rows, 192)), "no pixel is see-through"
 
 
 def test_the_outline_icon_is_white_on_nothing() -> None:
-    width, height, rows = _pixels(outline_icon())
+    width, height, rows = _pixels((ICONS / "outline.png").read_bytes())
     assert (width, height) == (32, 32)
     alphas = b""
     for row in _rows(rows, 32):
