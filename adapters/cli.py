@@ -304,15 +304,15 @@ async def rendered(answer: Answer, form: str, keep: Callable[[str], Awaitable[st
             return text
         case "slack":
             from adapters.outgoing import drawn
-            from adapters.slack.blocks import long_sentences, render
+            from adapters.slack.blocks import render
 
-            message = await drawn(answer, render, long_sentences, keep)
+            message = await drawn(answer, render, keep)
             return json.dumps({"text": message.text, "blocks": message.blocks}, indent=2)
         case "teams":
             from adapters.outgoing import drawn
             from adapters.teams import adaptive
 
-            card = await drawn(answer, adaptive.render, adaptive.long_sentences, keep)
+            card = await drawn(answer, adaptive.render, keep)
             return json.dumps(card, indent=2)
         case _:
             from adapters.terminal.text import render_text

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import structlog
+from cachetools import LRUCache
 
 from bot.commands.again import Recall
 from bot.language.say import say
@@ -23,6 +24,8 @@ T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+_BYTES_KEPT = 4 * 1024 * 1024
 
 
 class Answering(Protocol):
@@ -120,19 +123,13 @@ class Render(Protocol[T_co]):
         ...
 
 
-async def drawn(
-    answer: Answer,
-    render: Render[T],
-    long_sentences: Callable[[Card], Collection[str]],
-    keep: Callable[[str], Awaitable[str]],
-) -> T:
+async def drawn(answer: Answer, render: Render[T], keep: Callable[[str], Awaitable[str]]) -> T:
     """A card as the platform wants it. Sentences that its buttons cannot carry are kept under a short one before; while
     the database is away, their buttons are left out, since the card must not wait.
 
     Args:
         answer: What to show.
         render: The platform's renderer.
-        long_sentences: What its buttons cannot carry.
         keep: Keeps a sentence and gives its id.
 
     Raises:
@@ -143,12 +140,51 @@ async def drawn(
     except ValueError:
         kept: dict[str, str] = {}
         lost: set[str] = set()
-        for each in long_sentences(answer.card):
+        for each in long_sentences(answer.card, render):
             try:
                 kept[each] = say(Recall(await keep(each)))
             except StoreUnavailable:
                 lost.add(each)
         return render(_without(answer.card, lost), answer.reader, kept.__getitem__)
+
+
+def long_sentences(card: Card, render: Render[object]) -> tuple[str, ...]:
+    """The sentences on a card that a platform's buttons cannot carry."""
+    found: dict[str, None] = {}
+
+    def note(sentence: str) -> str:
+        found[sentence] = None
+        return "-" * 16
+
+    render(card, Reader(), note)
+    return tuple(found)
+
+
+class Rendered:
+    """Cards as bytes that a platform takes. How a card looks depends on the card and its reader alone, so one that was
+    rendered lately is not rendered again; another moment, state or number on it makes it another card.
+
+    Args:
+        render: The platform's renderer.
+        keep: Keeps a sentence that a button cannot carry, and gives its id.
+    """
+
+    def __init__(self, render: Render[bytes], keep: Callable[[str], Awaitable[str]]) -> None:
+        self._render = render
+        self._keep = keep
+        self._known: LRUCache[tuple[Card, Reader], bytes] = LRUCache(_BYTES_KEPT, getsizeof=len)
+
+    async def of(self, answer: Answer) -> bytes:
+        """An answer's card. Raises as `drawn` does."""
+        key = (answer.card, answer.reader)
+        if (known := self._known.get(key)) is not None:
+            return known
+        try:
+            made = self._known[key] = self._render(answer.card, answer.reader)
+        except ValueError:
+            # Stand-ins have an end of their own, so a card with some is made anew each time.
+            return await drawn(answer, self._render, self._keep)
+        return made
 
 
 def _without(card: Card, sentences: Collection[str]) -> Card:

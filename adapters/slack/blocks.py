@@ -10,6 +10,7 @@ are counted in UTF-16 units, the stricter reading of "characters".
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,11 @@ class SlackMessage:
     blocks: list[Json]
 
 
+def encoded(message: SlackMessage) -> bytes:
+    """A message as the end of a JSON object that holds more: `"text":…,"blocks":…}`."""
+    return json.dumps({"text": message.text, "blocks": message.blocks}, separators=(",", ":"))[1:].encode()
+
+
 # --- small parts -----------------------------------------------------------------------------------------------
 
 
@@ -149,7 +155,7 @@ def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> SlackM
     Args:
         card: What to show.
         reader: For whom values are written.
-        shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
+        shorten: Gives a stand-in for each sentence that a button cannot carry.
 
     Raises:
         ValueError: A sentence is longer than a button can carry, and `shorten` gave no stand-in that fits.
@@ -163,18 +169,6 @@ def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> SlackM
         message.block(block)
     message.finish()
     return SlackMessage(escape(cut(head, HEADER)), message.blocks)
-
-
-def long_sentences(card: Card) -> tuple[str, ...]:
-    """The sentences on a card that its buttons cannot carry: store them, then render with their stand-ins."""
-    found: dict[str, None] = {}
-
-    def note(sentence: str) -> str:
-        found[sentence] = None
-        return "-" * 16
-
-    render(card, Reader(), note)
-    return tuple(found)
 
 
 @dataclass(slots=True)

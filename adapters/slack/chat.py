@@ -12,14 +12,15 @@ from zoneinfo import available_timezones
 import structlog
 from cachetools import LRUCache, TTLCache
 
-from adapters.outgoing import drawn
-from adapters.slack.blocks import SlackMessage, long_sentences, render, render_form, render_mention
+from adapters.outgoing import Rendered
+from adapters.slack.blocks import encoded, render, render_form, render_mention
 from adapters.slack.web_api import Refused, WebApi
 from bot.config import Slack
-from bot.model.cards import Answer, Card, Form, Only, Status
+from bot.model.cards import Answer, Card, Form, Only, Reader, Status
 from bot.model.clock import Clock
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.render.button_codec import Shorten
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class SlackChat:
         """
         self.api = WebApi(settings.bot_token, settings.api_url, clock)
         self._clock = clock
-        self._keep_sentence = keep_sentence
+        self._rendered = Rendered(_message, keep_sentence)
         self._read_groups = read_groups
         self._identity: Identity | None = None
         self._messages: LRUCache[str, _Current] = LRUCache(_MESSAGES)
@@ -138,8 +139,7 @@ class SlackChat:
                 thread_ts=place.thread,
                 unfurl_links=False,
                 unfurl_media=False,
-                text=message.text,
-                blocks=message.blocks,
+                message=message,
             ),
         )
         ref = message_ref(place, str(sent.get("channel") or place.id), str(sent.get("ts") or ""))
@@ -168,8 +168,7 @@ class SlackChat:
                     again=True,
                     channel=channel,
                     ts=ts,
-                    text=message.text,
-                    blocks=message.blocks,
+                    message=message,
                 ),
             )
             current.free_at = self._clock.monotonic() + BETWEEN_UPDATES
@@ -198,8 +197,7 @@ class SlackChat:
                 channel=place.id,
                 user=person.id,
                 thread_ts=place.thread if threaded else "",
-                text=message.text,
-                blocks=message.blocks,
+                message=message,
             ),
         )
         return MessageRef("slack", place, "")
@@ -214,12 +212,8 @@ class SlackChat:
             answer,
             lambda message: self.api.respond(
                 url,
-                {
-                    "response_type": "ephemeral",
-                    "replace_original": replace,
-                    "text": message.text,
-                    "blocks": message.blocks,
-                },
+                {"response_type": "ephemeral", "replace_original": replace},
+                message,
             ),
         )
 
@@ -237,10 +231,10 @@ class SlackChat:
             if not error.gone:
                 raise
 
-    async def _sent(self, answer: Answer, send: Callable[[SlackMessage], Awaitable[T]]) -> T:
+    async def _sent(self, answer: Answer, send: Callable[[bytes], Awaitable[T]]) -> T:
         """Sends an answer; one that Slack cannot draw goes out as its headline, which says so."""
         try:
-            return await send(await drawn(answer, render, long_sentences, self._keep_sentence))
+            return await send(await self._rendered.of(answer))
         except ValueError:
             log.exception("card cannot be rendered", headline_length=len(answer.card.headline))
         except Refused as error:
@@ -253,7 +247,7 @@ class SlackChat:
             status=status if status is not Status.QUESTION else Status.FAILED,
             title="The rest of this answer cannot be shown on Slack. An admin of the bot finds why in its log.",
         )
-        return await send(render(plain, answer.reader))
+        return await send(_message(plain, answer.reader))
 
     async def _mention(self, ref: MessageRef, answer: Answer) -> None:
         """The reply that mentions somebody; once for each message and text, and its failure is only logged."""
@@ -262,7 +256,7 @@ class SlackChat:
             return
         self._mentioned[ref.handle, text] = True
         channel, ts = _spot(ref)
-        message = render_mention(answer.mention, text)
+        message = encoded(render_mention(answer.mention, text))
         try:
             await self.api.call(
                 "chat.postMessage",
@@ -271,8 +265,7 @@ class SlackChat:
                 thread_ts=ref.place.thread or ts,
                 unfurl_links=False,
                 unfurl_media=False,
-                text=message.text,
-                blocks=message.blocks,
+                message=message,
             )
         except Undelivered as error:
             log.warning("mention not delivered", error=error.sentence)
@@ -480,6 +473,10 @@ def _standing(user: Mapping[str, Any], person: Person, identity: Identity) -> St
     if user.get("is_restricted") or user.get("is_ultra_restricted"):
         return Standing.GUEST
     return Standing.MEMBER
+
+
+def _message(card: Card, reader: Reader, shorten: Shorten | None = None) -> bytes:
+    return encoded(render(card, reader, shorten))
 
 
 def message_ref(place: Place, channel: str, ts: str) -> MessageRef:

@@ -194,17 +194,20 @@ class WebApi:
         if self._session is not None:
             await self._session.close()
 
-    async def call(self, method: str, *, lane: str = "", again: bool = False, **arguments: Any) -> Json:
+    async def call(
+        self, method: str, *, lane: str = "", again: bool = False, message: bytes = b"", **arguments: Any
+    ) -> Json:
         """One call.
 
         Args:
             method: Such as `chat.postMessage`.
             lane: The conversation it writes into; calls into the same one keep their order.
             again: Whether doing it twice is the same as doing it once, so that a lost answer is asked for again.
+            message: What is written, from `adapters.slack.blocks.encoded`.
             arguments: Those that are None or empty text are left out.
         """
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
-        body = json.dumps(given, separators=(",", ":")).encode()
+        body = _joined(given, message)
         async with self._turn(lane or method, alone=bool(lane)) as waiting:
             return await self._as_bot(method, body, _JSON, waiting, again=again)
 
@@ -213,7 +216,7 @@ class WebApi:
         async with self._turn(method, alone=False) as waiting:
             return await self._as_bot(method, urlencode(arguments).encode(), _FORM, waiting, again=True)
 
-    async def respond(self, url: str, message: Mapping[str, Any]) -> None:
+    async def respond(self, url: str, how: Json, message: bytes) -> None:
         """Answers through a `response_url`, which needs no token and is a secret itself.
 
         Raises:
@@ -223,7 +226,7 @@ class WebApi:
             log.warning("response_url of a foreign host")
             raise Refused("This answer was to be sent to an address that is not Slack's.", code="foreign_url")
 
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = _joined(how, message)
 
         async def send() -> Json:
             headers = {"Content-Type": _JSON}
@@ -327,6 +330,11 @@ class WebApi:
                         hint="It may have got the message all the same." if not unsent else "",
                     ) from error
                 lane.open_at = self._clock.monotonic() + _PAUSE * 2**attempt
+
+
+def _joined(given: Json, message: bytes) -> bytes:
+    written = json.dumps(given, separators=(",", ":")).encode()
+    return written[:-1] + b"," + message if message else written
 
 
 def _understood(status: int, headers: Mapping[str, str], read: bytes) -> Json:

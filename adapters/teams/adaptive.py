@@ -243,7 +243,7 @@ def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> Json:
     Args:
         card: What to show.
         reader: For whom values are written.
-        shorten: Gives a stand-in for each sentence of `long_sentences(card)`.
+        shorten: Gives a stand-in for each sentence that a button cannot carry.
 
     Raises:
         ValueError: A sentence is longer than a button should carry, and `shorten` gave no stand-in that fits.
@@ -254,18 +254,6 @@ def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> Json:
 def full_width(rendered: Json) -> Json:
     """The same card as wide as the window. Teams' own key, which the public schema does not know."""
     return {**rendered, "msteams": {"width": "Full"}}
-
-
-def long_sentences(card: Card) -> tuple[str, ...]:
-    """The sentences on a card that its buttons should not carry: store them, then render with their stand-ins."""
-    found: dict[str, None] = {}
-
-    def note(sentence: str) -> str:
-        found[sentence] = None
-        return "-" * 16
-
-    render(card, Reader(), note)
-    return tuple(found)
 
 
 @dataclass(slots=True)

@@ -16,15 +16,16 @@ import aiohttp
 import structlog
 from cachetools import LRUCache, TLRUCache, TTLCache
 
-from adapters.outgoing import drawn
-from adapters.teams.adaptive import full_width, long_sentences, render, render_mention
-from adapters.teams.connector import Connector, Json, Refused
+from adapters.outgoing import Rendered
+from adapters.teams.adaptive import full_width, render, render_mention
+from adapters.teams.connector import Connector, Json, Refused, encoded
 from adapters.teams.payloads import PLATFORM, Arrival
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
-from bot.model.cards import Answer, Card, Form, Notice, Only, Status, Tone, headline
+from bot.model.cards import Answer, Card, Form, Notice, Only, Reader, Status, Tone, headline
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
+from bot.render.button_codec import Shorten
 from bot.render.card_text import announce
 from bot.store import Store
 
@@ -107,6 +108,7 @@ class TeamsChat:
         self._connector = Connector(self.session, clock, chance, self.token)
         self._identity = identity
         self._store = store
+        self._rendered = Rendered(_message, store.keep_sentence)
         self._people: LRUCache[str, Whereabouts] = LRUCache(_REMEMBERED)
         self._places: LRUCache[str, str] = LRUCache(_REMEMBERED)
         self._users: LRUCache[str, str] = LRUCache(_REMEMBERED)
@@ -212,7 +214,7 @@ class TeamsChat:
     async def post(self, place: Place, answer: Answer) -> MessageRef:
         """See `Chat`. An answer that mentions somebody is followed by a short message that does."""
         service, conversation = await self._service(place), conversation_of(place)
-        shown = _message(answer.card, await self.drawn(answer))
+        shown = await self._rendered.of(answer)
         message = await self._connector.send(service, conversation, shown)
         await self._mention(service, conversation, answer)
         return MessageRef(PLATFORM, place, json.dumps([service, conversation, message]))
@@ -220,7 +222,7 @@ class TeamsChat:
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         """See `Chat`. An answer that mentions somebody is followed by a short message that does."""
         service, conversation, message = _handle(ref)
-        shown = _message(answer.card, await self.drawn(answer))
+        shown = await self._rendered.of(answer)
         await self._connector.update(service, conversation, message, shown)
         await self._mention(service, conversation, answer)
 
@@ -359,8 +361,9 @@ class TeamsChat:
     # --- what only Teams has ---
 
     async def drawn(self, answer: Answer) -> Json:
-        """A card as Teams wants it."""
-        return full_width(await drawn(answer, render, long_sentences, self._store.keep_sentence))
+        """A card by itself, without the message around it."""
+        card: Json = json.loads(await self._rendered.of(answer))["attachments"][0]["content"]
+        return card
 
     async def line(self, place: Place, text: str) -> None:
         """One line of plain text. Raises `Undelivered`."""
@@ -471,8 +474,9 @@ def _is_member(listed: object, home: str) -> bool:
     return profile_of(listed, person).standing is Standing.MEMBER
 
 
-def _message(card: Card, drawn: Json) -> Json:
-    return _attached(CARD, drawn) | {"summary": announce(card)}
+def _message(card: Card, reader: Reader, shorten: Shorten | None = None) -> bytes:
+    shown = _attached(CARD, full_width(render(card, reader, shorten))) | {"summary": announce(card)}
+    return encoded(shown)
 
 
 def _attached(kind: str, content: Json, *, name: str = "", address: str = "") -> Json:

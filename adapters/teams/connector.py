@@ -73,14 +73,17 @@ class Connector:
     chance: Callable[[], float]
     token: Token | None = field(default=None, repr=False)
 
-    async def send(self, service: str, conversation: str, activity: Json) -> str:
+    async def send(self, service: str, conversation: str, activity: Json | bytes) -> str:
         """Posts a message, and gives its id. Raises `Refused`."""
         return _id(await self._call("POST", service, ("conversations", conversation, "activities"), activity))
 
-    async def update(self, service: str, conversation: str, message: str, activity: Json) -> None:
+    async def update(self, service: str, conversation: str, message: str, activity: bytes) -> None:
         """Replaces a message. Raises `Refused`."""
         await self._call(
-            "PUT", service, ("conversations", conversation, "activities", message), activity | {"id": message}
+            "PUT",
+            service,
+            ("conversations", conversation, "activities", message),
+            _with_id(activity, message),
         )
 
     async def create(self, service: str, parameters: Json) -> str:
@@ -97,13 +100,13 @@ class Connector:
         return await self._call("GET", service, path, None, query="?pageSize=500")
 
     async def _call(
-        self, method: str, service: str, path: tuple[str, ...], body: Json | None, *, query: str = ""
+        self, method: str, service: str, path: tuple[str, ...], body: Json | bytes | None, *, query: str = ""
     ) -> Mapping[str, Any]:
         address = URL(
             service.rstrip("/") + "/v3/" + "/".join(quote(each, safe="") for each in path) + query,
             encoded=True,
         )
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = encoded(body) if isinstance(body, dict) else body
         renewed = False
         attempt = 1
         while True:
@@ -162,6 +165,15 @@ class Connector:
             return 0.0
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max(0.0, (aware - self.clock.now()).total_seconds())
+
+
+def encoded(body: Json) -> bytes:
+    """JSON as it is sent."""
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _with_id(activity: bytes, message: str) -> bytes:
+    return activity[:-1] + b',"id":' + json.dumps(message).encode() + b"}"
 
 
 def _parsed(read: bytes) -> Mapping[str, Any]:

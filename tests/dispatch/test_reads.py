@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.outgoing import drawn
-from adapters.slack.blocks import long_sentences as slack_long
 from adapters.slack.blocks import render as render_slack
-from adapters.teams.adaptive import long_sentences as teams_long
 from adapters.teams.adaptive import render as render_teams
 from bot import config
 from bot.commands.jobs import CancelJob
@@ -273,14 +271,14 @@ async def test_a_sentence_that_some_platform_cannot_carry_is_kept_and_read_again
         (back,) = [each for each in all_buttons(card) if each.label == "Back"]
         assert isinstance(back.action, Run)
         keep = scene.built.store.keep_sentence
-        for render, long_sentences in ((render_slack, slack_long), (render_teams, teams_long)):
+        for render in (render_slack, render_teams):
             kept: list[str] = []
 
             async def kept_as(sentence: str, kept: list[str] = kept) -> str:
                 kept.append(await keep(sentence))
                 return kept[-1]
 
-            await drawn(Answer(card), render, long_sentences, kept_as)
+            await drawn(Answer(card), render, kept_as)
             for key in kept:
                 again = (await scene.cards(Clicked(sentence=f"again {key}")))[-1]
                 assert again.title == card.title

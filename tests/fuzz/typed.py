@@ -386,8 +386,8 @@ async def answered(scene: Stage, said: Utterance, number: int) -> tuple[list[str
         try:
             for form in FORMATS:
                 (await rendered(answer, form, keep)).encode("utf-8")
-            assert_slack_ok(await drawn(answer, slack.render, slack.long_sentences, keep))
-            assert_teams_ok(await drawn(answer, teams.render, teams.long_sentences, keep))
+            assert_slack_ok(await drawn(answer, slack.render, keep))
+            assert_teams_ok(await drawn(answer, teams.render, keep))
         except Exception as error:  # noqa: BLE001 - as above
             found.append(f"cannot be shown: {error!r}")
         if UNEXPECTED in render_text(answer.card, answer.reader):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.outgoing import Render, long_sentences
 from adapters.slack import blocks as slack
 from adapters.teams import adaptive as teams
 from bot.language.say import say
@@ -157,9 +158,9 @@ def test_a_question_keeps_its_answers_as_buttons_however_much_else_there_is() ->
     assert_teams_ok(rendered)
 
 
-@pytest.mark.parametrize("long_sentences", [slack.long_sentences, teams.long_sentences])
+@pytest.mark.parametrize("render", [slack.render, teams.render])
 def test_sentences_that_no_button_can_carry_are_named_once_before_they_are_rendered(
-    long_sentences: Callable[[Card], tuple[str, ...]],
+    render: Render[object],
 ) -> None:
     card = Card(
         "x",
@@ -170,7 +171,7 @@ def test_sentences_that_no_button_can_carry_are_named_once_before_they_are_rende
             Button("d", look("a\x00b")),
         ),
     )
-    assert long_sentences(card) == (f'job "{LONG}"', 'job "a\x00b"')
+    assert long_sentences(card, render) == (f'job "{LONG}"', 'job "a\x00b"')
 
 
 @pytest.mark.parametrize("render", [slack.render, teams.render])
@@ -182,8 +183,8 @@ def test_a_sentence_that_is_too_long_is_refused_not_cut(render: Callable[[Card, 
 def test_an_entry_of_a_slack_menu_carries_less_than_a_button() -> None:
     name = "a name of many words " * 8
     options = tuple(Button(f"{number}", look(name)) for number in range(6))
-    assert slack.long_sentences(Card("x", buttons=options)) == ()
-    assert slack.long_sentences(Card("x", blocks=(Choices("which", options),))) == (f'job "{name}"',)
+    assert long_sentences(Card("x", buttons=options), slack.render) == ()
+    assert long_sentences(Card("x", blocks=(Choices("which", options),)), slack.render) == (f'job "{name}"',)
 
 
 # --- what comes back is a claim --------------------------------------------------------------------------------

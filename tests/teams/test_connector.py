@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -84,7 +85,7 @@ async def test_what_will_not_pass_is_given_up_at_once(
 async def test_attempts_are_counted(teams: FakeTeams, session: aiohttp.ClientSession) -> None:
     teams.faults = [(429, {})] * 20
     with pytest.raises(Refused):
-        await make(session, StillClock()).update(teams.service, "a:x", "m1", HI)
+        await make(session, StillClock()).update(teams.service, "a:x", "m1", json.dumps(HI).encode())
     assert len(teams.sent) == ATTEMPTS
 
 
