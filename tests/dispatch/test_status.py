@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.cli import EXIT
+from adapters.cli.ask import EXIT
 from bot.model.cards import Card, Facts, Notice, Status, Text
 from bot.sandbox import Fault
 from tests.story import someone, stage

@@ -22,7 +22,7 @@ from typing import assert_never, cast
 import structlog
 from structlog.testing import capture_logs
 
-from adapters.cli import FORMATS, rendered
+from adapters.cli.ask import FORMATS, rendered
 from adapters.outgoing import drawn
 from adapters.slack import blocks as slack
 from adapters.teams import adaptive as teams

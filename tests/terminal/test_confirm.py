@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from adapters.cli import CONFIRMED_WITHIN, until_known
+from adapters.cli.ask import CONFIRMED_WITHIN, until_known
 from bot.model.cards import Answer, Card, Status
 from bot.model.people import Clicked
 from bot.sandbox import Switches

@@ -1,0 +1,141 @@
+"""Settings as the command line finds them, and the sandbox that may stand in for Celonis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from bot import config
+from bot.model.errors import ConfigError
+
+SETTINGS_FILE = "celonis-chat.toml"
+SANDBOX_MODELS = {
+    "Order to Cash": "order-to-cash.order-to-cash-km",
+    "Accounts Payable": "accounts-payable.accounts-payable-km",
+    "Procurement": "open-purchase-requisition.purchase-requisition-km",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What stands in for Celonis.
+
+    Attributes:
+        url: Of a sandbox that runs; empty means an embedded one.
+        forced: Whether it may even where real chat tokens are configured.
+    """
+
+    url: str
+    forced: bool
+
+
+with_settings = click.option(
+    "--settings",
+    "toml",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
+)
+
+
+def over_a_sandbox(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command `sandbox: StandIn | None`, from the options that `ask` and `serve` have alike."""
+
+    @click.option("--sandbox", "embedded", is_flag=True, help="An embedded sandbox stands in for Celonis.")
+    @click.option(
+        "--sandbox-url",
+        "url",
+        default="",
+        metavar="URL",
+        help="The sandbox at this address does (celonis-chat sandbox).",
+    )
+    @click.option("--force", is_flag=True, help="Use the sandbox even where real chat tokens are configured.")
+    @wraps(command)
+    def wrapped(*, embedded: bool, url: str, force: bool, **told: Any) -> None:
+        if embedded and url:
+            raise click.UsageError("Give either --sandbox or --sandbox-url.")
+        if force and not embedded and not url:
+            raise click.UsageError("--force is about --sandbox or --sandbox-url; give one of them.")
+        command(sandbox=StandIn(url, forced=force) if embedded or url else None, **told)
+
+    return wrapped
+
+
+def loaded(toml: Path | None, *, need: config.Need, connections: bool = True) -> config.Settings:
+    """The settings of the environment and of the file, if there is one."""
+    file = toml or (Path(SETTINGS_FILE) if Path(SETTINGS_FILE).exists() else None)
+    environ = os.environ  # noqa: TID251 - the one place that hands the environment over
+    return config.load(environ, file, need=need, connections=connections)
+
+
+@asynccontextmanager
+async def over(
+    settings: config.Settings, stand_in: StandIn, key: str = "operator"
+) -> AsyncIterator[config.Settings]:
+    """The settings with a sandbox in place of every Celonis team."""
+    from adapters.server import over_sandbox
+    from bot.sandbox import Sandbox
+
+    alike = (
+        Sandbox()
+    )  # every sandbox has the same keys and ids, so one that never starts knows those of another
+    async with AsyncExitStack() as stack:
+        if not stand_in.url:
+            await stack.enter_async_context(alike)
+        url, secret = stand_in.url or alike.url, _sandbox_key(key, alike.keys)
+        yield over_sandbox(
+            settings, url, secret, data_models=sandbox_data_models(alike), forced=stand_in.forced
+        )
+
+
+def with_zone(settings: config.Settings) -> config.Settings:
+    if settings.zone:
+        return settings
+    zone = machine_zone()
+    click.echo(f"No zone is set, so times are those of this machine: {zone}.", err=True)
+    return settings.model_copy(update={"zone": zone})
+
+
+def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModel]:
+    """Which data models feed the sandbox's knowledge models, so that its answers have a load time."""
+    return {
+        SANDBOX_MODELS[each.name]: config.DataModel(pool=pool.id, data_model=each.id)
+        for pool in sandbox.pools
+        for each in pool.data_models
+        if each.name in SANDBOX_MODELS
+    }
+
+
+def _sandbox_key(name: str, keys: Any) -> str:
+    found = {each.name: each.secret for each in keys if each.kind != "oauth"}
+    if name not in found:
+        raise ConfigError([f"The sandbox has no key called {name}; it has {', '.join(found)}."])
+    secret: str = found[name]
+    return secret
+
+
+def machine_zone() -> str:
+    """The IANA name of this machine's time zone; UTC where the machine does not tell one."""
+    candidates = [os.environ.get("TZ", "")]  # noqa: TID251 - the machine's own setting, not one of ours
+    link = Path("/etc/localtime")
+    if link.is_symlink():
+        candidates.append(str(link.resolve()).partition("zoneinfo/")[2])
+    timezone = Path("/etc/timezone")
+    if timezone.is_file():
+        candidates.append(timezone.read_text(encoding="utf-8").strip())
+    for name in candidates:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, KeyError):
+            continue
+        if name:
+            return name
+    return "UTC"
