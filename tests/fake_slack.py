@@ -38,7 +38,6 @@ BOT = "BBOT"
 FORM_ONLY = {
     "users.info",
     "usergroups.list",
-    "files.getUploadURLExternal",
     "conversations.info",
     "conversations.members",
 }
@@ -152,8 +151,6 @@ class FakeSlack:
         self.socket_mode = socket_mode
         self.messages: list[Message] = []
         self.calls: list[CallMade] = []
-        self.files: dict[str, bytes] = {}
-        self.shared_files: list[tuple[str, str, bytes]] = []
         self.views: list[Json] = []
         self.faults: dict[str, deque[Fault]] = {}
         self.users: dict[str, Json] = {}
@@ -240,7 +237,6 @@ class FakeSlack:
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_post("/response/{key}", self._respond)
-        app.router.add_post("/upload/{key}", self._upload)
         app.router.add_get("/link", self._link)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -405,21 +401,6 @@ class FakeSlack:
             return {"ok": False, "error": "expired_trigger_id"}
         self.views.append(arguments["view"])
         return {"ok": True, "view": arguments["view"] | {"id": f"V{len(self.views)}"}}
-
-    def _files_getUploadURLExternal(self, arguments: Json) -> Json:  # noqa: N802 - Slack's name
-        key = f"F{next(self._numbers)}"
-        self.files[key] = b""
-        assert int(arguments["length"]) > 0
-        return {"ok": True, "upload_url": f"http://127.0.0.1:{self._port}/upload/{key}", "file_id": key}
-
-    def _files_completeUploadExternal(self, arguments: Json) -> Json:  # noqa: N802 - Slack's name
-        for each in arguments["files"]:
-            self.shared_files.append((arguments["channel_id"], each["title"], self.files[each["id"]]))
-        return {"ok": True, "files": arguments["files"]}
-
-    async def _upload(self, request: web.Request) -> web.Response:
-        self.files[request.match_info["key"]] = await request.read()
-        return web.Response(text="OK")
 
     # --- response_url ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -100,9 +100,6 @@ class StoryChat:
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         self.updated.append((ref, answer))
-
-    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
-        raise Undelivered("no files here")
 
     async def open_form(self, trigger: str, form: Form) -> None:
         raise Undelivered("no forms here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -35,7 +35,6 @@ GROUPS_KEPT = 600.0
 OUTSIDERS_KEPT = 60.0
 MEMBERS_READ = 50
 """Members of a place that are looked up one by one, to see whether guests are among them."""
-LARGEST_FILE = 20 * 1024 * 1024
 _PEOPLE = 5000
 _MESSAGES = 2000
 
@@ -270,33 +269,7 @@ class SlackChat:
         except Undelivered as error:
             log.warning("mention not delivered", error=error.sentence)
 
-    # --- files and forms ---
-
-    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
-        """Sends a file; it is gathered in memory, since rows never go to the disk.
-
-        Raises:
-            Undelivered: It is too large, or Slack did not take it.
-        """
-        content = bytearray()
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > LARGEST_FILE:
-                raise Refused(
-                    f"The file is larger than the {LARGEST_FILE // 1024**2} MB I send.",
-                    hint="Narrow it down.",
-                )
-        given = await self.api.form("files.getUploadURLExternal", filename=name, length=str(len(content)))
-        await self.api.upload(str(given.get("upload_url") or ""), bytes(content))
-        key = str(given.get("file_id") or "")
-        await self.api.call(
-            "files.completeUploadExternal",
-            lane=place.id,
-            files=[{"id": key, "title": name}],
-            channel_id=place.id,
-            thread_ts=place.thread,
-        )
-        return MessageRef("slack", place, f"file:{key}")
+    # --- forms ---
 
     async def open_form(self, trigger: str, form: Form) -> None:
         """Opens a form; the trigger lives 3 seconds.
@@ -486,6 +459,6 @@ def message_ref(place: Place, channel: str, ts: str) -> MessageRef:
 
 def _spot(ref: MessageRef) -> tuple[str, str]:
     channel, _, ts = ref.handle.partition(":")
-    if not ts or channel == "file":
+    if not ts:
         raise Refused("This message cannot be changed.", code="cant_update_message")
     return channel, ts

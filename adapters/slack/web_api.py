@@ -241,22 +241,6 @@ class WebApi:
         async with self._turn(url, alone=True) as waiting:
             await self._persist(send, waiting, again=False)
 
-    async def upload(self, url: str, content: bytes) -> None:
-        """Sends a file's bytes to the address that Slack gave for them.
-
-        Raises:
-            Refused: Also where the address is not Slack's.
-        """
-        host = urlsplit(url).hostname or ""
-        if not (host == "files.slack.com" and url.startswith("https://")) and not self._own(url):
-            raise Refused("Slack gave an address for a file that is not its own.", code="foreign_url")
-        try:
-            async with self.session.post(url, data=content, allow_redirects=False) as answer:
-                if not answer.ok:
-                    raise Refused("Slack did not take the file.", code="upload_failed")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Refused("Slack cannot be reached.", hint="Try again in a minute.") from error
-
     def trusted(self, url: str) -> bool:
         """Whether a `response_url` may be posted to: `hooks.slack.com`, or the host that stands in for Slack."""
         return url.startswith("https://hooks.slack.com/") or self._own(url)

@@ -212,10 +212,6 @@ class TeamsListener:
         match arrival.kind:
             case Kind.PRESS:
                 await _respond(context, await self._press(arrival))
-            case Kind.FILE_CONSENT:
-                if await self._first_time(arrival):
-                    self.deliveries.start(self._file(arrival))
-                await _respond(context, {})
             case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
                 self.deliveries.start(self._attend(arrival))
             case Kind.OTHER:
@@ -287,14 +283,6 @@ class TeamsListener:
             private_apart=arrival.place.visibility is not Visibility.PERSONAL,
         )
         return Delivery(self._bot, self._chat, self._clock, request, reply)
-
-    async def _file(self, arrival: Arrival) -> None:
-        if not await self._chat.note(arrival):
-            return
-        try:
-            await self._chat.consented(arrival)
-        except BotError as error:
-            log.warning("file not sent", reason=error.sentence)
 
     async def _noted(self, arrival: Arrival) -> None:
         """What wants no answer says where the bot is, and costs no question about who."""

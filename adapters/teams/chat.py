@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import re
-import secrets
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
@@ -21,7 +18,7 @@ from adapters.teams.adaptive import full_width, render, render_mention
 from adapters.teams.connector import Connector, Json, Refused, encoded
 from adapters.teams.payloads import PLATFORM, Arrival
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
-from bot.model.cards import Answer, Card, Form, Notice, Only, Reader, Status, Tone, headline
+from bot.model.cards import Answer, Card, Form, Only, Reader, headline
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -32,17 +29,10 @@ from bot.store import Store
 log = structlog.get_logger()
 
 CARD = "application/vnd.microsoft.card.adaptive"
-CONSENT = "application/vnd.microsoft.teams.card.file.consent"
-FILE_INFO = "application/vnd.microsoft.teams.card.file.info"
 PROFILE_KEPT = 600.0
 UNREADABLE_KEPT = 30.0
 OUTSIDERS_KEPT = 60.0
-FILE_KEPT = 900.0
-LARGEST_FILE = 10 * 1024 * 1024
 _REMEMBERED = 10_000
-_FILES = 32
-_UPLOADS = (".sharepoint.com", ".sharepoint.us", ".sharepoint.cn", ".sharepoint-mil.us")
-_UPLOAD_PATIENCE = aiohttp.ClientTimeout(total=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +52,6 @@ class Whereabouts:
     personal: str = ""
     seen_in: str = ""
     bot: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _WaitingFile:
-    person: str
-    name: str
-    content: bytes
 
 
 def trigger_of(person: Person, place: Place) -> str:
@@ -119,9 +102,6 @@ class TeamsChat:
             timer=clock.monotonic,
         )
         self._outsiders: TTLCache[str, bool] = TTLCache(_REMEMBERED, OUTSIDERS_KEPT, timer=clock.monotonic)
-        self._files: TLRUCache[str, _WaitingFile] = TLRUCache(
-            _FILES, ttu=lambda _, __, now: now + FILE_KEPT, timer=clock.monotonic
-        )
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -232,43 +212,6 @@ class TeamsChat:
         text = answer.card.headline
         shown = _attached(CARD, render_mention(answer.mention, text))
         await self._connector.send(service, conversation, shown | {"summary": text})
-
-    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
-        """See `Chat`. Teams takes a bot's file only in a personal chat, after the person has agreed to it there.
-
-        What waits for that is held in memory, for 15 minutes. Elsewhere a card says how to get the file.
-        Source: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4.
-        """
-        if place.visibility is not Visibility.PERSONAL:
-            return await self.post(
-                place,
-                Answer(
-                    Card(
-                        "Files come in the personal chat only",
-                        blocks=(
-                            Notice(
-                                Tone.WARNING,
-                                "Teams takes my files in our personal chat only: ask there again.",
-                            ),
-                        ),
-                        status=Status.REFUSED,
-                    )
-                ),
-            )
-        content = await _collected(chunks)
-        safe = re.sub(r"[^\w .()-]", "_", name).strip(". ")[:100] or "file"
-        key = secrets.token_urlsafe(16)
-        self._files[key] = _WaitingFile(place.key, safe, content)
-        consent = {
-            "description": "The rows you asked for. They go to your own OneDrive.",
-            "sizeInBytes": len(content),
-            "acceptContext": {"file": key},
-            "declineContext": {"file": key},
-        }
-        service, conversation = await self._service(place), conversation_of(place)
-        asked = _attached(CONSENT, consent, name=safe) | {"summary": f"File: {safe}"}
-        message = await self._connector.send(service, conversation, asked)
-        return MessageRef(PLATFORM, place, json.dumps([service, conversation, message]))
 
     async def open_form(self, trigger: str, form: Form) -> None:
         """See `Chat`. On Teams a form is a card with inputs, in the person's own chat."""
@@ -384,50 +327,6 @@ class TeamsChat:
         handle = json.dumps([arrival.service, arrival.conversation, arrival.replied])
         return MessageRef(PLATFORM, arrival.place, handle)
 
-    async def consented(self, arrival: Arrival) -> None:
-        """The answer to the question whether a file may come: sends it, or forgets it."""
-        value = arrival.value if isinstance(arrival.value, Mapping) else {}
-        context = value.get("context")
-        key = context.get("file") if isinstance(context, Mapping) else None
-        waiting = self._files.get(key) if isinstance(key, str) else None
-        if waiting is None or waiting.person != arrival.place.key:
-            await self.line(arrival.place, "This file is not here any more, so nothing was sent. Ask again.")
-            return
-        self._files.pop(str(key), None)
-        upload = value.get("uploadInfo")
-        if value.get("action") != "accept" or not isinstance(upload, Mapping):
-            await self.line(arrival.place, "The file was not sent.")
-            return
-        if not await self._upload(str(upload.get("uploadUrl", "")), waiting.content):
-            await self.line(arrival.place, "OneDrive did not take the file, so nothing was sent. Ask again.")
-            return
-        info = {"uniqueId": str(upload.get("uniqueId", "")), "fileType": str(upload.get("fileType", ""))}
-        shown = _attached(FILE_INFO, info, name=waiting.name, address=str(upload.get("contentUrl", "")))
-        await self._connector.send(arrival.service, arrival.conversation, shown)
-
-    async def _upload(self, address: str, content: bytes) -> bool:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-        # The address comes from the person's client; without this it could be any machine that we can reach.
-        if parts.scheme != "https" or "@" in parts.netloc or not host.endswith(_UPLOADS):
-            log.warning("upload refused", reason="not an address of OneDrive")
-            return False
-        return await self._put(address, content)
-
-    async def _put(self, address: str, content: bytes) -> bool:
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"bytes 0-{len(content) - 1}/{len(content)}",
-        }
-        try:
-            async with self.session.put(
-                address, data=content, headers=headers, timeout=_UPLOAD_PATIENCE, allow_redirects=False
-            ) as reply:
-                return reply.status in (HTTPStatus.OK, HTTPStatus.CREATED)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            log.warning("upload failed", reason=type(error).__name__)
-            return False
-
 
 HOW_TO_ADD = "Open Apps in Teams, search for my name and choose Add, then ask again."
 
@@ -502,14 +401,3 @@ def _object(text: str | None) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-async def _collected(chunks: AsyncIterable[bytes]) -> bytes:
-    content = bytearray()
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > LARGEST_FILE:
-            raise Undelivered("The file is larger than 10 MB.", hint="Ask for fewer rows.")
-    if not content:
-        raise Undelivered("The file would be empty.", hint="Ask for other rows.")
-    return bytes(content)

@@ -48,7 +48,6 @@ class Kind(StrEnum):
     TEXT = "text"
     PRESS = "press"
     SUBMIT = "submit"
-    FILE_CONSENT = "file consent"
     INSTALLED = "installed"
     OTHER = "other"
 
@@ -163,8 +162,6 @@ def _said(body: Mapping[str, Any], place: Place, bot: str) -> tuple[Kind, str, o
             action = _part(pressed, "action")
             automatic = _text(pressed, "trigger") not in ("", "manual")
             return Kind.PRESS, "", action.get("data"), automatic
-        case "invoke", "fileConsent/invoke":
-            return Kind.FILE_CONSENT, "", value, False
         case "installationUpdate", _ if _text(body, "action").startswith("add"):
             return Kind.INSTALLED, "", None, False
         case _:

@@ -6,9 +6,8 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from rich.console import Console
 
@@ -73,23 +72,6 @@ class TerminalChat:
         """Print the answer again: what is printed stays."""
         self._console.print(render_rich(answer.card, answer.reader))
 
-    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
-        """Write a file into the current folder; an existing one is never overwritten.
-
-        Raises:
-            Undelivered: There is one of that name.
-        """
-        target = Path(Path(name).name)
-        content = b"".join([chunk async for chunk in chunks])
-        try:
-            await asyncio.to_thread(_write_new, target, content)
-        except OSError as error:
-            raise Undelivered(
-                f"The file {target} could not be written.", hint=error.strerror or ""
-            ) from error
-        self._console.print(f"Written: {target}", markup=False)
-        return MessageRef(PLATFORM, place, str(target))
-
     async def open_form(self, trigger: str, form: Form) -> None:
         """Forms need a screen.
 
@@ -109,11 +91,6 @@ class TerminalChat:
     async def direct(self, person: Person) -> Place | None:
         """The terminal itself."""
         return local_place()
-
-
-def _write_new(target: Path, content: bytes) -> None:
-    with target.open("xb") as out:
-        out.write(content)
 
 
 def pressed(action: Action) -> Utterance | None:

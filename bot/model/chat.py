@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from typing import Protocol
 
 from bot.model.cards import Answer, Form
@@ -18,10 +17,6 @@ class Chat(Protocol):
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         """Replace a message. Raises `bot.model.errors.Undelivered`."""
-        ...
-
-    async def file(self, place: Place, name: str, chunks: AsyncIterable[bytes]) -> MessageRef:
-        """Send a file. Raises `bot.model.errors.Undelivered`."""
         ...
 
     async def open_form(self, trigger: str, form: Form) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapters.slack.chat import LARGEST_FILE, PROFILES_KEPT, SlackChat
+from adapters.slack.chat import PROFILES_KEPT, SlackChat
 from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
 from bot.config import Secret
 from bot.model.cards import Answer, Card, Form, FormField, Only
@@ -188,19 +188,6 @@ async def test_answers_go_to_slack_and_nowhere_else(slack_world: World, url: str
 async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
-
-
-async def test_a_file_arrives_with_its_name(slack_world: World) -> None:
-    ref = await slack_world.chat.file(CHANNEL, "rows.csv", _chunks(b"a;b\n", b"1;2\n"))
-    assert slack_world.slack.shared_files == [("C1", "rows.csv", b"a;b\n1;2\n")]
-    with pytest.raises(Undelivered):
-        await slack_world.chat.update(ref, CARD)
-
-
-async def test_a_file_beyond_the_limit_is_not_sent(slack_world: World) -> None:
-    with pytest.raises(Undelivered, match="larger than"):
-        await slack_world.chat.file(CHANNEL, "rows.csv", _chunks(b"x" * LARGEST_FILE, b"x"))
-    assert slack_world.slack.shared_files == []
 
 
 async def test_a_form_opens_once_and_soon(slack_world: World) -> None:
