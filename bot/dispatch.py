@@ -36,7 +36,7 @@ from bot.model.errors import (
 )
 from bot.model.intents import Intent
 from bot.model.names import Name
-from bot.model.people import Clicked, Filled, MessageRef, Request, Said
+from bot.model.people import Clicked, MessageRef, Request, Said
 from bot.policy import Touch
 from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
@@ -164,8 +164,6 @@ class Bot:
                 await self._writes.confirm(confirm, visit)
             case Clicked("", "", dismiss) if dismiss:
                 await self._writes.dismiss(dismiss, visit)
-            case Filled():
-                raise TicketGone("This form is no longer open.", hint="Ask again.")
             case _:
                 raise TicketGone("This button says nothing I know.", hint="Ask again in words.")
 

@@ -151,7 +151,6 @@ class FakeSlack:
         self.socket_mode = socket_mode
         self.messages: list[Message] = []
         self.calls: list[CallMade] = []
-        self.views: list[Json] = []
         self.faults: dict[str, deque[Fault]] = {}
         self.users: dict[str, Json] = {}
         self.groups: list[Json] = []
@@ -393,15 +392,6 @@ class FakeSlack:
             return {"ok": False, "error": "channel_not_found"}
         return {"ok": True, "members": sorted(found.members)[: int(arguments["limit"])]}
 
-    def _views_open(self, arguments: Json) -> Json:
-        opened_at = self._triggers.pop(arguments["trigger_id"], None)
-        if opened_at is None:
-            return {"ok": False, "error": "exchanged_trigger_id"}
-        if self.clock.monotonic() - opened_at > 3:
-            return {"ok": False, "error": "expired_trigger_id"}
-        self.views.append(arguments["view"])
-        return {"ok": True, "view": arguments["view"] | {"id": f"V{len(self.views)}"}}
-
     # --- response_url ---
 
     def response_url(self, user: str, channel: str, source: Message | None) -> str:
@@ -514,19 +504,6 @@ class FakeSlack:
             | shown
             | more
         )
-
-    def submit_payload(self, user: str, view: Json, values: Mapping[str, Json]) -> Json:
-        return {
-            "type": "view_submission",
-            "user": {"id": user, "username": self.users[user]["name"], "team_id": TEAM},
-            "team": {"id": TEAM, "domain": "tests"},
-            "trigger_id": self._trigger(),
-            "view": view
-            | {
-                "id": "V1",
-                "state": {"values": {key: {"value": value} for key, value in values.items()}},
-            },
-        }
 
     # --- delivering ---
 

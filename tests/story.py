@@ -13,9 +13,8 @@ from adapters.outgoing import Answering
 from adapters.server import Built, build
 from bot import config
 from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Card, Choices, Confirm, Dismiss, Form, Run, Status, Table
+from bot.model.cards import Action, Answer, Button, Card, Choices, Confirm, Dismiss, Run, Status, Table
 from bot.model.clock import SystemClock
-from bot.model.errors import Undelivered
 from bot.model.people import (
     Clicked,
     MessageRef,
@@ -100,9 +99,6 @@ class StoryChat:
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         self.updated.append((ref, answer))
-
-    async def open_form(self, trigger: str, form: Form) -> None:
-        raise Undelivered("no forms here")
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         if not anew and person.id in self.known:

@@ -25,15 +25,14 @@ from adapters.slack.payloads import (
     Unreadable,
     read_click,
     read_command,
-    read_form,
     read_message,
 )
 from adapters.slack.signature import LARGEST, PATH, Guard, Refusal, Seen, Sound
 from adapters.slack.web_api import Refused
 from bot.config import Slack
 from bot.model.clock import Clock
-from bot.model.errors import ConfigError, StoreUnavailable, Undelivered
-from bot.model.people import Clicked, Filled, Person, Place, Request, Visibility
+from bot.model.errors import ConfigError, Undelivered
+from bot.model.people import Clicked, Place, Request, Visibility
 from bot.store import Store
 
 if TYPE_CHECKING:
@@ -94,7 +93,6 @@ class SlackListener:
             "command": self._on_command,
             "event_callback": self._on_event,
             "block_actions": self._on_click,
-            "view_submission": self._on_form,
         }
 
     # --- life ---
@@ -207,9 +205,6 @@ class SlackListener:
         if written is not None:
             await asyncio.wait({written}, timeout=DURABLE_WITHIN)
 
-    async def _on_form(self, body: Json) -> None:
-        self.deliveries.start(self._form(body))
-
     def _take(self, read: Callable[[], Incoming | None]) -> asyncio.Future[None] | None:
         """Starts the answer to a command or a click.
 
@@ -240,28 +235,6 @@ class SlackListener:
                 self._chat.remember_direct(incoming.person, incoming.place)
             await self._attend(incoming)
 
-    async def _form(self, body: Json) -> None:
-        try:
-            person, home, filled, delivery = read_form(body)
-        except Unreadable as error:
-            log.warning("slack delivery not readable", error=str(error))
-            return
-        place = await self._place_of(person, home, filled)
-        if place is None:
-            log.warning("form without a place", person=person.key)
-            return
-        await self._attend(Incoming(Kind.FORM, delivery, filled, person, place, threaded=bool(place.thread)))
-
-    async def _place_of(self, person: Person, home: str, filled: Filled) -> Place | None:
-        """Where a form was opened: posted forms do not say."""
-        try:
-            stored = await self._store.form(filled.form)
-        except StoreUnavailable:
-            stored = None
-        if stored is not None and stored.place.platform == "slack" and stored.place.home == home:
-            return stored.place
-        return await self._chat.direct(person)
-
     async def _attend(self, incoming: Incoming, written: asyncio.Future[None] | None = None) -> None:
         request_id = self._ids()
         with structlog.contextvars.bound_contextvars(request=request_id):
@@ -286,7 +259,6 @@ class SlackListener:
             place=place,
             at=self._clock.now(),
             message=message_ref(place, place.id, incoming.pressed) if incoming.pressed else None,
-            trigger=incoming.trigger,
             opens_thread=incoming.kind is Kind.MENTION and not incoming.threaded,
         )
         delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock)
@@ -297,18 +269,18 @@ class SlackListener:
             await delivery.close()
 
     async def _is_new(self, incoming: Incoming) -> bool:
-        """Whether this delivery comes for the first time. Slack itself repeats what people write and the forms they send;
-        a command or a click comes twice only if somebody replays it.
+        """Whether this delivery comes for the first time. Slack itself repeats what people write; a command
+        or a click comes twice only if somebody replays it.
         """
         if not incoming.delivery:
             return True
         key = f"slack:{incoming.place.home}:{incoming.delivery}"
-        return await self.deliveries.first_time(key, lasting=incoming.kind is Kind.FORM)
+        return await self.deliveries.first_time(key, lasting=False)
 
     async def _settled(self, incoming: Incoming) -> Place:
         """The place, where only Slack knows whose direct conversation it is: two people's own is none of the bot's."""
         place = incoming.place
-        if place.visibility is not Visibility.PERSONAL or incoming.kind in (Kind.DIRECT, Kind.FORM):
+        if place.visibility is not Visibility.PERSONAL or incoming.kind is Kind.DIRECT:
             return place
         own = await self._chat.direct(incoming.person)
         if own is not None and own.id == place.id:

@@ -25,9 +25,6 @@ from bot.model.cards import (
     Column,
     Fact,
     Facts,
-    Form,
-    FormField,
-    Input,
     Notice,
     OpenUrl,
     Reader,
@@ -35,11 +32,9 @@ from bot.model.cards import (
     Text,
     Tone,
     buttons,
-    form_button,
 )
-from bot.model.errors import BadArgument
-from bot.model.people import Clicked, Filled, Person
-from bot.render.button_codec import Shorten, Verb, carried, decode, encode, pack, safe_url
+from bot.model.people import Clicked, Person
+from bot.render.button_codec import Shorten, Verb, decode, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
 from bot.render.charts import bars
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
@@ -63,10 +58,6 @@ PLACEHOLDER = 150
 TABLE_ROWS = 100
 TABLE_COLUMNS = 20
 TABLE_TEXT = 10_000
-VIEW_TITLE = 24
-VIEW_BLOCKS = 100
-INPUT_LABEL = 2000
-INPUT_TEXT = 3000
 
 # Ours. A message's total size is not documented; 13,200 characters are known to be refused.
 _MESSAGE_TEXT = 12_000
@@ -224,8 +215,6 @@ class _Message:
                 self.notice(tone, clean(text, lines=True))
             case Choices(prompt, options):
                 self.choices(clean(prompt, lines=True), options)
-            case Form():
-                self.form(block)
             case _:
                 assert_never(block)
 
@@ -348,12 +337,6 @@ class _Message:
             self.add(*self.action_blocks(options))
         else:
             self.add(*self.menus(options))
-
-    def form(self, form: Form) -> None:
-        asked = ", ".join(clean(each.label) for each in form.fields)
-        if asked:
-            self.add(_paragraph(self.take(f"{clean(form.title) or 'To fill in'}: {asked}", TEXT)))
-        self.add(*self.action_blocks((form_button(form),)))
 
     def action_blocks(self, pressed: Iterable[Button]) -> list[Json]:
         pressed = tuple(pressed)
@@ -479,72 +462,10 @@ def render_mention(person: Person, text: str) -> SlackMessage:
     return SlackMessage(plain, [_rich(_rich_section(who, _run(f" {said}")))])
 
 
-# --- forms -----------------------------------------------------------------------------------------------------
-
-FORM_CALLBACK = "form"
-_FIELD_ACTION = "value"
-
-
-def render_form(form: Form, shorten: Shorten | None = None) -> Json:
-    """A form as a modal view; `read_form` reads what is posted.
-
-    Raises:
-        ValueError: A choice's value is longer than Slack takes and `shorten` gave no stand-in, or there are more fields than
-            a view holds.
-    """
-    if len(form.fields) > VIEW_BLOCKS:
-        raise ValueError(f"a form has at most {VIEW_BLOCKS} fields on Slack")
-    title = clean(form.title) or clean(form.submit)
-    return {
-        "type": "modal",
-        "callback_id": FORM_CALLBACK,
-        "private_metadata": form.id,
-        "title": _plain(title, VIEW_TITLE),
-        "submit": _plain(clean(form.submit), VIEW_TITLE),
-        "close": _plain("Leave it", VIEW_TITLE),
-        "blocks": [_input(each, shorten) for each in form.fields]
-        or [_paragraph(cut(title, TEXT) or ELLIPSIS)],
-    }
-
-
-def _input(asked: FormField, shorten: Shorten | None) -> Json:
-    return {
-        "type": "input",
-        "block_id": asked.key,
-        "label": _plain(clean(asked.label), INPUT_LABEL),
-        "optional": not asked.required,
-        "element": _element(asked, shorten) | {"action_id": _FIELD_ACTION},
-    }
-
-
-def _element(asked: FormField, shorten: Shorten | None) -> Json:
-    shown = asked.options[:OPTIONS]
-    kind = asked.input if shown or asked.input not in (Input.CHOICE, Input.CHOICES) else Input.TEXT
-    options = [_option(clean(label), carried(value, _fits_option, shorten)) for value, label in shown]
-    chosen = [option for option, (value, _) in zip(options, shown, strict=True) if value == asked.value]
-    match kind:
-        case Input.TEXT:
-            element: Json = {"type": "plain_text_input", "max_length": INPUT_TEXT}
-            value = cut(clean(asked.value), INPUT_TEXT)
-            return element | {"initial_value": value} if value else element
-        case Input.CHOICE:
-            element = {"type": "static_select", "options": options}
-            return element | {"initial_option": chosen[0]} if chosen else element
-        case Input.CHOICES:
-            element = {"type": "multi_static_select", "options": options}
-            return element | {"initial_options": chosen[:1]} if chosen else element
-        case Input.TIME:
-            element = {"type": "timepicker"}
-            good = re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", asked.value)
-            return element | {"initial_time": asked.value} if good else element
-        case _:
-            assert_never(kind)
-
-
 # --- what comes back -------------------------------------------------------------------------------------------
 
 
-def read_action(action: object) -> Clicked | Filled | None:
+def read_action(action: object) -> Clicked | None:
     """One entry of `actions` in a `block_actions` payload; None where a page was opened.
 
     Raises:
@@ -556,34 +477,3 @@ def read_action(action: object) -> Clicked | Filled | None:
         value = chosen.get("value") if isinstance(chosen, Mapping) else action.get("value")
         return decode(verb, value)
     return decode("", None)
-
-
-def read_form(view: object) -> Filled:
-    """The `view` of a `view_submission` payload.
-
-    Raises:
-        BadArgument: Not one of our forms.
-    """
-    if isinstance(view, Mapping) and view.get("callback_id") == FORM_CALLBACK:
-        opened = decode(Verb.SUBMIT, view.get("private_metadata"))
-        state = view.get("state")
-        values = state.get("values") if isinstance(state, Mapping) else None
-        if isinstance(opened, Filled) and isinstance(values, Mapping):
-            return Filled(opened.form, tuple((str(key), _posted(value)) for key, value in values.items()))
-    raise BadArgument(
-        "This form is not one I made, or it arrived broken.", hint="Ask again, and use the new form."
-    )
-
-
-def _posted(value: object) -> tuple[str, ...]:
-    element = value.get(_FIELD_ACTION) if isinstance(value, Mapping) else None
-    if not isinstance(element, Mapping):
-        return ()
-    several = element.get("selected_options")
-    if isinstance(several, list):
-        return tuple(str(each.get("value", "")) for each in several if isinstance(each, Mapping))
-    one = element.get("selected_option")
-    found = (
-        one.get("value") if isinstance(one, Mapping) else element.get("value", element.get("selected_time"))
-    )
-    return (found,) if isinstance(found, str) and found else ()

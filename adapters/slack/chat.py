@@ -1,4 +1,4 @@
-"""Slack as the product sees it: messages, files, forms, and what is known of people."""
+"""Slack as the product sees it: messages, and what is known of people."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import structlog
 from cachetools import LRUCache, TTLCache
 
 from adapters.outgoing import Rendered
-from adapters.slack.blocks import encoded, render, render_form, render_mention
+from adapters.slack.blocks import encoded, render, render_mention
 from adapters.slack.web_api import Refused, WebApi
 from bot.config import Slack
-from bot.model.cards import Answer, Card, Form, Only, Reader, Status
+from bot.model.cards import Answer, Card, Only, Reader, Status
 from bot.model.clock import Clock
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -268,25 +268,6 @@ class SlackChat:
             )
         except Undelivered as error:
             log.warning("mention not delivered", error=error.sentence)
-
-    # --- forms ---
-
-    async def open_form(self, trigger: str, form: Form) -> None:
-        """Opens a form; the trigger lives 3 seconds.
-
-        Raises:
-            Undelivered: Slack did not open it.
-        """
-        try:
-            await self.api.call("views.open", trigger_id=trigger, view=render_form(form))
-        except Refused as error:
-            if error.code in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"):
-                raise Refused(
-                    "Slack gives me three seconds to open a form, and they were over.",
-                    code=error.code,
-                    hint="Press the button again.",
-                ) from error
-            raise
 
     # --- people ---
 

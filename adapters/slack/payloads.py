@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from adapters.slack import blocks
 from bot.model.errors import BadArgument
-from bot.model.people import Clicked, Filled, Person, Place, Said, Utterance, Visibility
+from bot.model.people import Clicked, Person, Place, Said, Utterance, Visibility
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -22,7 +22,6 @@ class Kind(StrEnum):
     MENTION = "mention"
     DIRECT = "direct message"
     CLICK = "click"
-    FORM = "form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,6 @@ class Incoming:
     Attributes:
         delivery: What Slack calls this delivery, the same each time it is sent; empty where it has no name.
         place: For conversations whose id starts with D, only somebody who asks Slack knows whether it is the bot's own.
-        trigger: Opens a form, for 3 seconds.
         response_url: Where to answer privately, five times within 30 minutes.
         pressed: `ts` of the message with the button; empty where it was none that others see.
         private: Whether the message with the button was an ephemeral one.
@@ -44,7 +42,6 @@ class Incoming:
     said: Utterance
     person: Person
     place: Place
-    trigger: str = ""
     response_url: str = ""
     pressed: str = ""
     private: bool = False
@@ -146,7 +143,6 @@ def read_command(body: Json) -> Incoming:
         said=Said(plain(_text(body.get("text")))),
         person=Person("slack", home, _id(body.get("user_id"), "user"), _text(body.get("user_name"))),
         place=_place(home, _id(body.get("channel_id"), "channel"), name=_text(body.get("channel_name"))),
-        trigger=_text(body.get("trigger_id")),
         response_url=_text(body.get("response_url")),
     )
 
@@ -219,26 +215,11 @@ def read_click(body: Json) -> Incoming | None:
             name=_text(channel.get("name")),
             thread="" if thread == ts else thread,
         ),
-        trigger=_text(body.get("trigger_id")),
         response_url=_text(body.get("response_url")),
         pressed="" if private else ts,
         private=private,
         threaded=bool(thread),
     )
-
-
-def read_form(body: Json) -> tuple[Person, str, Filled, str]:
-    """A form that was sent (`view_submission`): who, in which workspace, what, and the name of the delivery.
-
-    Raises:
-        Unreadable: It is none of ours.
-    """
-    person, home = _person(body)
-    try:
-        filled = blocks.read_form(body.get("view"))
-    except BadArgument as error:
-        raise Unreadable("not one of our forms") from error
-    return person, home, filled, _text(body.get("trigger_id")) or _text(_map(body.get("view")).get("id"))
 
 
 def _person(body: Json) -> tuple[Person, str]:

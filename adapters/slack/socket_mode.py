@@ -109,7 +109,7 @@ class SocketMode:
             ssl_check_enabled=False,
         )
         logger.setLevel(logging.WARNING)
-        for register in (app.command, app.event, app.action, app.view):
+        for register in (app.command, app.event, app.action):
             register(_EVERYTHING)(listener)
         return app
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
-from urllib.parse import quote, unquote
 
 from bot.model.cards import (
     Action,
@@ -27,22 +26,17 @@ from bot.model.cards import (
     Confirm,
     Dismiss,
     Facts,
-    Form,
-    FormField,
-    Input,
     Notice,
     OpenUrl,
     Reader,
     Run,
-    Submit,
     Table,
     Text,
     Tone,
     buttons,
-    form_button,
 )
-from bot.model.people import Clicked, Filled, Person
-from bot.render.button_codec import KEYS, Shorten, Verb, carried, decode_data, encode, pack, safe_url
+from bot.model.people import Person
+from bot.render.button_codec import KEYS, Shorten, Verb, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
 from bot.render.charts import bars
 from bot.render.safe_text import ELLIPSIS, clean, cut, units
@@ -59,7 +53,6 @@ CARD_SIZE = 28 * 1024
 _VALUE = 500
 _OPTION_VALUE = 500
 _MENU_SIZE = 10_000
-_FORM_MENU_SIZE = 4000
 _OPTIONS = 100
 _CHOICES_AS_BUTTONS = 5
 _TITLE = 300
@@ -75,7 +68,6 @@ _FACT = 1000
 _POINTS = 30
 _BAR = 8
 _CHART_WIDTHS = (3, 3, 2)
-_INPUT_TEXT = 3000
 
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
 _NOTICE_STYLES = {
@@ -146,8 +138,7 @@ def _action(button: Button, shorten: Shorten | None) -> Json:
     verb, value = encode(button.action, _fits_button, shorten)
     if verb == Verb.OPEN:
         return {"type": "Action.OpenUrl", "title": title, "url": value}
-    inputs = "auto" if verb == Verb.SUBMIT else "none"
-    return _execute(title, verb, {KEYS[verb]: value}, inputs, _STYLES[button.tone])
+    return _execute(title, verb, {KEYS[verb]: value}, "none", _STYLES[button.tone])
 
 
 def _execute(title: str, verb: Verb, data: Json, inputs: str, style: str | None = None) -> Json:
@@ -205,7 +196,7 @@ def _plan(card: Card) -> _Plan:
     by_rank = sorted(range(len(bottom)), key=lambda at: (_rank(bottom[at].action), at))
     urgent = [at for at in by_rank if _rank(bottom[at].action) == 0][:left]
     left -= len(urgent)
-    for index, found in sorted(own.items(), key=lambda pair: not isinstance(card.blocks[pair[0]], Form)):
+    for index, found in own.items():
         if cost[index] > left:
             plan.moved.add(index)
             plan.rest.extend(found)
@@ -228,7 +219,7 @@ def _rank(action: Action) -> int:
             return 0
         case OpenUrl():
             return 1
-        case Submit() | Run():
+        case Run():
             return 2
         case _:
             assert_never(action)
@@ -267,8 +258,7 @@ class _Sheet:
 
     def render(self) -> Json:
         plan = _plan(self.card)
-        forms = any(isinstance(block, Form) for block in self.card.blocks)
-        self.lonely_menu = not forms and len(plan.menus - plan.moved) + bool(plan.rest) == 1
+        self.lonely_menu = len(plan.menus - plan.moved) + bool(plan.rest) == 1
         head = announce(self.card)
         top = [_rich(_run(head, size="Large", weight="Bolder"))]
         if self.card.title:
@@ -307,16 +297,14 @@ class _Sheet:
     def body(self, plan: _Plan) -> list[Json]:
         """The blocks. What can be pressed is laid out first, so that long text never takes its room."""
         pressed = {
-            index: self.inputs(block)
-            if index in plan.moved
-            else self.pressable(block, menu=index in plan.menus)
+            index: [] if index in plan.moved else self.pressable(block, menu=index in plan.menus)
             for index, block in enumerate(self.card.blocks)
         }
         elements: list[Json] = []
         missing = 0
         for index, block in enumerate(self.card.blocks):
             if self.room < _NOTE:
-                missing += 0 if isinstance(block, Choices | Form) else 1
+                missing += 0 if isinstance(block, Choices) else 1
             else:
                 elements.extend(self.readable(block))
             elements.extend(pressed[index])
@@ -346,8 +334,6 @@ class _Sheet:
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
             case Table(more=Button() as more):
                 return self.spend(self.action_set([more]))
-            case Form():
-                return [*self.inputs(block), *self.spend(self.action_set([form_button(block)]))]
             case Text() | Facts() | Table() | Chart() | Notice():
                 return []
             case _:
@@ -389,13 +375,6 @@ class _Sheet:
             elements.insert(1, _quiet(left_out(len(options) - len(choices), "choice")))
         return self.spend(elements)
 
-    def inputs(self, block: Block) -> list[Json]:
-        if not isinstance(block, Form):
-            return []
-        title = cut(clean(block.title).strip(), _TITLE)
-        inputs = [element for asked in block.fields for element in _input(asked, self.shorten)]
-        return self.spend([*([_rich(_bold(title))] if title else []), *inputs])
-
     # what can be read
 
     def readable(self, block: Block) -> list[Json]:
@@ -418,7 +397,7 @@ class _Sheet:
                 return self.chart(block)
             case Notice(tone, text):
                 return self.notice(tone, clean(text, lines=True))
-            case Choices() | Form():
+            case Choices():
                 return []
             case _:
                 assert_never(block)
@@ -551,68 +530,12 @@ class _Sheet:
         return elements
 
 
-_PRESSED = ("ActionSet", "Input.ChoiceSet", "Input.Text", "Input.Time")
+_PRESSED = ("ActionSet", "Input.ChoiceSet")
 _NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
 
 
 def _row(runs: Sequence[Json]) -> Json:
     return {"type": "TableRow", "cells": [{"type": "TableCell", "items": [_rich(run)]} for run in runs]}
-
-
-# --- forms -----------------------------------------------------------------------------------------------------
-
-_FIELD, _FIELDS = "field:", "fields:"
-
-
-def _input(asked: FormField, shorten: Shorten | None) -> list[Json]:
-    label = cut(clean(asked.label).strip(), _TITLE) or ELLIPSIS
-    several = asked.input == Input.CHOICES and bool(asked.options)
-    element: Json = {
-        "id": f"{_FIELDS if several else _FIELD}{asked.key}",
-        "label": label,
-        "isRequired": asked.required,
-        "errorMessage": cut(f"Fill in: {label}", _TITLE),
-    }
-    kind = asked.input if asked.options or asked.input == Input.TIME else Input.TEXT
-    match kind:
-        case Input.TEXT:
-            element |= {
-                "type": "Input.Text",
-                "maxLength": _INPUT_TEXT,
-                "value": cut(clean(asked.value), _TITLE),
-            }
-        case Input.TIME:
-            element |= {"type": "Input.Time"}
-            if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", asked.value):
-                element["value"] = asked.value
-        case Input.CHOICE | Input.CHOICES:
-            choices, chosen = _form_choices(asked, shorten, several=several)
-            element |= {"type": "Input.ChoiceSet", "choices": choices, "isMultiSelect": several}
-            element |= ({"style": "expanded"} if several else {}) | ({"value": chosen} if chosen else {})
-            if len(choices) < len(asked.options):
-                return [element, _quiet(left_out(len(asked.options) - len(choices), "choice"))]
-        case _:
-            assert_never(kind)
-    return [element]
-
-
-def _form_choices(asked: FormField, shorten: Shorten | None, *, several: bool) -> tuple[list[Json], str]:
-    choices: list[Json] = []
-    chosen = ""
-    room = _FORM_MENU_SIZE
-    for value, title in asked.options[:_OPTIONS]:
-        travelling = carried(value, _fits_option, shorten)
-        # Several chosen values come back with commas between them, so commas inside them are percent-encoded.
-        written = quote(travelling, safe=" ") if several else travelling
-        # Teams reads no Markdown in choices, the renderer for web pages does in tick boxes; a link is what would hurt.
-        shown = cut(clean(title).strip(), _OPTION_LABEL).replace("](", "] (") or ELLIPSIS
-        choice = {"title": shown, "value": written}
-        room -= size(choice)
-        if room < 0 and choices:
-            break
-        choices.append(choice)
-        chosen = written if value == asked.value else chosen
-    return choices, chosen
 
 
 # --- mentions --------------------------------------------------------------------------------------------------
@@ -640,28 +563,3 @@ def render_mention(person: Person, text: str) -> Json:
         return card | {"msteams": {"entities": [mention]}}
     card["body"] = [_rich(_bold(name), _run(f" {said}"))]
     return card
-
-
-# --- what comes back -------------------------------------------------------------------------------------------
-
-
-def read_action(data: object) -> Clicked | Filled:
-    """The `data` of an `adaptiveCard/action` invoke, or the `value` of the message that its fallback sends.
-
-    Raises:
-        BadArgument: Not one of our buttons.
-    """
-    pressed = decode_data(data)
-    if isinstance(pressed, Clicked) or not isinstance(data, Mapping):
-        return pressed
-    values: list[tuple[str, tuple[str, ...]]] = []
-    for key, value in data.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            continue
-        if key.startswith(_FIELD):
-            values.append((key.removeprefix(_FIELD), (value,) if value else ()))
-        elif key.startswith(_FIELDS):
-            values.append(
-                (key.removeprefix(_FIELDS), tuple(unquote(each) for each in value.split(",") if each))
-            )
-    return Filled(pressed.form, tuple(values))

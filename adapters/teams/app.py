@@ -18,8 +18,7 @@ from botbuilder.schema import Activity
 from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
 from adapters.outgoing import Answering
-from adapters.teams.adaptive import read_action
-from adapters.teams.chat import TeamsChat, trigger_of
+from adapters.teams.chat import TeamsChat
 from adapters.teams.delivery import Delivery, Json, invoke_message
 from adapters.teams.payloads import Arrival, Kind, Unacceptable, read
 from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
@@ -29,7 +28,8 @@ from bot.config import is_loopback
 from bot.model.cards import Answer, Button, Card, Run, Text
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, BotError, ConfigError
-from bot.model.people import Clicked, Filled, Request, Said, Utterance, Visibility
+from bot.model.people import Clicked, Request, Said, Utterance, Visibility
+from bot.render.button_codec import decode_data
 from bot.store import Store
 
 log = structlog.get_logger()
@@ -234,7 +234,7 @@ class TeamsListener:
         said: Utterance = Said(arrival.text)
         if arrival.kind is Kind.SUBMIT:
             try:
-                said = read_action(arrival.value)
+                said = decode_data(arrival.value)
             except BadArgument as error:
                 await self._chat.line(arrival.place, f"{error.sentence} {error.hint}")
                 return
@@ -247,7 +247,7 @@ class TeamsListener:
         if arrival.person is None:
             return invoke_message(UNKNOWN)
         try:
-            said = read_action(arrival.value)
+            said = decode_data(arrival.value)
         except BadArgument as error:
             return invoke_message(f"{error.sentence} {error.hint}")
         if not await self._first_time(arrival):
@@ -259,16 +259,14 @@ class TeamsListener:
             reply.set_result(invoke_message("Working on it …"))
         return reply.result()
 
-    async def _pressed(
-        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json]
-    ) -> None:
+    async def _pressed(self, arrival: Arrival, said: Clicked | Said, reply: asyncio.Future[Json]) -> None:
         if await self._chat.note(arrival):
             await self._delivery(arrival, said, reply).run()
         elif not reply.done():
             reply.set_result(invoke_message(UNKNOWN))
 
     def _delivery(
-        self, arrival: Arrival, said: Clicked | Filled | Said, reply: asyncio.Future[Json] | None = None
+        self, arrival: Arrival, said: Clicked | Said, reply: asyncio.Future[Json] | None = None
     ) -> Delivery:
         assert arrival.person is not None
         request = Request(
@@ -278,7 +276,6 @@ class TeamsListener:
             place=arrival.place,
             at=self._clock.now(),
             message=self._chat.reference(arrival),
-            trigger=trigger_of(arrival.person, arrival.place),
             opens_thread=arrival.id == arrival.place.thread,
             private_apart=arrival.place.visibility is not Visibility.PERSONAL,
         )

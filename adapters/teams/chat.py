@@ -18,7 +18,7 @@ from adapters.teams.adaptive import full_width, render, render_mention
 from adapters.teams.connector import Connector, Json, Refused, encoded
 from adapters.teams.payloads import PLATFORM, Arrival
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
-from bot.model.cards import Answer, Card, Form, Only, Reader, headline
+from bot.model.cards import Answer, Card, Reader
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -52,11 +52,6 @@ class Whereabouts:
     personal: str = ""
     seen_in: str = ""
     bot: str = ""
-
-
-def trigger_of(person: Person, place: Place) -> str:
-    """What `TeamsChat.open_form` needs to know of a request."""
-    return json.dumps([place.home, person.id, place.id, place.visibility, place.thread])
 
 
 def conversation_of(place: Place) -> str:
@@ -212,22 +207,6 @@ class TeamsChat:
         text = answer.card.headline
         shown = _attached(CARD, render_mention(answer.mention, text))
         await self._connector.send(service, conversation, shown | {"summary": text})
-
-    async def open_form(self, trigger: str, form: Form) -> None:
-        """See `Chat`. On Teams a form is a card with inputs, in the person's own chat."""
-        try:
-            home, who, where_id, visibility, thread = json.loads(trigger)
-            person = Person(PLATFORM, home, who)
-            place = Place(PLATFORM, home, where_id, Visibility(visibility), thread)
-        except (ValueError, TypeError) as error:
-            raise Undelivered("I do not know where to show this form.", hint="Ask again.") from error
-        where = place if place.visibility is Visibility.PERSONAL else await self.direct(person)
-        if where is None:
-            raise Undelivered("I cannot reach you in a personal chat.", hint=HOW_TO_ADD)
-        await self.post(
-            where,
-            Answer(Card(headline(form.title or "Fill in"), blocks=(form,)), Only(person), editable=True),
-        )
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """See `Chat`. From the roster of a conversation that the person and the bot share; groups need more rights

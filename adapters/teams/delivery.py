@@ -13,7 +13,7 @@ from adapters.teams.chat import CARD, HOW_TO_ADD, TeamsChat
 from bot.model.cards import Answer, Everyone, Only, Status
 from bot.model.clock import Clock
 from bot.model.errors import BotError, Undelivered
-from bot.model.people import Clicked, Filled, MessageRef, Person, Request, Said, Visibility
+from bot.model.people import Clicked, MessageRef, Person, Request, Said, Visibility
 
 log = structlog.get_logger()
 
@@ -165,7 +165,7 @@ class Delivery:
     def _pressed(self) -> MessageRef | None:
         """The message that was clicked and may be replaced."""
         match self.request.said:
-            case Clicked() | Filled():
+            case Clicked():
                 return self.request.message
             case Said():
                 return None

@@ -14,8 +14,7 @@ from rich.console import Console
 from adapters.terminal.text import buttons, render_rich
 from bot.dispatch import Bot
 from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, Form, OpenUrl, Run, Submit
-from bot.model.errors import Undelivered
+from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run
 from bot.model.people import (
     Clicked,
     MessageRef,
@@ -72,14 +71,6 @@ class TerminalChat:
         """Print the answer again: what is printed stays."""
         self._console.print(render_rich(answer.card, answer.reader))
 
-    async def open_form(self, trigger: str, form: Form) -> None:
-        """Forms need a screen.
-
-        Raises:
-            Undelivered: Always.
-        """
-        raise Undelivered("A form cannot be shown in the terminal.", hint="Say it in one sentence instead.")
-
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """Whoever sits at the machine is a full member of it."""
         return Profile(name=person.name or person.id, standing=Standing.MEMBER)
@@ -102,7 +93,7 @@ def pressed(action: Action) -> Utterance | None:
             return Clicked(confirm=ticket)
         case Dismiss(ticket):
             return Clicked(dismiss=ticket)
-        case Submit() | OpenUrl():
+        case OpenUrl():
             return None
 
 

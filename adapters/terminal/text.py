@@ -24,7 +24,6 @@ from bot.model.cards import (
     Choices,
     Fact,
     Facts,
-    Form,
     Notice,
     OpenUrl,
     Reader,
@@ -33,7 +32,6 @@ from bot.model.cards import (
     Text,
     Tone,
     buttons,
-    form_button,
 )
 from bot.render.button_codec import safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer
@@ -122,9 +120,6 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
         case Choices(prompt, options):
             yield clean(prompt, lines=True)
             yield from (numbers.label(option) for option in options)
-        case Form():
-            yield from _form_lines(block)
-            yield numbers.label(form_button(block))
         case _:
             assert_never(block)
 
@@ -139,15 +134,6 @@ def _table_lines(table: Table, reader: Reader) -> Iterator[str]:
     yield from laid_out[1:]
     if not written:
         yield "No rows."
-
-
-def _form_lines(form: Form) -> Iterator[str]:
-    if form.title:
-        yield clean(form.title)
-    for asked in form.fields:
-        options = ", ".join(clean(label) for _, label in asked.options)
-        value = f" [{clean(asked.value)}]" if asked.value else ""
-        yield f"{clean(asked.label)}{value}{' (required)' if asked.required else ''}{f': {options}' if options else ''}"
 
 
 # --- rich ------------------------------------------------------------------------------------------------------
@@ -199,7 +185,7 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
             return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
-        case Facts() | Chart() | Form() | Table():
+        case Facts() | Chart() | Table():
             return RichText("\n".join(_lines(block, reader, numbers)))
         case _:
             assert_never(block)

@@ -93,20 +93,13 @@ class Dismiss:
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
-    """Post the fields of a form; `form` is the id of its stored row."""
-
-    form: str
-
-
-@dataclass(frozen=True, slots=True)
 class OpenUrl:
     """Open a page; only https addresses of a configured Celonis team are ever put here."""
 
     url: str
 
 
-Action: TypeAlias = Run | Confirm | Dismiss | Submit | OpenUrl
+Action: TypeAlias = Run | Confirm | Dismiss | OpenUrl
 
 
 class Tone(StrEnum):
@@ -220,38 +213,7 @@ class Choices:
     options: tuple[Button, ...]
 
 
-class Input(StrEnum):
-    """What a form field takes."""
-
-    TEXT = "text"
-    CHOICE = "choice"
-    CHOICES = "choices"
-    TIME = "time"
-
-
-@dataclass(frozen=True, slots=True)
-class FormField:
-    """One field; what is posted goes through the same parsers as a sentence. `options` are (value, label)."""
-
-    key: str
-    label: str
-    input: Input = Input.TEXT
-    options: tuple[tuple[str, str], ...] = ()
-    value: str = ""
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Fields to fill in; `id` names the stored row that knows what they are for."""
-
-    id: str
-    fields: tuple[FormField, ...]
-    submit: str
-    title: str = ""
-
-
-Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices | Form
+Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices
 
 # --- cards -----------------------------------------------------------------------------------------------------
 
@@ -418,13 +380,6 @@ def buttons(card: Card) -> tuple[Button, ...]:
                 found.extend(options)
             case Table(more=Button() as more):
                 found.append(more)
-            case Form():
-                found.append(form_button(block))
             case _:
                 pass
     return (*found, *card.buttons)
-
-
-def form_button(form: Form) -> Button:
-    """The button that opens a form where its fields cannot stand in the message, or sends it where they do."""
-    return Button(form.submit, Submit(form.id), Tone.GOOD)

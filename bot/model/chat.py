@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.model.cards import Answer, Form
+from bot.model.cards import Answer
 from bot.model.people import MessageRef, Person, Place, Profile
 
 
@@ -17,10 +17,6 @@ class Chat(Protocol):
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         """Replace a message. Raises `bot.model.errors.Undelivered`."""
-        ...
-
-    async def open_form(self, trigger: str, form: Form) -> None:
-        """Show a form to the person whose click gave the trigger."""
         ...
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:

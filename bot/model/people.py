@@ -106,15 +106,7 @@ class Clicked:
     dismiss: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A form's fields, as text."""
-
-    form: str
-    values: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-Utterance: TypeAlias = Said | Clicked | Filled
+Utterance: TypeAlias = Said | Clicked
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +116,6 @@ class Request:
     Attributes:
         id: Unique for each; also stands in the log and on error cards.
         message: The message that was clicked, if one was.
-        trigger: What the platform wants for opening a form, if it gave it.
         opens_thread: Whether the place's thread begins with this message, so that nothing was said in it before.
         private_apart: Whether an answer for the person alone is shown in their one-to-one chat instead of this place.
     """
@@ -135,6 +126,5 @@ class Request:
     place: Place
     at: datetime
     message: MessageRef | None = None
-    trigger: str = ""
     opens_thread: bool = False
     private_apart: bool = False

@@ -1,6 +1,6 @@
-"""Actions on buttons: what leaves the product in a form that comes back.
+"""Actions on buttons: what leaves the product so that it can come back.
 
-Every platform writes its buttons with `encode` and reads them with `decode`, so that a sentence, a ticket or a form
+Every platform writes its buttons with `encode` and reads them with `decode`, so that a sentence or a ticket
 means the same wherever it was pressed. What comes back is a claim of the client's: shapes are checked here, rights later.
 """
 
@@ -19,10 +19,9 @@ from bot.model.cards import (
     Dismiss,
     OpenUrl,
     Run,
-    Submit,
 )
 from bot.model.errors import BadArgument
-from bot.model.people import Clicked, Filled
+from bot.model.people import Clicked
 
 Json: TypeAlias = dict[str, Any]
 Shorten: TypeAlias = Callable[[str], str]
@@ -36,7 +35,6 @@ class Verb(StrEnum):
     RUN = "run"
     CONFIRM = "confirm"
     DISMISS = "dismiss"
-    SUBMIT = "submit"
     PICK = "pick"
     OPEN = "open"
 
@@ -45,7 +43,6 @@ KEYS = {
     Verb.RUN: "run",
     Verb.CONFIRM: "confirm",
     Verb.DISMISS: "dismiss",
-    Verb.SUBMIT: "form",
     Verb.PICK: "pick",
 }
 """The key under which a value travels where a platform takes an object instead of text."""
@@ -64,7 +61,7 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
         shorten: Gives the stand-in for a sentence that does not fit.
 
     Raises:
-        ValueError: Something does not fit and nobody gave a stand-in that does. A ticket, a form's id or an address never
+        ValueError: Something does not fit and nobody gave a stand-in that does. A ticket or an address never
             has one.
     """
     match action:
@@ -74,8 +71,6 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
             verb, value = Verb.CONFIRM, ticket
         case Dismiss(ticket):
             verb, value = Verb.DISMISS, ticket
-        case Submit(form):
-            verb, value = Verb.SUBMIT, form
         case OpenUrl(url):
             verb, value = Verb.OPEN, url
         case _:
@@ -101,12 +96,11 @@ def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:
     return bool(text) and fits(text) and not _UNFIT_TO_TRAVEL.search(text)
 
 
-def decode(verb: str, value: object) -> Clicked | Filled | None:
+def decode(verb: str, value: object) -> Clicked | None:
     """What was pressed.
 
     Returns:
-        The click; a `Filled` without values where somebody wants the form opened; None where the platform itself has
-        done all there was to do (it opened a page).
+        The click; None where the platform itself has done all there was to do (it opened a page).
 
     Raises:
         BadArgument: Not one of our buttons.
@@ -119,7 +113,7 @@ def decode(verb: str, value: object) -> Clicked | Filled | None:
     return _decode_value(verb, value)
 
 
-def _decode_value(verb: str, value: object) -> Clicked | Filled:
+def _decode_value(verb: str, value: object) -> Clicked:
     if isinstance(value, str):
         match verb:
             case Verb.RUN if value.strip() and len(value) <= _LONGEST_SENTENCE:
@@ -128,8 +122,6 @@ def _decode_value(verb: str, value: object) -> Clicked | Filled:
                 return Clicked(confirm=value)
             case Verb.DISMISS if _ID.match(value):
                 return Clicked(dismiss=value)
-            case Verb.SUBMIT if _ID.match(value):
-                return Filled(value, ())
     raise BadArgument(
         "This button is not one I made, or it arrived broken.",
         hint="Ask again, and use the new buttons.",
@@ -151,15 +143,13 @@ def _verb(action: Action) -> Verb:
             return Verb.CONFIRM
         case Dismiss():
             return Verb.DISMISS
-        case Submit():
-            return Verb.SUBMIT
         case OpenUrl():
             return Verb.OPEN
         case _:
             assert_never(action)
 
 
-def decode_data(data: object) -> Clicked | Filled:
+def decode_data(data: object) -> Clicked:
     """What was pressed, where the platform sends an object: `{"run": …}`, or `{"pick": <input>, <input>: <entry>}`.
 
     Raises:

@@ -24,7 +24,6 @@ from bot.model.cards import (
     Everyone,
     Facts,
     Flag,
-    Form,
     Missing,
     Moment,
     Notice,
@@ -33,7 +32,6 @@ from bot.model.cards import (
     OpenUrl,
     Run,
     Source,
-    Submit,
     Table,
     Text,
     Words,
@@ -109,24 +107,6 @@ def _block(block: Block) -> Json:
             return {"type": "notice", "tone": tone.value, "text": text}
         case Choices(prompt, options):
             return {"type": "choices", "prompt": prompt, "options": [_button(option) for option in options]}
-        case Form(form, fields, submit, title):
-            return {
-                "type": "form",
-                "id": form,
-                "title": title,
-                "submit": submit,
-                "fields": [
-                    {
-                        "key": field.key,
-                        "label": field.label,
-                        "input": field.input.value,
-                        "options": [{"value": value, "label": label} for value, label in field.options],
-                        "value": field.value,
-                        "required": field.required,
-                    }
-                    for field in fields
-                ],
-            }
         case _:
             assert_never(block)
 
@@ -179,8 +159,6 @@ def _action(action: Action) -> Json:
             return {"type": "confirm", "ticket": ticket}
         case Dismiss(ticket):
             return {"type": "dismiss", "ticket": ticket}
-        case Submit(form):
-            return {"type": "submit", "form": form}
         case OpenUrl(url):
             return {"type": "open", "url": url}
         case _:

@@ -1,5 +1,5 @@
 """What the bot remembers, on SQLite or PostgreSQL; the only package that knows SQLAlchemy."""
 
-from bot.store.store import Default, DefaultOf, Defaults, Snapshot, Store, StoredForm
+from bot.store.store import Default, DefaultOf, Defaults, Snapshot, Store
 
-__all__ = ["Default", "DefaultOf", "Defaults", "Snapshot", "Store", "StoredForm"]
+__all__ = ["Default", "DefaultOf", "Defaults", "Snapshot", "Store"]

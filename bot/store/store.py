@@ -71,17 +71,6 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredForm:
-    """A form that was shown: where, to whom, what its fields mean (JSON), and until when it may be posted."""
-
-    id: str
-    place: Place
-    asker: Person
-    purpose: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What a listing of names held, and when it was fetched (UTC)."""
 
@@ -350,33 +339,6 @@ class Store:
         return (
             None if row is None or row.expires_at <= self.clock.now() else self.encryption.decrypt(row.last)
         )
-
-    # Forms -------------------------------------------------------------------------------------------------
-
-    async def keep_form(self, form: StoredForm) -> None:
-        """Keeps a form that is about to be shown; its id comes from the caller and must not be guessable."""
-        await self._put(
-            schema.forms,
-            {
-                "id": form.id,
-                "place": as_json(form.place),
-                "asker": as_json(form.asker),
-                "purpose": self.encryption.encrypt(form.purpose),
-                "expires_at": form.expires_at,
-            },
-        )
-
-    async def form(self, key: str) -> StoredForm | None:
-        """The form with this id, None where there is none (any more). Any text may be asked for."""
-        if not plausible_id(key):
-            return None
-        row = await self._one(schema.forms, id=key)
-        if row is None or row.expires_at <= self.clock.now():
-            return None
-        purpose = self.encryption.decrypt(row.purpose)
-        if purpose is None:
-            return None
-        return StoredForm(row.id, place_from(row.place), person_from(row.asker), purpose, row.expires_at)
 
     # Deliveries --------------------------------------------------------------------------------------------
 

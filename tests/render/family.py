@@ -23,9 +23,6 @@ from bot.model.cards import (
     Fact,
     Facts,
     Flag,
-    Form,
-    FormField,
-    Input,
     Missing,
     Moment,
     Notice,
@@ -38,7 +35,6 @@ from bot.model.cards import (
     Shape,
     Source,
     Status,
-    Submit,
     Table,
     Text,
     Tone,
@@ -252,7 +248,7 @@ MANY_BUTTONS = Answer(
         ),
         buttons=(
             *(Button(f"Button {number}", look(f"button {number}")) for number in range(5)),
-            Button("Send the form", Submit("form-9"), Tone.GOOD),
+            Button("All of it", look("all of it"), Tone.GOOD),
             Button("Yes, stop all", Confirm("tk_1"), Tone.DANGER),
             Button("No", Dismiss("tk_1"), Tone.WARNING),
         ),
@@ -260,32 +256,6 @@ MANY_BUTTONS = Answer(
     reader=BERLIN,
 )
 
-FORM = Answer(
-    Card(
-        "When should I ask about main job?",
-        blocks=(
-            Form(
-                "form-1",
-                (
-                    FormField("at", "At", Input.TIME, value="23:45", required=True),
-                    FormField(
-                        "every", "Every", Input.CHOICE, (("weekday", "weekday"), ("day", "day")), "day"
-                    ),
-                    FormField(
-                        "days",
-                        "Days",
-                        Input.CHOICES,
-                        (("mon", "Monday *"), ("tue, wed", "Tuesday, Wednesday")),
-                    ),
-                    FormField("note", "Note", Input.TEXT),
-                ),
-                "Guard it",
-                "Guard main job",
-            ),
-        ),
-    ),
-    editable=True,
-)
 
 WIDE = Answer(
     Card(
@@ -406,7 +376,6 @@ FAMILY: dict[str, Answer] = {
     "pick": PICK,
     "long pick": LONG_PICK,
     "many buttons": MANY_BUTTONS,
-    "form": FORM,
     "wide table": WIDE,
     "sandbox": SANDBOXED,
     "hostile": HOSTILE_CARD,

@@ -21,13 +21,9 @@ from bot.model.cards import (
     Column,
     Confirm,
     Dismiss,
-    Form,
-    FormField,
-    Input,
     OpenUrl,
     Reader,
     Run,
-    Submit,
     Table,
     Text,
     Tone,
@@ -35,7 +31,7 @@ from bot.model.cards import (
     buttons,
 )
 from bot.model.errors import BadArgument
-from bot.model.people import Clicked, Filled
+from bot.model.people import Clicked
 from bot.render.button_codec import (
     Verb,
     decode,
@@ -44,13 +40,13 @@ from bot.render.button_codec import (
     pack,
     safe_url,
 )
-from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_teams_ok, walk
+from tests.platform_rules import assert_slack_ok, assert_teams_ok, walk
 from tests.render.family import FAMILY, look
 
 LONG = "a data job with a name of many words " * 80
 
 
-def meaning(action: Action) -> Clicked | Filled | str:
+def meaning(action: Action) -> Clicked | str:
     match action:
         case Run(intent):
             return Clicked(sentence=say(intent))
@@ -58,13 +54,11 @@ def meaning(action: Action) -> Clicked | Filled | str:
             return Clicked(confirm=ticket)
         case Dismiss(ticket):
             return Clicked(dismiss=ticket)
-        case Submit(form):
-            return Filled(form, ())
         case OpenUrl(url):
             return url
 
 
-def on_slack(blocks: list[dict[str, Any]]) -> Iterator[Clicked | Filled | str]:
+def on_slack(blocks: list[dict[str, Any]]) -> Iterator[Clicked | str]:
     """Presses everything on a message, as Slack would report it."""
     for element in walk(blocks):
         if element.get("type") == "button":
@@ -77,7 +71,7 @@ def on_slack(blocks: list[dict[str, Any]]) -> Iterator[Clicked | Filled | str]:
                 yield chosen
 
 
-def on_teams(card: dict[str, Any]) -> Iterator[Clicked | Filled | str]:
+def on_teams(card: dict[str, Any]) -> Iterator[Clicked | str]:
     """Presses everything on a card, as Teams would report it."""
     for part in walk(card):
         if part.get("type") == "Action.OpenUrl":
@@ -85,9 +79,9 @@ def on_teams(card: dict[str, Any]) -> Iterator[Clicked | Filled | str]:
         elif part.get("type") == "Action.Execute" and part["verb"] == "pick":
             menu = next(each for each in walk(card) if each.get("id") == part["data"]["pick"])
             for choice in menu["choices"]:
-                yield teams.read_action({**part["data"], menu["id"]: choice["value"]})
+                yield decode_data({**part["data"], menu["id"]: choice["value"]})
         elif part.get("type") == "Action.Execute":
-            yield teams.read_action(part["data"])
+            yield decode_data(part["data"])
 
 
 labels = st.text("abcdefgh ", min_size=1, max_size=20)
@@ -97,13 +91,11 @@ actions = st.one_of(
     st.text("\x00\n\ud800 a", min_size=1, max_size=4).map(look),
     st.integers(0, 9).map(lambda number: Confirm(f"tk_{number}")),
     st.integers(0, 9).map(lambda number: Dismiss(f"tk_{number}")),
-    st.integers(0, 9).map(lambda number: Submit(f"form-{number}")),
 )
 pressed = st.builds(Button, labels, actions, st.sampled_from(Tone))
 blocks = st.one_of(
     st.builds(Choices, labels, st.lists(pressed, max_size=8).map(tuple)),
     pressed.map(lambda more: Table((Column("a"),), ((Words("b"),),), more)),
-    st.integers(0, 9).map(lambda number: Form(f"form-{number}", (), "Send it")),
     st.just(Text("long " * 2000)),
 )
 cards = st.builds(
@@ -123,7 +115,7 @@ def test_everything_on_a_card_can_be_pressed_on_every_platform_and_means_the_sam
         stored[f"~{len(stored)}"] = sentence
         return f"~{len(stored) - 1}"
 
-    def restored(found: Clicked | Filled | str) -> str:
+    def restored(found: Clicked | str) -> str:
         return repr(
             Clicked(sentence=stored[found.sentence])
             if isinstance(found, Clicked) and found.sentence in stored
@@ -213,7 +205,7 @@ def or_refused(read: Callable[[object], object], arrived: object) -> object:
     | _NESTED
 )
 def test_whatever_arrives_from_teams_is_a_click_or_refused(data: object) -> None:
-    assert isinstance(or_refused(teams.read_action, data), Clicked | Filled | BadArgument)
+    assert isinstance(or_refused(decode_data, data), Clicked | BadArgument)
 
 
 @given(
@@ -224,7 +216,7 @@ def test_whatever_arrives_from_teams_is_a_click_or_refused(data: object) -> None
     | _NESTED
 )
 def test_whatever_arrives_from_slack_is_a_click_or_refused(action: object) -> None:
-    assert isinstance(or_refused(slack.read_action, action), Clicked | Filled | BadArgument | None)
+    assert isinstance(or_refused(slack.read_action, action), Clicked | BadArgument | None)
 
 
 @pytest.mark.parametrize(
@@ -303,76 +295,3 @@ def test_only_plain_https_addresses_can_be_opened(url: str) -> None:
     assert list(on_teams(teams.render(card, Reader()))) == []
     assert "Open it" in str(slack.render(card, Reader()).blocks)
     assert "Open it" in str(teams.render(card, Reader())["body"])
-
-
-# --- forms -----------------------------------------------------------------------------------------------------
-
-FORM = Form(
-    "form-1",
-    (
-        FormField("at", "At", Input.TIME, value="23:45", required=True),
-        FormField("mode", "Mode", Input.CHOICE, (("full", "Full load"), ("delta", "Delta"))),
-        FormField(
-            "days", "Days", Input.CHOICES, (("mon", "Monday"), ("tue, wed", "Midweek"), ("50%", "Half"))
-        ),
-        FormField("note", "Note"),
-        FormField("empty", "Nothing"),
-    ),
-    "Guard it",
-)
-FILLED = Filled(
-    "form-1",
-    (
-        ("at", ("00:15",)),
-        ("mode", ("full",)),
-        ("days", ("mon", "tue, wed", "50%")),
-        ("note", ("a, b",)),
-        ("empty", ()),
-    ),
-)
-
-
-def test_a_form_filled_in_on_slack_comes_back_field_by_field() -> None:
-    view = slack.render_form(FORM)
-    assert_slack_view_ok(view)
-    posted = {
-        "at": {"value": {"type": "timepicker", "selected_time": "00:15"}},
-        "mode": {"value": {"type": "static_select", "selected_option": {"value": "full"}}},
-        "days": {
-            "value": {
-                "type": "multi_static_select",
-                "selected_options": [{"value": "mon"}, {"value": "tue, wed"}, {"value": "50%"}],
-            }
-        },
-        "note": {"value": {"type": "plain_text_input", "value": "a, b"}},
-        "empty": {"value": {"type": "plain_text_input", "value": None}},
-    }
-    assert {block["block_id"] for block in view["blocks"]} == set(posted)
-    assert slack.read_form({**view, "state": {"values": posted}}) == FILLED
-
-
-def test_a_form_filled_in_on_teams_comes_back_field_by_field() -> None:
-    rendered = teams.render(Card("x", blocks=(FORM,)), Reader())
-    inputs = {part["id"]: part for part in walk(rendered) if str(part.get("type", "")).startswith("Input.")}
-    days = ",".join(choice["value"] for choice in inputs["fields:days"]["choices"])
-    posted = {
-        "form": "form-1",
-        "field:at": "00:15",
-        "field:mode": "full",
-        "fields:days": days,
-        "field:note": "a, b",
-        "field:empty": "",
-    }
-    assert set(inputs) | {"form"} == set(posted)
-    assert teams.read_action(posted) == FILLED
-
-
-@given(_NESTED)
-def test_whatever_arrives_as_a_form_is_a_form_or_refused(values: object) -> None:
-    view = {"callback_id": "form", "private_metadata": "form-1", "state": {"values": values}}
-    assert isinstance(or_refused(slack.read_form, view), Filled | BadArgument)
-
-
-def test_a_form_with_more_fields_than_slack_takes_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 100"):
-        slack.render_form(Form("f", tuple(FormField(f"k{number}", "x") for number in range(101)), "Send"))

@@ -21,8 +21,6 @@ from bot.model.cards import (
     Cell,
     Choices,
     Facts,
-    Form,
-    Input,
     Notice,
     Shape,
     Status,
@@ -31,11 +29,11 @@ from bot.model.cards import (
     buttons,
 )
 from bot.render.card_json import to_json
-from tests.platform_rules import assert_slack_ok, assert_slack_view_ok, assert_teams_ok
-from tests.render.family import FAILURES, FAMILY, FORM, HOSTILE_CARD, STOPPED
+from tests.platform_rules import assert_slack_ok, assert_teams_ok
+from tests.render.family import FAILURES, FAMILY, HOSTILE_CARD, STOPPED
 
 Golden = Callable[[str, object], None]
-OTHERS = {"mention", "form view"}
+OTHERS = {"mention"}
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -61,7 +59,7 @@ def test_a_card_looks_as_reviewed_on_every_platform(name: str, assert_golden: Go
     )
 
 
-def test_a_mention_and_a_form_view_look_as_reviewed(assert_golden: Golden) -> None:
+def test_a_mention_looks_as_reviewed(assert_golden: Golden) -> None:
     shown: dict[str, Any] = {}
     for name, answer in (("fair", STOPPED), ("hostile", HOSTILE_CARD)):
         assert answer.mention is not None
@@ -71,11 +69,6 @@ def test_a_mention_and_a_form_view_look_as_reviewed(assert_golden: Golden) -> No
         assert_teams_ok(card)
         shown[name] = {"slack": {"text": message.text, "blocks": message.blocks}, "teams": card}
     assert_golden("mention", shown)
-    form = FORM.card.blocks[0]
-    assert isinstance(form, Form)
-    view = slack.render_form(form)
-    assert_slack_view_ok(view)
-    assert_golden("form view", view)
 
 
 def test_no_golden_file_is_left_over() -> None:
@@ -83,7 +76,7 @@ def test_no_golden_file_is_left_over() -> None:
     assert there == set(FAMILY) | OTHERS
 
 
-def test_the_family_holds_every_block_cell_action_tone_status_shape_and_input() -> None:
+def test_the_family_holds_every_block_cell_action_tone_status_and_shape() -> None:
     cards = [each.card for each in FAMILY.values()]
     found = {type(part) for card in cards for part in _parts(card)}
     for union in (Block, Cell, Action):
@@ -94,8 +87,6 @@ def test_the_family_holds_every_block_cell_action_tone_status_shape_and_input() 
     assert {button.tone for button in every} == set(Tone)
     assert {notice.tone for notice in notices} == set(Tone)
     assert {block.shape for card in cards for block in card.blocks if hasattr(block, "shape")} == set(Shape)
-    forms = [block for card in cards for block in card.blocks if isinstance(block, Form)]
-    assert {asked.input for form in forms for asked in form.fields} == set(Input)
 
 
 def test_the_family_holds_every_error_that_is_raised() -> None:

@@ -31,9 +31,6 @@ from bot.model.cards import (
     Fact,
     Facts,
     Flag,
-    Form,
-    FormField,
-    Input,
     Missing,
     Moment,
     Notice,
@@ -44,7 +41,6 @@ from bot.model.cards import (
     Shape,
     Source,
     Status,
-    Submit,
     Table,
     Text,
     Tone,
@@ -57,7 +53,6 @@ from bot.render.card_json import dumps, to_json
 from tests.platform_rules import (
     assert_shows_only_what_is_seen,
     assert_slack_ok,
-    assert_slack_view_ok,
     assert_teams_ok,
     slack_texts,
     teams_texts,
@@ -120,7 +115,6 @@ actions = st.one_of(
     texts.filter(bool).map(look),
     st.sampled_from(["tk_1", "tk_2"]).map(Confirm),
     st.just(Dismiss("tk_1")),
-    st.just(Submit("form-1")),
     st.one_of(st.just("https://acme.celonis.cloud/x"), texts).map(OpenUrl),
 )
 pressed = st.builds(Button, texts, actions, st.sampled_from(Tone))
@@ -141,15 +135,6 @@ def tables(draw: st.DrawFn) -> Table:
     )
 
 
-fields = st.builds(
-    FormField,
-    st.just("key"),
-    texts,
-    st.sampled_from(Input),
-    st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
-    texts | st.just("23:45"),
-    st.booleans(),
-)
 blocks = st.one_of(
     st.builds(Text, texts, st.booleans(), st.booleans()),
     st.lists(st.builds(Fact, texts, cells), max_size=4).map(tuple).map(Facts),
@@ -163,7 +148,6 @@ blocks = st.one_of(
     ),
     st.builds(Notice, st.sampled_from(Tone), texts),
     st.builds(Choices, texts, st.lists(pressed, max_size=9).map(tuple)),
-    st.builds(Form, st.just("form-1"), st.lists(fields, max_size=1).map(tuple), texts, texts),
 )
 sources = st.builds(
     Source,
@@ -181,12 +165,10 @@ sources = st.builds(
 @st.composite
 def cards(draw: st.DrawFn) -> Answer:
     body = draw(st.lists(blocks, max_size=5).map(tuple))
-    # One form a card: its fields' keys are the commands' own and must be unique.
-    forms = [block for block in body if isinstance(block, Form)]
     card = Card(
         headline(draw(texts)),
         title=draw(texts),
-        blocks=tuple(block for block in body if block not in forms[1:]),
+        blocks=body,
         buttons=draw(st.lists(pressed, max_size=9).map(tuple)),
         source=draw(st.none() | sources),
         status=draw(st.sampled_from(Status)),
@@ -260,11 +242,6 @@ def test_a_mention_reaches_nobody_but_the_person_meant(name: str, said: str) -> 
         assert [each["mentioned"]["id"] for each in entities] == (
             [person_id] if person_id.startswith("29:") else []
         )
-
-
-@given(st.lists(fields, max_size=1), texts, texts)
-def test_no_text_makes_a_form_that_slack_refuses(asked: list[FormField], submit: str, title: str) -> None:
-    assert_slack_view_ok(slack.render_form(Form("form-1", tuple(asked), submit, title), stand_in))
 
 
 # --- nothing is swallowed --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.cli import SANDBOX_MODELS
+from adapters.cli.settings import SANDBOX_MODELS
 from bot import config
 from bot.celonis import Celonis
 from bot.celonis.limits.replicas import slots_of

@@ -1,7 +1,6 @@
 """The `Chat` port on Slack, against real HTTP: messages, limits, files, forms, people."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ import pytest
 from adapters.slack.chat import PROFILES_KEPT, SlackChat
 from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
 from bot.config import Secret
-from bot.model.cards import Answer, Card, Form, FormField, Only
+from bot.model.cards import Answer, Card, Only
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 from tests.fake_slack import TOKEN, Fault
@@ -180,35 +179,6 @@ async def test_answers_go_to_slack_and_nowhere_else(slack_world: World, url: str
     if not trusted:
         with pytest.raises(Refused, match="not Slack's"):
             await slack_world.chat.respond(url, CARD, replace=False)
-
-
-# --- files and forms ---
-
-
-async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
-async def test_a_form_opens_once_and_soon(slack_world: World) -> None:
-    form = Form("form-1", (FormField("mode", "Mode"),), submit="Run it", title="How?")
-    payload = slack_world.slack.command_payload("U1", "C1", "run main job")
-    await slack_world.chat.open_form(payload["trigger_id"], form)
-    assert slack_world.slack.views[0]["private_metadata"] == "form-1"
-    with pytest.raises(Undelivered, match="three seconds"):
-        await slack_world.chat.open_form(payload["trigger_id"], form)
-
-
-async def test_a_sent_form_is_answered_in_the_direct_message(slack_world: World) -> None:
-    form = Form("form-1", (FormField("mode", "Mode"),), submit="Run it", title="How?")
-    payload = slack_world.slack.command_payload("U1", "C1", "run main job")
-    await slack_world.chat.open_form(payload["trigger_id"], form)
-    posted = slack_world.slack.submit_payload(
-        "U1", slack_world.slack.views[0], {"mode": {"type": "plain_text_input", "value": "full"}}
-    )
-    assert await slack_world.slack.deliver(posted) == 200
-    await slack_world.quiet()
-    assert "you said: form form-1" in slack_world.slack.screen("U1", "DU1")
 
 
 # --- people ---

@@ -14,8 +14,6 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.slack.blocks import render_form
-from bot.model.cards import Form, FormField
 from tests.fake_slack import Fault, encoded, signed, until
 from tests.slack.worlds import World, world
 
@@ -59,16 +57,6 @@ async def test_a_repeated_delivery_is_answered_once(slack_world: World) -> None:
     await slack_world.quiet()
     assert len(slack_world.bot.heard) == 1
     assert len(slack_world.slack.visible("U1", "C1")) == 1
-
-
-async def test_a_form_sent_again_to_another_replica_is_answered_once() -> None:
-    async with world() as one, world(store=one.store) as two:
-        view = render_form(Form("form-1", (FormField("name", "Name"),), "Send"))
-        payload = one.slack.submit_payload("U1", view, {"name": {"value": "x"}})
-        await asyncio.gather(one.slack.deliver(payload), one.slack.deliver(payload, target=two.slack.target))
-        await one.quiet()
-        await two.quiet()
-        assert len(one.bot.heard) + len(two.bot.heard) == 1
 
 
 async def test_a_replay_does_nothing(slack_world: World) -> None:

@@ -13,11 +13,10 @@ from adapters.slack.payloads import (
     plain,
     read_click,
     read_command,
-    read_form,
     read_message,
     without_mention,
 )
-from bot.model.people import Clicked, Filled, Said, Visibility
+from bot.model.people import Clicked, Said, Visibility
 
 COMMAND = {
     "command": "/celonis",
@@ -199,24 +198,6 @@ def test_a_button_that_is_not_ours_says_nothing(action: object) -> None:
     assert incoming.said == Clicked()
 
 
-def test_a_form_is_read_with_its_fields() -> None:
-    view = {
-        "id": "V1",
-        "callback_id": "form",
-        "private_metadata": "form-1",
-        "state": {"values": {"mode": {"value": {"value": "full"}}}},
-    }
-    person, home, filled, delivery = read_form(
-        {"user": {"id": "U1"}, "team": {"id": "T1"}, "view": view, "trigger_id": "t"}
-    )
-    assert (person.key, home, filled, delivery) == (
-        "slack:T1:U1",
-        "T1",
-        Filled("form-1", (("mode", ("full",)),)),
-        "t",
-    )
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3)
@@ -236,6 +217,6 @@ JSON = st.recursive(
 
 @given(payload=st.dictionaries(st.sampled_from(sorted({*COMMAND, *MENTION, *CLICK, "view"})), JSON))
 def test_whatever_arrives_is_read_or_called_unreadable(payload: dict[str, object]) -> None:
-    for read in (read_command, read_click, read_form, lambda body: read_message(body, "UBOT")):
+    for read in (read_command, read_click, lambda body: read_message(body, "UBOT")):
         with contextlib.suppress(Unreadable):
             read(payload)

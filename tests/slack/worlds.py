@@ -17,7 +17,7 @@ from adapters.slack.chat import SlackChat
 from adapters.slack.signature import PATH
 from bot.config import Secret, Slack
 from bot.model.cards import Answer, Card
-from bot.model.people import Clicked, Filled, MessageRef, Request, Said
+from bot.model.people import Clicked, MessageRef, Request, Said
 from bot.store import Store
 from bot.visit import Show
 from tests.fake_slack import APP_TOKEN, SECRET, TOKEN, FakeSlack
@@ -64,8 +64,6 @@ class ToldBot:
                 said = text
             case Clicked(sentence, confirm, dismiss):
                 said = sentence or (f"confirm {confirm}" if confirm else f"dismiss {dismiss}")
-            case Filled(form):
-                said = f"form {form}"
         for part in self.answers.get(said, [Answer(Card(f"you said: {said}"[:120] or "…"))]):
             match part:
                 case float() | int():

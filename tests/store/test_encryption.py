@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.people import Person, Place, Visibility
-from bot.store import Store, StoredForm, schema, tickets
+from bot.store import Store, schema, tickets
 from bot.store.tickets import Ticket
 from tests.store.databases import FakeClock
 
@@ -20,7 +20,6 @@ PLACE = Place("slack", "T1", "C1", Visibility.CHANNEL)
 async def keep_all(store: Store, clock: FakeClock) -> str:
     """Everything that holds what somebody typed."""
     await store.keep_last(["a thread"], TYPED, HOUR)
-    await store.keep_form(StoredForm("form1", PLACE, CLERK, TYPED, clock.now() + HOUR))
     until = clock.now() + HOUR
     await tickets.insert(
         store, Ticket("ticket1", "cancel", TYPED, "{}", "main", CLERK, PLACE, clock.now(), until)
@@ -29,11 +28,10 @@ async def keep_all(store: Store, clock: FakeClock) -> str:
 
 
 async def read_all(store: Store, key: str) -> list[str | None]:
-    form, ticket = await store.form("form1"), await tickets.load(store, "ticket1")
+    ticket = await tickets.load(store, "ticket1")
     return [
         await store.sentence(key),
         await store.last("a thread"),
-        form.purpose if form else None,
         ticket.sentence if ticket else None,
     ]
 
@@ -59,7 +57,7 @@ async def test_nothing_that_somebody_typed_is_in_the_clear_in_the_database(
 ) -> None:
     async with await Store.open(address, clock, secret_keys=[NEW]) as store:
         key = await keep_all(store, clock)
-        assert await read_all(store, key) == [TYPED] * 4
+        assert await read_all(store, key) == [TYPED] * 3
         await store.set_meta("in the clear", "a word that is found")
         held = await raw(store, address, tmp_path)
     assert b"a word that is found" in held
@@ -72,10 +70,10 @@ async def test_a_new_key_before_the_old_one_reads_on_and_writes_with_the_new_one
     async with await Store.open(address, clock, secret_keys=[OLD]) as store:
         old = await keep_all(store, clock)
     async with await Store.open(address, clock, secret_keys=[NEW, OLD]) as store:
-        assert await read_all(store, old) == [TYPED] * 4
+        assert await read_all(store, old) == [TYPED] * 3
         new = await store.keep_sentence(TYPED)
     async with await Store.open(address, clock, secret_keys=[NEW]) as store:
-        assert await read_all(store, new) == [TYPED, None, None, None]
+        assert await read_all(store, new) == [TYPED, None, None]
         assert await store.sentence(old) is None
 
 
@@ -86,7 +84,7 @@ async def test_what_another_key_encrypted_is_answered_as_if_it_had_run_out(
     async with await Store.open(address, clock, secret_keys=[OLD]) as store:
         key = await keep_all(store, clock)
     async with await Store.open(address, clock, secret_keys=keys) as store:
-        assert await read_all(store, key) == [None] * 4
+        assert await read_all(store, key) == [None] * 3
         assert await tickets.open_in(store, PLACE.key, clock.now()) == ()
         clock.advance(2 * 3600)
         (run_out,) = await tickets.expire(store, clock.now())

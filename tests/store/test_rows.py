@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.audit import Audit, Entry
 from bot.model.names import Name
 from bot.model.people import Person, Place, Visibility
-from bot.store import Default, DefaultOf, Defaults, Snapshot, Store, StoredForm
+from bot.store import Default, DefaultOf, Defaults, Snapshot, Store
 from bot.store.schema import Moment, clean
 from bot.writes.ticket import Tickets
 from tests.store.databases import FakeClock, tokens
@@ -100,7 +100,6 @@ async def test_what_was_last_asked_is_kept_for_each_conversation_until_it_runs_o
 async def test_an_id_may_be_any_text(store: Store, key: str) -> None:
     await store.keep_sentence("kpis")
     assert await store.sentence(key) is None
-    assert await store.form(key) is None
 
 
 async def test_text_from_anywhere_is_stored(store: Store) -> None:
@@ -114,15 +113,6 @@ async def test_text_from_anywhere_is_stored(store: Store) -> None:
     assert (model.value, model.id, model.by.key) == (TAMED, TAMED, CLERK.key)
     assert model.by.name == TAMED.replace("\ufffd", "\0", 1)  # inside JSON a NUL is an escape and survives
     assert await store.first_time(WILD, timedelta(hours=1))
-
-
-async def test_a_form_can_be_posted_until_it_runs_out(store: Store, clock: FakeClock) -> None:
-    form = StoredForm("f1", PLACE, CLERK, '{"command": "data"}', clock.now() + timedelta(hours=1))
-    await store.keep_form(form)
-    clock.advance(3599)
-    assert await store.form("f1") == form
-    clock.advance(1)
-    assert await store.form("f1") is None
 
 
 async def test_of_equal_deliveries_only_the_first_counts(
@@ -175,7 +165,6 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
             expires_in=timedelta(minutes=5),
         )
         await tickets.dismiss(ticket.id, CLERK)
-        await store.keep_form(StoredForm(f"f{suffix}", PLACE, CLERK, "{}", clock.now() + timedelta(hours=1)))
         await store.first_time(f"d{suffix}", timedelta(hours=1))
         await store.put_snapshot("team", suffix, "[]", clock.now())
         await store.keep_conversation(CLERK, "{}")
@@ -189,11 +178,10 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
     old = await fill("old")
     clock.advance(90 * 86_400)
     new = await fill("new")
-    assert await store.purge(clock.now()) == 6
+    assert await store.purge(clock.now()) == 5
     assert await store.purge(clock.now()) == 0
     assert (await tickets.load(old), await store.snapshot("team", "old")) == (None, None)
     assert await tickets.load(new)
-    assert await store.form("fnew")
     assert not await store.first_time("dnew", timedelta(hours=1))
     assert await store.snapshot("team", "new")
     assert await store.conversation(CLERK) == "{}"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from adapters.teams import chat as chat_module
-from adapters.teams.chat import TeamsChat, profile_of, trigger_of
+from adapters.teams.chat import TeamsChat, profile_of
 from adapters.teams.payloads import Arrival, read
 from adapters.teams.sdk import AppIdentity
 from bot.commands.help import Help
-from bot.model.cards import Answer, Button, Card, Form, FormField, Run, Status
+from bot.model.cards import Answer, Button, Card, Run, Status
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Standing, Visibility
 from bot.store import Store
@@ -200,21 +200,3 @@ async def test_a_person_is_written_to_first_only_if_they_added_the_bot(
 
 
 # --- forms and files -------------------------------------------------------------------------------------------
-
-
-async def test_a_form_is_a_card_with_inputs_in_the_persons_own_chat(
-    teams: FakeTeams, open_chat: Callable[[], TeamsChat]
-) -> None:
-    chat = open_chat()
-    came = arrival(teams, CLERK, CHANNEL)
-    await chat.note(came)
-    form = Form("form-1", (FormField("zone", "Time zone"),), "Save", title="Your zone")
-    await chat.open_form(trigger_of(person(CLERK), came.place), form)
-    shown = teams.last(CLERK.personal)
-    assert "Time zone" in shown.text
-    assert "Save" in shown.buttons
-    assert CHANNEL.id not in teams.messages
-    with pytest.raises(Undelivered):
-        await chat.open_form("", form)
-    with pytest.raises(Undelivered):
-        await chat.open_form(trigger_of(person(LONER), came.place), form)
