@@ -36,6 +36,7 @@ _KM = "/intelligence/api/knowledge-models"
 _POOLS = "/integration/api/pools"
 _CLOUD = "/api/cloud"
 _POOL_PAGE = 100
+_NEWEST_RUNS = 20
 
 
 class Read(NamedTuple):
@@ -220,12 +221,10 @@ class Api:
         """States of a pool's data jobs, by id; those that never ran may be missing."""
         return await self._all(f"{_POOLS}/{segment(pool_id)}/logs/status", _STATUS, Kind.STATUS)
 
-    async def executions(
-        self, pool_id: str, job_id: str, page: int = 0, limit: int = 20
-    ) -> tuple[models.Execution, ...]:
-        """A page of a data job's runs."""
+    async def executions(self, pool_id: str, job_id: str) -> tuple[models.Execution, ...]:
+        """The newest runs of a data job."""
         path = f"{_POOLS}/{segment(pool_id)}/logs/{segment(job_id)}/executions"
-        query = encoded([("limit", str(limit)), ("page", str(page))])
+        query = encoded([("limit", str(_NEWEST_RUNS)), ("page", "0")])
         return await self._all(path, _EXECUTION, Kind.RUNS, query=query, part="executionItems")
 
     async def load_info(self, pool_id: str, data_model_id: str) -> models.LoadInfo:

@@ -117,11 +117,6 @@ class Cache:
         self.hits = self.misses = 0
 
     @property
-    def bytes_used(self) -> int:
-        """What it holds."""
-        return int(self._entries.currsize)
-
-    @property
     def hit_rate(self) -> float | None:
         """Part of the questions that were answered without a call; None before the first."""
         asked = self.hits + self.misses
@@ -160,11 +155,11 @@ class Cache:
         stretch.asked(question.key, question.kind, now)
         entry = None if caller.fresh else self._entries.get(question.key)
         if entry is not None:
-            age, keeps = now - entry.born, stretch.keeps(question.kind)
-            if entry.error is not None or age <= keeps:
+            age, fresh_for = now - entry.born, stretch.fresh_for(question.kind)
+            if entry.error is not None or age <= fresh_for:
                 self.hits += 1
                 return entry
-            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * keeps, question.kind.stretched):
+            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, question.kind.stretched):
                 self.hits += 1
                 if question.key not in self._flights:
                     later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_PATIENCE)

@@ -14,7 +14,7 @@ import httpx
 from bot.celonis.api import Api, KeyInfo, Parts
 from bot.celonis.cache import Cache
 from bot.celonis.client import Client
-from bot.celonis.limits.day_ledger import Ledger
+from bot.celonis.limits.day_ledger import DAY, Ledger
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.replicas import TRAVEL, Replica
@@ -244,18 +244,13 @@ class Celonis:
             families=tuple(families),
         )
 
-    async def allow(self, person: str, calls: int, *, hours: float = 24.0) -> None:
-        """Lets a person make so many calls beyond the daily part.
-
-        Args:
-            person: `Person.key`.
-            calls: How many.
-            hours: For how long.
+    async def allow(self, person: str, calls: int) -> None:
+        """Lets a person (`Person.key`) make so many calls beyond the daily part, for a day.
 
         Raises:
             StoreUnavailable: It could not be kept.
         """
-        until = self.replica.at() + hours * 3600
+        until = self.replica.at() + DAY
         await self.replica.ledger.allow(self.replica.scope, person, calls, until=until)
 
     async def grants(self) -> tuple[Grants, ...]:

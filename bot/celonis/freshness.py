@@ -74,7 +74,7 @@ class Stretch:
         self._feedback = 1.0
         self.factor = 1.0
 
-    def keeps(self, kind: Kind) -> float:
+    def fresh_for(self, kind: Kind) -> float:
         """Seconds for which an answer is fresh now."""
         return min(kind.fresh * self.factor, kind.stretched)
 

@@ -79,9 +79,8 @@ class _Named(_Reply):
 
 
 class KnowledgeModel(_Named):
-    """`published` is Celonis' own text, such as `2023-04-19 11:29:45`; its zone is not documented."""
+    """A knowledge model, and the one that it extends, if any."""
 
-    published: Text = ""
     extended_km_id: Text = Said(default="", alias="extendedKMId")
 
 
@@ -228,7 +227,6 @@ class Team(_Reply):
 
     id: Text = ""
     name: Text = ""
-    domain: Text = ""
 
 
 class Grants(_Reply):

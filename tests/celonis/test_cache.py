@@ -74,7 +74,7 @@ class ByAgeAndBytes(RuleBasedStateMachine):
     @invariant()
     def it_holds_no_more_than_it_may(self) -> None:
         if hasattr(self, "cache"):
-            assert self.cache.bytes_used <= ROOM
+            assert self.cache._entries.currsize <= ROOM
 
     @invariant()
     def it_gives_the_newest_answer_or_none_and_never_one_past_its_use(self) -> None:

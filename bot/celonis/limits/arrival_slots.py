@@ -54,13 +54,9 @@ class Slots:
         self._was_free_at[slot], self._free_at[slot] = self._free_at[slot], inf
         return slot
 
-    def answered(self, slot: int, now: float) -> None:
-        """The answer was seen."""
-        self._free_at[slot] = now + self.window
-
-    def unanswered(self, slot: int, now: float, timeout: float) -> None:
-        """Nobody waits for the answer any more; the server may still see the request for `timeout` seconds."""
-        self._free_at[slot] = now + timeout + self.window
+    def answered(self, slot: int, at: float) -> None:
+        """The answer was seen; without one: the moment up to which the server may still see the request."""
+        self._free_at[slot] = at + self.window
 
     def unused(self, slot: int) -> None:
         """Nothing was sent: it is free when it would have been, which may be a little ahead."""

@@ -204,9 +204,7 @@ class Limiter:
     def answered(self, permit: Permit, status: int, said: RateHeaders) -> None:
         """The answer was seen (its first line is enough)."""
         now = self._clock.monotonic()
-        if permit.slot is not None:
-            self.slots.answered(permit.slot, now)
-            permit.slot = None
+        self._seen(permit, now)
         self._trip += SMOOTH * (min(now - permit.granted, self._timeout) - self._trip)
         server = self.budget.server
         server.heard(said, now)
@@ -225,29 +223,15 @@ class Limiter:
         self.changed()
 
     def failed(self, permit: Permit, *, sent: bool) -> None:
-        """No answer will be seen.
-
-        Args:
-            permit: Of the request.
-            sent: Whether any of it can have reached the server.
-        """
+        """No answer will be seen; `sent` is whether any of the request can have reached the server."""
         now = self._clock.monotonic()
-        if permit.slot is not None:
-            if sent:
-                self.slots.unanswered(permit.slot, now, self._timeout)
-            else:
-                self.slots.answered(permit.slot, now)
-            permit.slot = None
+        self._seen(permit, now + self._timeout if sent else now)
         self.breaker.failed(now, probe=permit.probe)
-        self._news.set()
 
     def abandoned(self, permit: Permit) -> None:
         """The request was sent, and nobody waits for its answer any more."""
-        if permit.slot is not None:
-            self.slots.unanswered(permit.slot, self._clock.monotonic(), self._timeout)
-            permit.slot = None
+        self._seen(permit, self._clock.monotonic() + self._timeout)
         self.breaker.unsent(probe=permit.probe)
-        self._news.set()
 
     def unsent(self, permit: Permit) -> None:
         """The request was not sent after all."""
@@ -255,6 +239,13 @@ class Limiter:
             self.slots.unused(permit.slot)
             permit.slot = None
         self.breaker.unsent(probe=permit.probe)
+        self._news.set()
+
+    def _seen(self, permit: Permit, at: float) -> None:
+        """Until when the server may see the request."""
+        if permit.slot is not None:
+            self.slots.answered(permit.slot, at)
+            permit.slot = None
         self._news.set()
 
     # What is known -----------------------------------------------------------------------------------------
