@@ -116,6 +116,7 @@ async def build(
         policy = Policy.of(settings)
         tickets = Tickets(store, clock, token)
         audit = Audit(store, _secret_keys(settings), clock)
+        stack.push_async_callback(audit.flush)
         parts = Parts(
             celonis=celonis,
             policy=policy,

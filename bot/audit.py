@@ -13,17 +13,26 @@ hands such a head to `verify` sees whether the log still holds it.
 
 from __future__ import annotations
 
-import json
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, assert_never
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
-from bot.audit_keys import Key, Keys, same
+from bot.audit_entries import (
+    Checkpoint,
+    Entry,
+    Gap,
+    Logged,
+    as_json,
+    logged,
+    name_in,
+    told_by,
+    written,
+)
+from bot.audit_keys import Keys, same
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.redaction import redact
@@ -33,82 +42,17 @@ from bot.store.schema import clean
 
 log = structlog.get_logger()
 
+READS_WITHIN = 1.0
+"""Seconds after which a row of a read is appended, with all others that wait."""
+READS_AT_ONCE = 200
+"""Rows of reads that wait no longer."""
 _PAGE = 500
 _BEFORE_ALL = -(2**63)
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})?\Z", re.ASCII)
 _BROKEN = "broken"
 """The seal of a head that follows on what was tampered with: never one again."""
 
-Decision: TypeAlias = Literal[
-    "asked", "confirmed", "sending", "done", "dismissed", "expired", "abandoned", "refused", "failed", "read"
-]
-"""What a row tells: a step of a write, a refusal, an expiry, a failure, or a read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row's content. Everything is text that names something; no values of data.
-
-    Attributes:
-        request: The request's id, which also stands in the log and on error cards.
-        person: `Person.key`; empty where the name was taken off the row.
-        place: `Place.key`; for a personal chat a word, since its id is as good as the person's.
-        decision: What happened.
-        connection: The connection's name.
-        right: The right that it needed.
-        sentence: From `bot.masking`, never what was typed.
-        resources: Keys of what it touched.
-        rule: What decided.
-        ticket: The ticket's id.
-        outcome: How it ended.
-    """
-
-    request: str
-    person: str
-    place: str
-    decision: Decision
-    connection: str = ""
-    right: str = ""
-    sentence: str = ""
-    resources: tuple[str, ...] = ()
-    rule: str = ""
-    ticket: str = ""
-    outcome: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """So many rows may be missing before this one: since `since` (UTC) the database did not say that it took them."""
-
-    since: datetime
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    """The row numbered `upto` had this digest; it and the rows before it may be deleted."""
-
-    upto: int
-    digest: str
-
-
-_ENTRY = TypeAdapter(Entry)
 _UNDONE = "Nothing was done."
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A row as it is in the log.
-
-    Attributes:
-        seq: Its number.
-        at: When (UTC); None where somebody has made the row unreadable.
-        entry: What was decided; None there, and where the row tells something of the log itself.
-    """
-
-    seq: int
-    at: datetime | None
-    entry: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +99,10 @@ class Audit:
         self._clock = clock
         self._keys = Keys(keys)
         self._seen = Head()
-        self._lost: _Gap | None = None
+        self._lost: Gap | None = None
+        self._waiting: list[tuple[datetime, Entry]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: set[asyncio.Task[None]] = set()
 
     async def write(self, entry: Entry) -> None:
         """Appends a row. When this returns, it is durable; a write must not go on before that.
@@ -166,18 +113,50 @@ class Audit:
             StoreUnavailable: The row is not in the log, as far as is known: the database does not answer, there is no
                 key, or the log is not as this program left it.
         """
+        await self._append_or_lose([(self._clock.now(), entry)])
+
+    def write_soon(self, entry: Entry) -> None:
+        """Appends the row of a read behind its answer, with the others of the same second: see `READS_WITHIN`.
+
+        One that cannot be written is told of by a later row. Whoever ends the program calls `flush` before.
+        """
+        self._waiting.append((self._clock.now(), entry))
+        if len(self._waiting) >= READS_AT_ONCE:
+            self._flush_now()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(READS_WITHIN, self._flush_now)
+
+    def _flush_now(self) -> None:
+        task = asyncio.ensure_future(self._write_waiting())
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+    async def flush(self) -> None:
+        """Returns when no row waits any more."""
+        await asyncio.gather(self._write_waiting(), *self._flushing)
+
+    async def _write_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not waiting:
+            return
+        try:
+            await self._append_or_lose(waiting)
+        except StoreUnavailable:
+            log.warning("audit rows lost", rows=len(waiting))
+
+    async def _append_or_lose(self, entries: Sequence[tuple[datetime, Entry]]) -> None:
         lost, self._lost = self._lost, None
         try:
-            await self._append(*((lost,) if lost else ()), entry)
+            await self._append(*([(self._clock.now(), lost)] if lost else ()), *entries)
         except StoreUnavailable:
-            self._lose(lost)
+            # others may have been lost while it was tried
+            known = [each for each in (lost, self._lost) if each]
+            since = min([*(each.since for each in known), entries[0][0]])
+            self._lost = Gap(since, len(entries) + sum(each.rows for each in known))
             raise
-
-    def _lose(self, before: _Gap | None) -> None:
-        """Counts one row more that is missing; others may have been counted while it was tried."""
-        known = [each for each in (before, self._lost) if each]
-        since = min((each.since for each in known), default=self._clock.now())
-        self._lost = _Gap(since, 1 + sum(each.rows for each in known))
 
     async def checkpoint(self, upto: int) -> None:
         """Deletes the rows up to this one, and appends the row that vouches for them, in one step.
@@ -220,8 +199,8 @@ class Audit:
             self._saw(end)
         return end
 
-    async def _append(self, *contents: Entry | _Gap, checkpoint: int = 0) -> None:
-        key, seen, at = self._keys.newest, self._seen, self._clock.now()
+    async def _append(self, *contents: tuple[datetime, Entry | Gap], checkpoint: int = 0) -> None:
+        key, seen = self._keys.newest, self._seen
         if key is None:
             raise StoreUnavailable(
                 "CELONIS_CHAT_SECRET_KEY is not set, so nothing can be written to the audit log.",
@@ -250,13 +229,13 @@ class Audit:
                 if sound
                 else Head(max(head.count, newest.seq if newest else 0), newest.digest if newest else "")
             )
-            whole: list[Entry | _Gap | _Checkpoint] = [*contents]
+            whole: list[tuple[datetime, Entry | Gap | Checkpoint]] = [*contents]
             if checkpoint:
-                whole.append(_Checkpoint(checkpoint, found[checkpoint].digest))
+                whole.append((self._clock.now(), Checkpoint(checkpoint, found[checkpoint].digest)))
             rows = []
-            for content in whole:
-                person = _name(content) if isinstance(content, Entry) else None
-                rows.append(key.chained(last.count + 1, last.digest, _written(at, content, key), person))
+            for at, content in whole:
+                person = name_in(content) if isinstance(content, Entry) else None
+                rows.append(key.chained(last.count + 1, last.digest, written(at, content, key), person))
                 last = Head(last.count + 1, rows[-1].digest)
             return rows, replace(last, seal=key.seal(last) if sound else _BROKEN)
 
@@ -307,7 +286,7 @@ class Audit:
                     return Broken(
                         at, f"Row {at} is not the one that the given head names: the log was rewritten."
                     )
-                told = _told(row)
+                told = told_by(row)
                 nameless += "person" in told and row.person is None
                 if told.get("kind") == "checkpoint":
                     vouched[str(told.get("upto"))] = str(told.get("digest"))
@@ -334,20 +313,20 @@ class Audit:
         seq = _BEFORE_ALL
         while rows := await audit_rows.after(self._store, seq, _PAGE):
             for row in rows:
-                yield _json(
+                yield as_json(
                     {
                         "seq": row.seq,
                         "key": row.key,
                         "person": row.person,
                         "digest": row.digest,
-                        "entry": _told(row) or row.entry,
+                        "entry": told_by(row) or row.entry,
                     }
                 )
             seq = rows[-1].seq
 
     async def recent(self, most: int) -> tuple[Logged, ...]:
         """The last rows, newest first, at most `most`."""
-        return tuple(_logged(row) for row in await audit_rows.newest(self._store, max(0, most)))
+        return tuple(logged(row) for row in await audit_rows.newest(self._store, max(0, most)))
 
     def _problem(self, row: Row, last: Head) -> Broken | None:
         if row.seq <= last.count:
@@ -357,7 +336,7 @@ class Audit:
         key = self._keys.named(row.key, f"row {row.seq}")
         if not same(key.chained(row.seq, last.digest, row.entry).digest, row.digest):
             return Broken(row.seq, f"Row {row.seq} is not what was written, or not where it was written.")
-        if row.person is not None and not same(key.person(row.person), str(_told(row).get("person"))):
+        if row.person is not None and not same(key.person(row.person), str(told_by(row).get("person"))):
             return Broken(row.seq, f"The name beside row {row.seq} is not the one that was written.")
         return None
 
@@ -392,50 +371,3 @@ def _holds(seen: Head, head: Head, found: Mapping[int, Row]) -> bool:
     """Whether a log still holds what this program saw of it; a row may be gone under a checkpoint."""
     row = found.get(seen.count)
     return head.count >= seen.count and (not seen.count or row is None or row.digest == seen.digest)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
-
-def _written(at: datetime, content: Entry | _Gap | _Checkpoint, key: Key) -> str:
-    """A row's content: one line of ASCII, the same on every engine."""
-    match content:
-        case Entry():
-            kind = "decision"
-            told: dict[str, Any] = {
-                name: [redact(each) for each in value] if isinstance(value, tuple) else redact(value)
-                for name, value in asdict(content).items()
-            }
-            told["person"] = key.person(_name(content))
-        case _Gap(since, rows):
-            kind, told = "gap", {"since": since.isoformat(timespec="microseconds"), "rows": rows}
-        case _Checkpoint(upto, digest):
-            kind, told = "checkpoint", {"upto": upto, "digest": digest}
-        case _:
-            assert_never(content)
-    return _json({"kind": kind, "at": at.isoformat(timespec="microseconds"), **told})
-
-
-def _name(entry: Entry) -> str:
-    return clean(redact(entry.person))
-
-
-def _told(row: Row) -> dict[str, Any]:
-    """A row's content; empty where somebody has made it unreadable."""
-    try:
-        told = json.loads(row.entry)
-    except (ValueError, RecursionError):
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _logged(row: Row) -> Logged:
-    told = _told(row)
-    try:
-        at = datetime.fromisoformat(told["at"])
-        kind = told["kind"]
-        entry = _ENTRY.validate_python({**told, "person": row.person or ""}) if kind == "decision" else None
-    except (KeyError, TypeError, ValueError, ValidationError):
-        return Logged(row.seq, None, None)
-    return Logged(row.seq, at, entry)

@@ -237,7 +237,8 @@ class Bot:
         intent, policy = meant.intent, self._parts.policy
         connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
         context = self._context(visit, connection)
-        touched = await context.catalog.spelt(command.touches(intent))
+        named = command.touches(intent)
+        touched = await context.catalog.spelt(named)
         decision = visit.allowed(command.right, touched)
         reader, zone_of = visit.reader(private=await visit.audience.private(touched))
         public = partial(policy.public, visit.place, outsiders=await visit.audience.outsiders())
@@ -247,15 +248,12 @@ class Bot:
                 visit.request,
                 "read",
                 intent,
-                command.touches(intent),
+                named,
                 right=command.right,
                 rule=decision.rule,
                 connection=connection,
             )
-            try:
-                await self._parts.audit.write(row)
-            except StoreUnavailable:
-                log.warning("audit row lost", request=visit.request.id)
+            self._parts.audit.write_soon(row)
         said = await command.run(intent, context.fresh() if fresh else context)
         shown = said if isinstance(said, Shown) else Shown(said, touched)
         card = await self._dated(shown.card, intent, context)

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import structlog
 
 from bot.audience import PlaceAudience, Shown
-from bot.audit import Audit, Entry
-from bot.audit import Decision as Step
+from bot.audit import Audit
+from bot.audit_entries import Decision as Step
+from bot.audit_entries import Entry
 from bot.celonis import Celonis, Family, Usage
 from bot.language.declare import CelonisIntent, map_names
 from bot.language.say import say

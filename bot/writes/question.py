@@ -9,7 +9,7 @@ import structlog
 from cachetools import TTLCache
 
 from bot.audience import Shown
-from bot.audit import Decision
+from bot.audit_entries import Decision
 from bot.language.say import say
 from bot.model.cards import Answer, Card, Everyone, Reader, Status
 from bot.model.errors import BotError, NotAllowed, StoreUnavailable, TicketGone

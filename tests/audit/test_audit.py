@@ -1,11 +1,13 @@
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
 
-from bot.audit import Audit, Broken, Entry, Verified
+from bot.audit import READS_AT_ONCE, Audit, Broken, Verified
+from bot.audit_entries import Entry
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.model.people import Person, Place, Visibility
 from bot.store import Store, audit_rows
@@ -323,6 +325,63 @@ async def test_rows_that_could_not_be_written_leave_a_row_that_says_so(
     assert lines[0]["entry"]["rows"] == 3
     assert lines[0]["entry"]["since"] < lines[0]["entry"]["at"]
     assert await audit.verify() == Verified(3, f"3:{lines[2]['digest']}")
+
+
+async def entries_of(audit: Audit) -> list[dict[str, Any]]:
+    return [json.loads(line)["entry"] async for line in audit.export()]
+
+
+async def test_rows_of_reads_are_appended_together_behind_their_answers(
+    store: Store, audit: Audit, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended = 0
+    append = audit_rows.append
+
+    async def counting(*given: Any, **more: Any) -> Any:
+        nonlocal appended
+        appended += 1
+        return await append(*given, **more)
+
+    monkeypatch.setattr(audit_rows, "append", counting)
+    for number in range(5):
+        audit.write_soon(replace(ENTRY, request=f"r{number}"))
+        clock.advance(1)
+    assert await entries_of(audit) == [], "an answer does not wait for its row"
+    await audit.write(replace(ENTRY, request="a refusal"))
+    await audit.flush()
+    await audit.flush()
+    rows = await entries_of(audit)
+    assert [each["request"] for each in rows] == ["a refusal", *(f"r{number}" for number in range(5))]
+    assert len({each["at"] for each in rows}) == 6, "each has the time of its own"
+    assert appended == 2
+    assert isinstance(await audit.verify(), Verified)
+
+
+async def test_so_many_rows_of_reads_wait_no_longer(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.audit.READS_WITHIN", 3600.0)
+    for _ in range(READS_AT_ONCE):
+        audit.write_soon(ENTRY)
+    async with asyncio.timeout(10):
+        while len(await entries_of(audit)) < READS_AT_ONCE:
+            pass
+
+
+async def test_rows_of_reads_that_are_lost_are_one_row_that_says_how_many(
+    audit: Audit, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_store: Store, _work: object) -> None:
+        raise StoreUnavailable("The bot's database does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", away)
+        for _ in range(7):
+            audit.write_soon(ENTRY)
+        await audit.flush()
+    clock.advance(60)
+    audit.write_soon(ENTRY)
+    await audit.flush()
+    gap, decision = await entries_of(audit)
+    assert (gap["kind"], gap["rows"], decision["kind"]) == ("gap", 7, "decision")
 
 
 # --- keys ------------------------------------------------------------------------------------------------------

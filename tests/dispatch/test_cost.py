@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,8 @@ from bot.model.people import Clicked, Said
 from bot.policy import Right
 from bot.render.card_text import footer
 from bot.sandbox import Fault
-from tests.story import DIRECT, OPERATOR, Stage, answers_to, someone, stage
+from bot.store import Store
+from tests.story import CHANNEL, DIRECT, OPERATOR, Stage, StoryClock, answers_to, someone, stage
 
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
 
@@ -151,3 +154,35 @@ async def test_debug_shows_the_newest_call_first_and_sums_up_each_request() -> N
         (table,) = [block for block in card.blocks if isinstance(block, Table)]
         assert table.rows[0][1] == Words("intelligence")
         assert "/integration/api/pools" in str(table.rows[-1][3])
+
+
+async def test_a_read_that_is_in_memory_starts_no_task_and_asks_no_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(reads_logged=True, clock=StoryClock(pace=1.0)) as scene:
+        for sentence in ("kpi On-time delivery of Order to Cash", "models"):
+            for place in (CHANNEL, DIRECT):
+                await scene.says(sentence, place=place)
+                started: list[str] = []
+                loop = asyncio.get_running_loop()
+
+                def noted(
+                    loop: asyncio.AbstractEventLoop, work: Any, started: list[str] = started, **more: Any
+                ) -> Any:
+                    started.append(repr(work))
+                    return asyncio.Task(work, loop=loop, **more)
+
+                async def asked(_: Store, work: object, started: list[str] = started) -> Any:
+                    started.append(f"database: {work!r}")
+                    raise AssertionError
+
+                with monkeypatch.context() as patch:
+                    patch.setattr(Store, "read", asked)
+                    patch.setattr(Store, "write", asked)
+                    loop.set_task_factory(noted)
+                    try:
+                        card = await scene.says(sentence, place=place)
+                    finally:
+                        loop.set_task_factory(None)
+                assert card.status is Status.ANSWERED
+                assert started == []

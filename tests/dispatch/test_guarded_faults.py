@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bot import config
-from bot.audit import Audit, Entry
+from bot.audit import Audit
+from bot.audit_entries import Entry
 from bot.celonis import Api
 from bot.model.cards import Answer, Card, Status
 from bot.model.errors import ApprovalSpent, Forbidden, StoreUnavailable, TicketGone, Unreachable
@@ -402,7 +403,9 @@ async def test_a_read_whose_row_cannot_be_written_is_answered_and_told_of_later(
         with monkeypatch.context() as patch:
             patch.setattr(audit_rows, "append", _refusing)
             assert (await scene.says("pools")).status is Status.ANSWERED
+            await scene.built.audit.flush()
         await scene.says("pools")
+        await scene.built.audit.flush()
         kinds = [json.loads(line)["entry"]["kind"] async for line in scene.built.audit.export()]
         assert kinds == ["gap", "decision"]
 

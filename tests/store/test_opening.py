@@ -21,7 +21,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.util import await_only
 
 import bot.store
-from bot.audit import Audit, Entry
+from bot.audit import Audit
+from bot.audit_entries import Entry
 from bot.model.clock import SystemClock
 from bot.model.errors import ConfigError, StoreUnavailable
 from bot.model.names import Name

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.audit import Audit, Entry
+from bot.audit import Audit
+from bot.audit_entries import Entry
 from bot.model.names import Name
 from bot.model.people import Person, Place, Visibility
 from bot.store import Default, DefaultOf, Defaults, Snapshot, Store
