@@ -20,7 +20,6 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
-    Chart,
     Choices,
     Column,
     Fact,
@@ -36,7 +35,6 @@ from bot.model.cards import (
 from bot.model.people import Clicked, Person
 from bot.render.button_codec import Shorten, Verb, decode, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
-from bot.render.charts import bars
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
 from bot.render.values import write
 
@@ -73,7 +71,6 @@ _SENTENCE = 500
 _MENTION = 500
 _NARROW = 64
 _NARROW_COLUMN = 24
-_POINTS = 30
 
 _SYMBOLS = {Tone.PLAIN: "ℹ", Tone.GOOD: "✔", Tone.WARNING: "⚠", Tone.DANGER: "⛔"}
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "primary", Tone.DANGER: "danger"}
@@ -209,8 +206,6 @@ class _Message:
                 self.facts(facts)
             case Table():
                 self.table(block)
-            case Chart():
-                self.chart(block)
             case Notice(tone, text):
                 self.notice(tone, clean(text, lines=True))
             case Choices(prompt, options):
@@ -250,16 +245,6 @@ class _Message:
         word = TONE_WORDS[tone]
         sign = _SYMBOLS[tone] if text.casefold().startswith(word.casefold()) else f"{_SYMBOLS[tone]} {word}:"
         self.add(_rich(_rich_section(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS))))
-
-    def chart(self, chart: Chart) -> None:
-        drawn = bars(chart, self.reader)[:_POINTS]
-        title = self.take(clean(chart.title), HEADER)
-        lines = columns([(bar.label, bar.drawn, bar.value) for bar in drawn], (False, False, True), widest=16)
-        if title:
-            self.add(_rich(_rich_section(_run(title, bold=True))))
-        self.add(_preformatted(self.take("\n".join(lines), TEXT)) if lines else _context("No values."))
-        if len(chart.points) > _POINTS:
-            self.add(_context(f"{left_out(len(chart.points) - _POINTS, 'point')} They are in the table."))
 
     # tables
 

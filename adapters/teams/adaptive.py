@@ -21,7 +21,6 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
-    Chart,
     Choices,
     Confirm,
     Dismiss,
@@ -38,7 +37,6 @@ from bot.model.cards import (
 from bot.model.people import Person
 from bot.render.button_codec import KEYS, Shorten, Verb, encode, pack, safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer, left_out
-from bot.render.charts import bars
 from bot.render.safe_text import ELLIPSIS, clean, cut, units
 from bot.render.values import write
 
@@ -65,9 +63,6 @@ _LINES = 60
 _TABLE_COLUMNS = 4
 _CELL = 200
 _FACT = 1000
-_POINTS = 30
-_BAR = 8
-_CHART_WIDTHS = (3, 3, 2)
 
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
 _NOTICE_STYLES = {
@@ -334,7 +329,7 @@ class _Sheet:
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
             case Table(more=Button() as more):
                 return self.spend(self.action_set([more]))
-            case Text() | Facts() | Table() | Chart() | Notice():
+            case Text() | Facts() | Table() | Notice():
                 return []
             case _:
                 assert_never(block)
@@ -393,8 +388,6 @@ class _Sheet:
                 return self.that_fit(rows, "line")
             case Table():
                 return self.table(block)
-            case Chart():
-                return self.chart(block)
             case Notice(tone, text):
                 return self.notice(tone, clean(text, lines=True))
             case Choices():
@@ -457,26 +450,21 @@ class _Sheet:
             elements += self.spend([_quiet(f"{table.hidden:,} more not shown.")])
         return elements
 
-    def grid(
-        self,
-        headings: list[str],
-        written: list[list[str]],
-        numeric: list[bool],
-        widths: Sequence[int] = (),
-    ) -> list[Json]:
+    def grid(self, headings: list[str], written: list[list[str]], numeric: list[bool]) -> list[Json]:
         # The first row is the heading by default. The schema and the clients disagree on that property's name
         # (firstRowAsHeader, firstRowAsHeaders), so it stays unsaid.
         sizes = [max(units(row[index]) for row in [headings, *written]) for index in range(len(headings))]
         table: Json = {
             "type": "Table",
             "columns": [
-                {"width": width, "horizontalCellContentAlignment": "Right" if right else "Left"}
-                for width, right in zip(
-                    widths or [max(1, min(4, each // 8)) for each in sizes], numeric, strict=True
-                )
+                {
+                    "width": max(1, min(4, each // 8)),
+                    "horizontalCellContentAlignment": "Right" if right else "Left",
+                }
+                for each, right in zip(sizes, numeric, strict=True)
             ],
             "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
-            "showGridLines": not widths,
+            "showGridLines": True,
         }
         kept = 0
         if size(table) > self.room - _NOTE:
@@ -509,25 +497,6 @@ class _Sheet:
                 }
             )
         return self.that_fit(items, "row")
-
-    def chart(self, chart: Chart) -> list[Json]:
-        drawn = bars(chart, self.reader, length=_BAR)[:_POINTS]
-        if not drawn:
-            return self.spend([_quiet(f"{cut(clean(chart.title), _LABEL)} No values.".strip())])
-        headings = [
-            cut(clean(chart.title), _LABEL) or ELLIPSIS,
-            " ",
-            cut(clean(chart.unit), _LABEL) or "Value",
-        ]
-        elements = self.grid(
-            headings,
-            [[cut(bar.label, _LABEL), bar.drawn, bar.value] for bar in drawn],
-            [False, False, True],
-            _CHART_WIDTHS,
-        )
-        if len(chart.points) > len(drawn):
-            elements += self.spend([_quiet(left_out(len(chart.points) - len(drawn), "point"))])
-        return elements
 
 
 _PRESSED = ("ActionSet", "Input.ChoiceSet")

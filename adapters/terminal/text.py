@@ -20,7 +20,6 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
-    Chart,
     Choices,
     Fact,
     Facts,
@@ -35,7 +34,6 @@ from bot.model.cards import (
 )
 from bot.render.button_codec import safe_url
 from bot.render.card_text import TONE_WORDS, announce, footer
-from bot.render.charts import bars
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, width
 from bot.render.values import write
 
@@ -108,13 +106,6 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
                 yield f"{block.hidden:,} more not shown."
             if block.more is not None:
                 yield numbers.label(block.more)
-        case Chart():
-            if block.title:
-                yield clean(block.title)
-            drawn = [(bar.label, bar.drawn, bar.value) for bar in bars(block, reader, length=24)]
-            yield from (
-                ["No values."] if not drawn else columns(drawn, (False, False, True), widest=_WIDEST_COLUMN)
-            )
         case Notice(tone, text):
             yield _sentence(tone, clean(text, lines=True))
         case Choices(prompt, options):
@@ -185,7 +176,7 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
             return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
-        case Facts() | Chart() | Table():
+        case Facts() | Table():
             return RichText("\n".join(_lines(block, reader, numbers)))
         case _:
             assert_never(block)

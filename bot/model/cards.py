@@ -172,31 +172,6 @@ class Table:
             )
 
 
-class Shape(StrEnum):
-    """How a chart draws its points."""
-
-    BARS = "bars"
-    LINE = "line"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One value of a chart with its label."""
-
-    label: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One series. A card with a chart always holds the same values as a table too."""
-
-    title: str
-    shape: Shape
-    points: tuple[Point, ...]
-    unit: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something the reader should not miss."""
@@ -213,7 +188,7 @@ class Choices:
     options: tuple[Button, ...]
 
 
-Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices
+Block: TypeAlias = Text | Facts | Table | Notice | Choices
 
 # --- cards -----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from bot.model.cards import (
     Block,
     Button,
     Cell,
-    Chart,
     Choices,
     Confirm,
     Day,
@@ -94,14 +93,6 @@ def _block(block: Block) -> Json:
                 "rows": [[_cell(cell) for cell in row] for row in rows],
                 "more": None if more is None else _button(more),
                 "hidden": hidden,
-            }
-        case Chart(title, shape, points, unit):
-            return {
-                "type": "chart",
-                "title": title,
-                "shape": shape.value,
-                "unit": unit,
-                "points": [{"label": point.label, "value": _number(point.value)} for point in points],
             }
         case Notice(tone, text):
             return {"type": "notice", "tone": tone.value, "text": text}

@@ -13,7 +13,6 @@ from bot.model.cards import (
     Answer,
     Button,
     Card,
-    Chart,
     Choices,
     Column,
     Confirm,
@@ -29,10 +28,8 @@ from bot.model.cards import (
     Number,
     Only,
     OpenUrl,
-    Point,
     Reader,
     Run,
-    Shape,
     Source,
     Status,
     Table,
@@ -165,12 +162,6 @@ KPI = Answer(
         "On-time delivery: 87.5% (target 95%, too low)",
         title="kpi On-time delivery by plant in Q3 2026",
         blocks=(
-            Chart(
-                "On-time delivery by plant",
-                Shape.BARS,
-                (Point("Hamburg", 91.25), Point("Köln", 87), Point("Bologna", 42.5), Point("change", -3.1)),
-                "%",
-            ),
             Table(
                 (Column("Plant"), Column("On-time delivery", numeric=True)),
                 tuple(
@@ -193,9 +184,6 @@ LINE = Answer(
     Card(
         "Average events per case rose to 12.4 in November",
         blocks=(
-            Chart(
-                "Average", Shape.LINE, tuple(Point(f"2026-{month:02}", month * 1.1) for month in range(1, 12))
-            ),
             Text(
                 'curl -H "Authorization: AppKey $KEY" \\\n  "https://acme.eu-1.celonis.cloud/x?a=1&b=2"',
                 code=True,
@@ -372,7 +360,7 @@ FAMILY: dict[str, Answer] = {
     "stopped": STOPPED,
     "data": DATA,
     "kpi": KPI,
-    "line and curl": LINE,
+    "curl": LINE,
     "pick": PICK,
     "long pick": LONG_PICK,
     "many buttons": MANY_BUTTONS,

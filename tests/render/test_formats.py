@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -15,22 +14,18 @@ from bot.model.cards import (
     HEADLINE_LENGTH,
     Card,
     Cell,
-    Chart,
     Cost,
     Day,
     Flag,
     Missing,
     Moment,
     Number,
-    Point,
     Reader,
-    Shape,
     Source,
     Status,
     Words,
 )
 from bot.render.card_text import announce, error_text, footer, source_line
-from bot.render.charts import bars
 from bot.render.safe_text import clean, columns, cut, units, whole_lines, width
 from bot.render.values import dated, duration, when, write
 from tests.platform_rules import assert_shows_only_what_is_seen
@@ -368,23 +363,6 @@ def test_columns_line_up_whatever_the_script(rows: list[tuple[str, str]]) -> Non
 
 def test_wide_characters_count_as_two() -> None:
     assert columns([("株式", "1"), ("ab", "22")], (False, True), widest=9) == ["株式   1", "ab    22"]
-
-
-def test_bars_keep_proportion_and_mark_what_is_below_zero() -> None:
-    points = tuple(
-        Point(label, value) for label, value in (("a", 8), ("b", 4), ("c", -4), ("d", 0), ("e", float("nan")))
-    )
-    drawn = bars(Chart("", Shape.BARS, points), ENGLISH, length=8)
-    assert [bar.drawn for bar in drawn] == ["████████", "████", "▒▒▒▒", "", ""]
-    assert [bar.value for bar in drawn] == ["8", "4", "-4", "0", "not a number"]
-
-
-@given(st.lists(st.floats(), max_size=8))
-def test_no_series_whatever_stops_a_chart(values: list[float]) -> None:
-    chart = Chart("", Shape.LINE, tuple(Point("x", value) for value in values))
-    assert all(
-        len(bar.drawn) <= 12 and unicodedata.category(bar.value[0]) != "Cc" for bar in bars(chart, ENGLISH)
-    )
 
 
 # --- times near today ------------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from bot.model.cards import (
     Choices,
     Facts,
     Notice,
-    Shape,
     Status,
     Table,
     Tone,
@@ -76,7 +75,7 @@ def test_no_golden_file_is_left_over() -> None:
     assert there == set(FAMILY) | OTHERS
 
 
-def test_the_family_holds_every_block_cell_action_tone_status_and_shape() -> None:
+def test_the_family_holds_every_block_cell_action_tone_and_status() -> None:
     cards = [each.card for each in FAMILY.values()]
     found = {type(part) for card in cards for part in _parts(card)}
     for union in (Block, Cell, Action):
@@ -86,7 +85,6 @@ def test_the_family_holds_every_block_cell_action_tone_status_and_shape() -> Non
     notices = [block for card in cards for block in card.blocks if isinstance(block, Notice)]
     assert {button.tone for button in every} == set(Tone)
     assert {notice.tone for notice in notices} == set(Tone)
-    assert {block.shape for card in cards for block in card.blocks if hasattr(block, "shape")} == set(Shape)
 
 
 def test_the_family_holds_every_error_that_is_raised() -> None:

@@ -21,7 +21,6 @@ from bot.model.cards import (
     Answer,
     Button,
     Card,
-    Chart,
     Choices,
     Column,
     Confirm,
@@ -36,9 +35,7 @@ from bot.model.cards import (
     Notice,
     Number,
     OpenUrl,
-    Point,
     Reader,
-    Shape,
     Source,
     Status,
     Table,
@@ -139,13 +136,6 @@ blocks = st.one_of(
     st.builds(Text, texts, st.booleans(), st.booleans()),
     st.lists(st.builds(Fact, texts, cells), max_size=4).map(tuple).map(Facts),
     tables(),
-    st.builds(
-        Chart,
-        texts,
-        st.sampled_from(Shape),
-        st.lists(st.builds(Point, texts, st.floats()), max_size=40).map(tuple),
-        texts,
-    ),
     st.builds(Notice, st.sampled_from(Tone), texts),
     st.builds(Choices, texts, st.lists(pressed, max_size=9).map(tuple)),
 )
@@ -260,7 +250,6 @@ PLACES: dict[str, Callable[[str], Card]] = {
     "cell of a wide table": lambda text: Card(
         "x", blocks=(Table((Column("a"),) * 21, ((Words(text),) * 21,)),)
     ),
-    "chart title": lambda text: Card("x", blocks=(Chart(text, Shape.BARS, (Point("a", 1),)),)),
     "notice": lambda text: Card("x", blocks=(Notice(Tone.DANGER, text),)),
     "prompt": lambda text: Card("x", blocks=(Choices(text, (Button("a", Confirm("t")),)),)),
     "choice": lambda text: Card("x", blocks=(Choices("a", (Button(text, Confirm("t")),)),)),
