@@ -92,7 +92,7 @@ class CelonisAuth(httpx.Auth):
             self._kind = kind
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Sees `httpx.Auth`. A token is asked for under the same purpose as the request that needs it.
+        """See `httpx.Auth`. A token is asked for under the same purpose as the request that needs it.
 
         Raises:
             CelonisError: A token was needed and not given.

@@ -150,7 +150,12 @@ class Client:
         request = self._http.build_request(
             call.method, call.target, headers=headers, content=content, extensions=extensions
         )
-        auth = self.auth if authorization is None else _Fixed(authorization)
+
+        def as_given(request: httpx.Request) -> httpx.Request:
+            request.headers["Authorization"] = authorization or ""
+            return request
+
+        auth = self.auth if authorization is None else as_given
         before = purpose.calls
         try:
             return await self._http.send(request, auth=auth)
@@ -253,17 +258,6 @@ class Client:
             status=status,
             support_id=refused.support_id,
         )
-
-
-class _Fixed(httpx.Auth):
-    """One header, whatever the answer is."""
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def auth_flow(self, request: httpx.Request) -> Any:
-        request.headers["Authorization"] = self._authorization
-        yield request
 
 
 def _passing(error: CelonisError) -> bool:
