@@ -777,6 +777,9 @@ async def ack(bench: Bench) -> Json:
     """Memory after so many minutes of load, and acknowledgements once Celonis is dead; the sandbox ends here."""
     platforms, session = bench.platforms, bench.session
     with tempfile.TemporaryDirectory() as name:
+        # A first start makes the tables, once in the life of a database.
+        async with bench.bot(Path(name)):
+            pass
         async with bench.bot(Path(name)) as only:
             await warm(platforms, slack_sender(platforms, session, only.url), slack_name)
             await acknowledgements(slack_sender(platforms, session, only.url), bench.minutes * 60)

@@ -33,8 +33,8 @@ from bot.model.cards import (
     buttons,
 )
 from bot.model.people import Clicked, Person
-from bot.render.button_codec import Shorten, Verb, decode, encode, pack, safe_url
-from bot.render.card_text import TONE_WORDS, announce, footer, left_out
+from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
+from bot.render.card_text import announce, footer, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
 from bot.render.values import write
 
@@ -242,8 +242,8 @@ class _Message:
             self.add(_rich(_rich_section(*runs)))
 
     def notice(self, tone: Tone, text: str) -> None:
-        word = TONE_WORDS[tone]
-        sign = _SYMBOLS[tone] if text.casefold().startswith(word.casefold()) else f"{_SYMBOLS[tone]} {word}:"
+        word = tone_word(tone, text)
+        sign = f"{_SYMBOLS[tone]} {word}:" if word else _SYMBOLS[tone]
         self.add(_rich(_rich_section(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS))))
 
     # tables
@@ -325,8 +325,8 @@ class _Message:
 
     def action_blocks(self, pressed: Iterable[Button]) -> list[Json]:
         pressed = tuple(pressed)
-        unsafe = [each for each in pressed if not _can_be_pressed(each)]
-        elements = [self.button(each) for each in pressed if _can_be_pressed(each)]
+        unsafe = [each for each in pressed if not can_be_pressed(each, URL)]
+        elements = [self.button(each) for each in pressed if can_be_pressed(each, URL)]
         blocks: list[Json] = [
             {"type": "actions", "elements": elements[start : start + ACTION_ELEMENTS]}
             for start in range(0, len(elements), ACTION_ELEMENTS)
@@ -393,14 +393,6 @@ class _Message:
         if self.left_out or len(body) < len(self.blocks):
             body.append(_context(left_out(self.left_out + len(self.blocks) - len(body), "part")))
         self.blocks = [*body, *tail]
-
-
-def _can_be_pressed(button: Button) -> bool:
-    match button.action:
-        case OpenUrl(url):
-            return safe_url(url) and len(url) <= URL
-        case _:
-            return True
 
 
 def _named(headings: Sequence[str], row: Sequence[str]) -> tuple[str, str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, TypeAlias, TypeVar
-from zoneinfo import available_timezones
 
 import structlog
 from cachetools import LRUCache, TTLCache
@@ -17,7 +15,7 @@ from adapters.slack.blocks import encoded, render, render_mention
 from adapters.slack.web_api import Refused, WebApi
 from bot.config import Slack
 from bot.model.cards import Answer, Card, Only, Reader, Status
-from bot.model.clock import Clock
+from bot.model.clock import Clock, known_zones
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 from bot.render.button_codec import Shorten
@@ -402,14 +400,9 @@ def profile_of(
         email=card["email"] if isinstance(card.get("email"), str) and card["email"] else None,
         groups=groups,
         standing=_standing(user, person, identity),
-        zone=user["tz"] if user.get("tz") in _zones() else None,
+        zone=user["tz"] if user.get("tz") in known_zones() else None,
         locale=locale.replace("-", "_") if isinstance(locale, str) and locale else None,
     )
-
-
-@cache
-def _zones() -> frozenset[object]:
-    return frozenset(available_timezones())
 
 
 def _standing(user: Mapping[str, Any], person: Person, identity: Identity) -> Standing:

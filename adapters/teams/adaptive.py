@@ -35,8 +35,8 @@ from bot.model.cards import (
     buttons,
 )
 from bot.model.people import Person
-from bot.render.button_codec import KEYS, Shorten, Verb, encode, pack, safe_url
-from bot.render.card_text import TONE_WORDS, announce, footer, left_out
+from bot.render.button_codec import KEYS, Shorten, Verb, can_be_pressed, encode, pack
+from bot.render.card_text import announce, footer, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, cut, units
 from bot.render.values import write
 
@@ -120,14 +120,6 @@ def _fits_option(text: str) -> bool:
     return size(text) <= _OPTION_VALUE
 
 
-def _can_be_pressed(button: Button) -> bool:
-    match button.action:
-        case OpenUrl(url):
-            return safe_url(url) and len(url) <= _VALUE
-        case _:
-            return True
-
-
 def _action(button: Button, shorten: Shorten | None) -> Json:
     title = cut(clean(button.label).strip(), _LABEL) or ELLIPSIS
     verb, value = encode(button.action, _fits_button, shorten)
@@ -174,8 +166,8 @@ def _plan(card: Card) -> _Plan:
         for index, found in own.items()
     }
     bottom = [*card.buttons, *pages]
-    plan.lost = [each for each in bottom if not _can_be_pressed(each)]
-    bottom = [each for each in bottom if _can_be_pressed(each)]
+    plan.lost = [each for each in bottom if not can_be_pressed(each, _VALUE)]
+    bottom = [each for each in bottom if can_be_pressed(each, _VALUE)]
 
     plan.menus = {index for index, found in own.items() if len(found) > _CHOICES_AS_BUTTONS}
     cost = {index: 1 if index in plan.menus else len(found) for index, found in own.items()}
@@ -422,9 +414,9 @@ class _Sheet:
         return shown
 
     def notice(self, tone: Tone, text: str) -> list[Json]:
-        word = TONE_WORDS[tone]
+        word = tone_word(tone, text)
         said = cut(text, _PARAGRAPHS) or ELLIPSIS
-        runs = [] if said.casefold().startswith(word.casefold()) else [_bold(f"{word}: ")]
+        runs = [_bold(f"{word}: ")] if word else []
         lines = [line for line in said.split("\n") if line.strip()] or [ELLIPSIS]
         items = [
             _rich(*runs, _run(lines[0])),

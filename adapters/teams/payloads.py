@@ -11,14 +11,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 
 from bot.config import host_matches, is_loopback
+from bot.model.clock import known_zones
 from bot.model.people import Person, Place, Visibility
 
 PLATFORM = "teams"
@@ -221,12 +220,7 @@ def _zone(body: Mapping[str, Any]) -> str | None:
         for each in (entities if isinstance(entities, list) else [])
         if isinstance(each, Mapping) and _text(each, "type") == "clientInfo"
     ]
-    return next((each for each in said if each and each in _zones()), None)
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return next((each for each in said if each and each in known_zones()), None)
 
 
 def _locale(text: str) -> str | None:

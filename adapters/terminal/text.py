@@ -33,7 +33,7 @@ from bot.model.cards import (
     buttons,
 )
 from bot.render.button_codec import safe_url
-from bot.render.card_text import TONE_WORDS, announce, footer
+from bot.render.card_text import announce, footer, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, width
 from bot.render.values import write
 
@@ -72,8 +72,8 @@ class _Numbers:
 
 
 def _sentence(tone: Tone, text: str) -> str:
-    word = TONE_WORDS[tone]
-    return text if text.casefold().startswith(word.casefold()) else f"{word}: {text}"
+    word = tone_word(tone, text)
+    return f"{word}: {text}" if word else text
 
 
 # --- plain text ------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import ClassVar
-from zoneinfo import available_timezones
 
 from bot.commands.command import Command, Context
 from bot.language.declare import CelonisIntent, OneName, Phrase, clause
 from bot.model.cards import Button, Card, Run, Text, headline
+from bot.model.clock import known_zones
 from bot.model.errors import BadArgument, NotAllowed
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
@@ -68,7 +68,7 @@ async def _use_model(intent: UseModel, context: Context) -> Card:
 
 async def _use_zone(intent: UseZone, context: Context) -> Card:
     _may_change(context)
-    zones = sorted(available_timezones())
+    zones = sorted(known_zones())
     wanted = next((zone for zone in zones if fold(zone) == fold(intent.zone)), None)
     if wanted is None:
         cities = {zone.rpartition("/")[2].replace("_", " ").casefold(): zone for zone in zones}

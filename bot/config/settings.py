@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ from bot.config.connection import Connection, DataModel, Limits
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who, is_uuid
 from bot.config.secret import Secret
 from bot.config.section import Fault, Loc, OrText, Reading, Section, Several, checked, fault, meant, refuse
+from bot.model.clock import known_zones
 from bot.model.errors import ConfigError
 
 SANDBOX_CONNECTION = "sandbox"
@@ -194,14 +193,9 @@ def _hidden(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset((files("tzdata") / "zones").read_text(encoding="utf-8").split())
-
-
 def _zone(zone: str, info: ValidationInfo) -> str:
-    if info.context and zone and zone not in _zones():
-        known = meant(zone, _zones(), "; zones are named like Europe/Berlin.")
+    if info.context and zone and zone not in known_zones():
+        known = meant(zone, known_zones(), "; zones are named like Europe/Berlin.")
         raise fault(f" is not a time zone{known}")
     return zone
 

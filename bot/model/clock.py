@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol, TypeVar
+from zoneinfo import available_timezones
 
 T = TypeVar("T")
 
@@ -57,3 +59,9 @@ async def within(clock: Clock, seconds: float, awaitable: Awaitable[T]) -> T:
         for each in (work, limit):
             if not each.done():
                 each.cancel()
+
+
+@cache
+def known_zones() -> frozenset[str]:
+    """The IANA names of all zones; found once, since that reads hundreds of files."""
+    return frozenset(available_timezones())

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from bot.language.say import say
 from bot.model.cards import (
     Action,
+    Button,
     Confirm,
     Dismiss,
     OpenUrl,
@@ -179,3 +180,12 @@ def safe_url(url: str) -> bool:
         return False
     plain = url.isascii() and url.isprintable() and not re.search(r"[\s<>|\"\\]", url)
     return plain and parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def can_be_pressed(button: Button, longest: int) -> bool:
+    """Whether a button does something: a page is only opened at a safe address of at most so many characters."""
+    match button.action:
+        case OpenUrl(url):
+            return safe_url(url) and len(url) <= longest
+        case _:
+            return True

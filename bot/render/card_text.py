@@ -44,6 +44,12 @@ COSTLY = 5
 """Calls from which on a card says what it cost."""
 
 
+def tone_word(tone: Tone, text: str) -> str:
+    """The word that says how much a notice matters; empty where its text begins with it."""
+    word = TONE_WORDS[tone]
+    return "" if text.casefold().startswith(word.casefold()) else word
+
+
 def announce(card: Card) -> str:
     """The headline with its sign in words; also the notification's text. At most 150 characters, one line."""
     line = " ".join(clean(card.headline).split()) or ELLIPSIS
