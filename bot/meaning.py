@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import TypeAlias
+
+from cachetools import LRUCache
 
 from bot.catalog import CLOSE, Alternative, Item, Resolution, Seen, label_of, matching, nearest
 from bot.commands.again import AGAIN, Recall
-from bot.commands.command import AnyCommand, Context, GuardedCommand
+from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
 from bot.commands.help import Help
 from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
@@ -78,6 +81,8 @@ class Unclear:
 
 
 Meaning: TypeAlias = One | Several | Unclear
+KEPT = 2_000
+"""Meanings that are kept."""
 
 OWN_WORDS: tuple[type[Intent], ...] = (Recall, ShowQuestion, *(each.intent for each in AGAIN))
 
@@ -103,15 +108,30 @@ class Meanings:
         self._commands = commands
         self._context = context
         entries = [Entry(each.intent, each.aliases) for each in (*commands.values(), *AGAIN)]
+        self._kept: LRUCache[Hashable, tuple[One, datetime]] = LRUCache(KEPT)
         self.grammar = Grammar([*entries, Entry(Recall), Entry(ShowQuestion)], words)
 
     async def mean(self, text: str, visit: Visit) -> Meaning:
-        """What a text means.
+        """What a text means. It is kept for all who see the same names from a place with the same defaults.
 
         Raises:
             NotAllowed: Whatever it means, the person may not.
             CelonisError, QuotaExhausted: Names could not be read.
         """
+        catalogs = [self._context(visit, each).catalog for each in visit.connections]
+        chosen, now = visit.defaults.connection, catalogs[0].now
+        sights = tuple((each.view, each.lists.generation) for each in catalogs)
+        key = (text, chosen and chosen.value, visit.model, sights)
+        kept = self._kept.get(key)
+        if kept is not None and now < kept[1]:
+            return kept[0]
+        meaning = await self._mean(text, visit)
+        # Only reads, and nothing that depends on what was said before: for the bot's own words there is no command.
+        if isinstance(meaning, One) and isinstance(self._commands.get(type(meaning.intent)), Command):
+            self._kept[key] = meaning, min(each.good_until for each in catalogs)
+        return meaning
+
+    async def _mean(self, text: str, visit: Visit) -> Meaning:
         readings = self.grammar.parse(text) if text.strip() else (Help(),)
         if not readings:
             return await self._without_command(text, visit)
@@ -121,21 +141,21 @@ class Meanings:
 
     async def _choose(self, readings: Sequence[Intent], visit: Visit) -> Meaning:
         refusal: NotAllowed | None = None
-        resolved: list[tuple[Intent, Resolution]] = []
+        allowed: list[Intent] = []
         for reading in readings:
             right = self._commands[type(reading)].right_for(reading)
             decision = visit.parts.policy.may(visit.asker, right)
-            if not decision.allowed:
+            if decision.allowed:
+                allowed.append(reading)
+            else:
                 refusal = refusal or NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
-                continue
-            try:
-                resolved.append((reading, await self._resolve(reading, visit)))
-            except UsageError as error:
-                resolved.append((reading, Resolution((), error)))
-        if not resolved:
-            assert refusal is not None
+        if refusal is not None and not allowed:
             raise refusal
+        resolved = [(each, await self._resolve(each, visit)) for each in allowed]
         options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
+        if not options:  # nothing is called so: a misspelling is looked for in whole lists
+            resolved = [(each, await self._resolve(each, visit, misspelt=True)) for each in allowed]
+            options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
         exact = [each for each in options if each.exact]
         guarded = any(isinstance(self._commands[type(each.intent)], GuardedCommand) for each in options)
         if len(exact) > 1 and not guarded:
@@ -153,26 +173,29 @@ class Meanings:
             return _one(resolution.alternatives[0])
         return _pick(options if guarded else resolution.alternatives)
 
-    async def _resolve(self, reading: Intent, visit: Visit) -> Resolution:
+    async def _resolve(self, reading: Intent, visit: Visit, *, misspelt: bool = False) -> Resolution:
         if not isinstance(reading, CelonisIntent):
             return Resolution((Alternative(reading),))
-        connection = visit.connection(reading.via)
-        context = self._context(visit, connection)
-        placed = replace(reading, via=Name(connection, connection))
-        return await context.catalog.resolve(placed, model=context.model_default)
+        try:
+            connection = visit.connection(reading.via)
+            context = self._context(visit, connection)
+            placed = replace(reading, via=Name(connection, connection))
+            return await context.catalog.resolve(placed, model=context.model_default, misspelt=misspelt)
+        except UsageError as error:
+            return Resolution((), error)
 
     async def _without_command(self, text: str, visit: Visit) -> Meaning:
         """No command fits: perhaps it is a name, or a KPI with what belongs to one ("on-time delivery by plant")."""
         name = self.grammar.bare(text)
         if name and visit.parts.policy.may(visit.asker, Right.READ).allowed:
             context = self._context(visit, visit.connection())
-            options = await self._as_kpi(name, visit)
-            exact = [each for each in options if each.exact]
-            if len(exact) == 1 and _says_more(exact[0].intent, name):
-                return _one(exact[0])  # it says more than a name, so nothing else need be looked for
+            meant = await self._as_kpi(name, visit)
+            if len(meant) == 1 and _says_more(meant[0].intent, name):
+                return _one(meant[0])  # it says more than a name, so nothing else need be looked for
             items = await _named(context)
             same = matching(name, items)
-            meant = exact or ([] if same else options)
+            if not meant and not same:
+                meant = await self._as_kpi(name, visit, misspelt=True)
             if same or not meant:
                 near = () if same else await nearest(name, items)
                 found = same or tuple(each.item for each in near if each.score >= CLOSE)[:3]
@@ -184,10 +207,11 @@ class Meanings:
                 return _pick(meant)
         return Unclear(NotUnderstood("I do not understand that.", nearest=self.grammar.nearest(text)))
 
-    async def _as_kpi(self, text: str, visit: Visit) -> list[Alternative]:
+    async def _as_kpi(self, text: str, visit: Visit, *, misspelt: bool = False) -> list[Alternative]:
         """What a text can mean as a KPI with what belongs to one; nothing where the key may list no KPIs."""
         try:
-            found = [await self._resolve(each, visit) for each in self.grammar.parse(f"kpi {text}")]
+            readings = self.grammar.parse(f"kpi {text}")
+            found = [await self._resolve(each, visit, misspelt=misspelt) for each in readings]
         except (Forbidden, NotFound, ApiDisabled):
             return []
         return _unique(each for resolution in found for each in resolution.alternatives)

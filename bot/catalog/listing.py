@@ -266,10 +266,14 @@ class Seen(Sequence[Item]):
             record_id, _, thing_id = thing_id.partition(".")
             if record_id != self.record.id:
                 return None
-        listing = self.listing
-        for number in listing.called(fold(thing_id)):
-            if listing.ids[number] == thing_id and self.bits >> number & 1:
-                return self.item(number)
+        number = self.number(thing_id)
+        return None if number is None else self.item(number)
+
+    def number(self, thing_id: str) -> int | None:
+        """Where in the listing stands what has exactly this id, if it is shown."""
+        for number in self.listing.called(fold(thing_id)):
+            if self.listing.ids[number] == thing_id and self.bits >> number & 1:
+                return number
         return None
 
     def shows(self, thing_id: str) -> bool:

@@ -433,7 +433,7 @@ def _unique(found: Iterable[T]) -> tuple[T, ...]:
     """Without what stood on two pages because something was inserted while they were turned."""
     seen: dict[str, T] = {}
     for each in found:
-        seen.setdefault(getattr(each, "id", repr(each)), each)
+        seen.setdefault(getattr(each, "id", "") or repr(each), each)
     return tuple(seen.values())
 
 

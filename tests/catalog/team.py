@@ -56,7 +56,7 @@ class Team:
 
     def api(self, **limits: int) -> Api:
         """The client of one request."""
-        answers: list[Any] = []
+        reads: list[Any] = []
 
         def reading(kind: Kind) -> Any:
             async def read(*within: str) -> Any:
@@ -65,7 +65,7 @@ class Team:
                 self.asked[where] += 1
                 if where in self.broken:
                     raise self.broken[where]
-                answers.append(SimpleNamespace(fetched_at=self.now, unread=self.unread))
+                reads.append(SimpleNamespace(fetched_at=self.now, unread=self.unread))
                 found = [
                     SimpleNamespace(id=each, name=name, description=f"about {name}")
                     for each, name in self.lists.get(where, {}).items()
@@ -84,7 +84,7 @@ class Team:
                 record=reading(Kind.FIELD),
                 pools=reading(Kind.POOL),
                 jobs=reading(Kind.JOB),
-                answers=answers,
+                reads=reads,
                 limits=Limits(**limits),
                 whole=not self.unread,
             ),

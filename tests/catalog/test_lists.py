@@ -8,10 +8,10 @@ from collections.abc import Awaitable
 import pytest
 
 from bot.catalog import Lists, Seen, matching, nearest
-from bot.config import Binding
+from bot.config import Binding, On, Right, Rule, Who
 from bot.model.errors import CelonisError, Forbidden, QuotaExhausted, Unreachable
 from bot.model.names import Kind, Name
-from bot.policy import Policy, View
+from bot.policy import Policy, Touch, View
 from tests.catalog.team import MODEL, Team, key, many
 
 POLICY = Policy(bindings=(Binding(local=True, connections=("prod",)),))
@@ -188,3 +188,40 @@ async def test_thousands_of_equal_names_are_a_few_choices() -> None:
     seen = await kpis(team, team.shared(POLICY))
     assert len(matching("twin", [seen])) == 25
     assert [each.id for each in matching("id4999", [seen])] == ["id4999"]
+
+
+async def test_a_container_that_is_called_otherwise_is_judged_anew() -> None:
+    rule = Rule(who=Who(local=("*",)), may=(Right.READ,), on=On(model=("Sales",), kpi=("*",)))
+    policy = Policy(rules=(rule,), bindings=(Binding(local=True, connections=("prod",)),), members_read=False)
+    team, view = Team({KPIS: {"a": "Alpha"}}), View("prod", rules=(0,))
+    lists = team.shared(policy)
+    for called, shown in (("Sales", ["Alpha"]), ("Buying", []), ("sales", ["Alpha"])):
+        seen = await lists.seen(view, Kind.KPI, [Name(called, "m1")], team.api(), team.now)
+        assert names(seen) == shown
+
+
+async def test_people_under_the_same_rules_are_judged_once() -> None:
+    judged: list[str] = []
+
+    class Counting(Policy):
+        def shows(self, view: View, touch: Touch) -> bool:
+            judged.append(touch.kpi.text if touch.kpi else "")
+            return super().shows(view, touch)
+
+    rule = Rule(who=Who(local=("*",)), may=(Right.READ,), on=On(kpi=("KPI number 1*",)))
+    policy = Counting(
+        rules=(rule,), bindings=(Binding(local=True, connections=("prod",)),), members_read=False
+    )
+    team, view = Team({KPIS: many(20)}), View("prod", rules=(0,))
+    lists = team.shared(policy)
+    for _ in range(3):
+        seen = await lists.seen(view, Kind.KPI, [MODEL], team.api(), team.now)
+        assert len(seen) == 11
+        assert [each.name for each in seen[:2]] == ["KPI number 1", "KPI number 10"]
+        assert seen.known("KPI_2") is None
+        assert not seen.shows("KPI_2")
+        assert not matching("KPI number 2", [seen])
+        assert all(
+            each.item.name.startswith("KPI number 1") for each in await nearest("KPI number 2", [seen])
+        )
+    assert len(judged) == 20
