@@ -20,6 +20,7 @@ from cachetools import LRUCache
 from bot.catalog.listing import Listing, Seen, Turns, steps
 from bot.celonis import Api
 from bot.celonis.api import LIST_PAGE
+from bot.celonis.models import Field, Filter, KnowledgeModel, Kpi, Record
 from bot.config import Limits
 from bot.model.errors import CelonisError, NotFound, QuotaExhausted, StoreUnavailable, Who
 from bot.model.names import Kind, Name
@@ -36,7 +37,6 @@ LONG = 10
 """Pages from which on a list counts as long."""
 FOR_LONG_LISTS = 0.05
 """Part of the day's calls that reading long lists again may cost."""
-_ABOUT = {Kind.MODEL: "published", Kind.FIELD: "type"}
 
 
 class Lists:
@@ -111,7 +111,7 @@ class Lists:
             fetched_at = min(now, asking.reads[-1].fetched_at)
             made = await self._once(scope, self._renewed(scope, kind, found, fetched_at, now))
         else:  # kept, it would be given out without a word about what is missing
-            made = await Listing.build(kind, now, _rows(kind, found))
+            made = await Listing.build(kind, now, _rows(found))
         assert made is not None
         return made
 
@@ -144,11 +144,11 @@ class Lists:
     ) -> Listing:
         """The list as Celonis has it now."""
         kept = self._kept.get(scope)
-        if kept is None or not await kept.equals(_rows(kind, found)):
-            kept = self._swap(scope, await Listing.build(kind, fetched_at, _rows(kind, found)))
+        if kept is None or not await kept.equals(_rows(found)):
+            kept = self._swap(scope, await Listing.build(kind, fetched_at, _rows(found)))
         kept.fetched_at, kept.checked_at = fetched_at, now
         lines, turns = [], Turns()
-        for chunk in _rows(kind, found):
+        for chunk in _rows(found):
             lines.append(json.dumps(chunk, ensure_ascii=False))
             await turns.after(len(chunk))
         with suppress(StoreUnavailable):  # then it is asked for again, which costs a call and no answer
@@ -209,8 +209,19 @@ async def _fetched(kind: Kind, within: Sequence[Name], asking: Api) -> Sequence[
             raise ValueError(f"there is no list of names of every {kind}")
 
 
-def _rows(kind: Kind, found: Sequence[_Named]) -> Iterator[list[tuple[str, str, str]]]:
+def _rows(found: Sequence[_Named]) -> Iterator[list[tuple[str, str, str]]]:
     """Id, name and what is shown beside it, a step at a time."""
-    about = _ABOUT.get(kind, "description")
     for step in steps(len(found)):
-        yield [(each.id, each.name, getattr(each, about, None) or "") for each in found[step]]
+        yield [(each.id, each.name, _about(each)) for each in found[step]]
+
+
+def _about(thing: _Named) -> str:
+    match thing:
+        case KnowledgeModel():
+            return thing.published
+        case Field():
+            return thing.type
+        case Record() | Kpi() | Filter():
+            return thing.description
+        case _:
+            return ""

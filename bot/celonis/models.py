@@ -79,8 +79,12 @@ class _Named(_Reply):
 
 
 class KnowledgeModel(_Named):
-    """A knowledge model, and the one that it extends, if any."""
+    """A knowledge model, and the one that it extends, if any.
 
+    `published` is Celonis' own text, such as `2023-04-19 11:29:45`; its zone is not documented.
+    """
+
+    published: Text = ""
     extended_km_id: Text = Said(default="", alias="extendedKMId")
 
 
