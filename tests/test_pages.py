@@ -253,6 +253,7 @@ def is_known(span: str, *, code: bool = False) -> bool:
         or any(span in group.commands for group in main.commands.values() if isinstance(group, click.Group))
         or span.split(maxsplit=1)[0] in options(main)
         or any(each.exists() for each in where)
+        or (ROOT / f"{span.removeprefix('python -m ').replace('.', '/')}.py").exists()
         or span in list(Right)
         or span in SCOPES
         or is_setting(span)
