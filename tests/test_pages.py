@@ -144,12 +144,22 @@ class Section:
         return SPAN.findall(plain) if self.page != "docs/commands.md" else []
 
 
+def inside(group: click.Group) -> dict[str, click.Command]:
+    """The commands of a group, imported."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+PROGRAM = inside(main)
+
+
 def command_in(span: str) -> str:
     """A command line that stands in the middle of a sentence; the program's name may be left out there."""
     words = span.split()
     if words[0] in ("celonis-chat", "make", "curl", "python3", "pytest") and len(words) > 1:
         return span
-    group = main.commands.get(words[0])
+    group = PROGRAM.get(words[0])
     inner = group.commands if isinstance(group, click.Group) else {}
     if group is not None and len(words) > 1 and (words[1] in inner or words[1][0] in '-"<['):
         return f"celonis-chat {span}"
@@ -197,7 +207,7 @@ SCOPES = {
 
 
 def options(command: click.Command) -> set[str]:
-    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    inner = inside(command).values() if isinstance(command, click.Group) else ()
     return {name for each in command.params for name in each.opts}.union(*map(options, inner))
 
 
@@ -249,8 +259,8 @@ def is_known(span: str, *, code: bool = False) -> bool:
     return (
         span in OTHER
         or bool(command_in(span))
-        or span in ("celonis-chat", *main.commands)
-        or any(span in group.commands for group in main.commands.values() if isinstance(group, click.Group))
+        or span in ("celonis-chat", *PROGRAM)
+        or any(span in group.commands for group in PROGRAM.values() if isinstance(group, click.Group))
         or span.split(maxsplit=1)[0] in options(main)
         or any(each.exists() for each in where)
         or (ROOT / f"{span.removeprefix('python -m ').replace('.', '/')}.py").exists()
