@@ -124,7 +124,7 @@ class Section:
                 self.toml += re.sub(r"^ {3}", "", block, flags=re.MULTILINE)
             elif block.lstrip().startswith("> "):
                 self.said += [each[2:] for each in block.splitlines() if each.startswith("> ")]
-            elif "─┬" not in block:
+            elif language != "text":
                 for line in filter(
                     None, (re.sub(r"\s+#.*", "", each).strip() for each in block.splitlines())
                 ):
