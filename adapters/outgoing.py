@@ -26,6 +26,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _BYTES_KEPT = 4 * 1024 * 1024
+_LATEST = 100
 
 
 class Answering(Protocol):
@@ -173,17 +174,22 @@ class Rendered:
         self._render = render
         self._keep = keep
         self._known: LRUCache[tuple[Card, Reader], bytes] = LRUCache(_BYTES_KEPT, getsizeof=len)
+        self._latest: LRUCache[tuple[int, Reader], tuple[Card, bytes]] = LRUCache(_LATEST)
 
     async def of(self, answer: Answer) -> bytes:
         """An answer's card. Raises as `drawn` does."""
-        key = (answer.card, answer.reader)
-        if (known := self._known.get(key)) is not None:
-            return known
+        card, reader = answer.card, answer.reader
+        # The same object is known without comparing all that is on it.
+        if (last := self._latest.get((id(card), reader))) is not None and last[0] is card:
+            return last[1]
+        made = self._known.get((card, reader))
         try:
-            made = self._known[key] = self._render(answer.card, answer.reader)
+            if made is None:
+                made = self._known[card, reader] = self._render(card, reader)
         except ValueError:
             # Stand-ins have an end of their own, so a card with some is made anew each time.
             return await drawn(answer, self._render, self._keep)
+        self._latest[id(card), reader] = card, made
         return made
 
 

@@ -249,8 +249,9 @@ class SlackListener:
     async def _answer(
         self, incoming: Incoming, request_id: str, written: asyncio.Future[None] | None
     ) -> None:
-        incoming = replace(incoming, place=await self._settled(incoming))
-        place = incoming.place
+        place = await self._settled(incoming)
+        if place is not incoming.place:
+            incoming = replace(incoming, place=place)
         log.info("slack request", kind=incoming.kind.value, person=incoming.person.key, place=place.key)
         request = Request(
             id=request_id,

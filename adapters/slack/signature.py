@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from cachetools import TTLCache
 
@@ -117,5 +117,14 @@ def _read(content_type: str, body: bytes) -> Sound | Refusal:
 
 
 def _form(text: str) -> Any:
-    fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    pairs = text.split("&", _MOST_FIELDS)
+    if len(pairs) > _MOST_FIELDS:
+        raise ValueError("more fields than Slack ever sends")
+    fields = {
+        _plain(name): _plain(value) for name, _, value in (each.partition("=") for each in pairs if each)
+    }
     return parse_json(fields["payload"]) if "payload" in fields else fields
+
+
+def _plain(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text

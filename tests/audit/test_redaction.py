@@ -12,7 +12,17 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.redaction import REDACTED, RedactingFilter, looks_secret, redact, redact_event
+from bot.redaction import (
+    _ADDRESS_PASSWORD,
+    _PASSWORD,
+    _WORTH_A_LOOK,
+    REDACTED,
+    RedactingFilter,
+    _spans,
+    looks_secret,
+    redact,
+    redact_event,
+)
 
 WORD = string.ascii_letters + string.digits
 RUN = "Vb7kQ2mZx9Lr4TsW8pYc3NdF"
@@ -268,3 +278,8 @@ def test_an_exception_becomes_redacted_text(how: str) -> None:
 def test_no_exception_is_no_exception() -> None:
     assert "exception" not in logged(exc_info=True)
     assert "exception" not in logged(exc_info=None)
+
+
+@given(st.text(max_size=60) | st.from_regex(_ADDRESS_PASSWORD) | st.from_regex(_PASSWORD, fullmatch=True))
+def test_what_is_not_worth_a_look_holds_no_secret(text: str) -> None:
+    assert _WORTH_A_LOOK.search(text) or next(_spans(text), None) is None
