@@ -31,7 +31,7 @@ from aiohttp import web
 
 from adapters.server import COLLECT_AFTER, Built, build
 from bot.config import Binding, ChatLimits, Settings
-from bot.meaning import One
+from bot.meaning import Unclear
 from bot.model.cards import Answer, Status
 from bot.model.chat import Chat
 from bot.model.clock import SystemClock
@@ -331,7 +331,7 @@ async def understood(built: Built, text: str) -> None:
         raise AssertionError(answer)
 
     visit = await built.bot._parts.visit(request(text), show)
-    assert isinstance(await built.bot._meanings.mean(text, visit), One), text
+    assert not isinstance(await built.bot._meanings.mean(text, visit), Unclear), text
 
 
 async def timed(
