@@ -513,7 +513,7 @@ async def _readiness(built: Built, listeners: Mapping[str, Listener]) -> web.Res
     """
     platforms = {name: listener.ready() for name, listener in listeners.items()}
     try:
-        await built.store.meta("ready")
+        await built.store.check()
     except StoreUnavailable:
         store = False
     else:

@@ -35,10 +35,8 @@ from bot.audit_entries import (
 from bot.audit_keys import Keys, same
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
-from bot.redaction import redact
 from bot.store import Store, audit_rows
 from bot.store.audit_rows import Head, Row
-from bot.store.schema import clean
 
 log = structlog.get_logger()
 
@@ -172,17 +170,6 @@ class Audit:
         if not found.first <= upto <= found.count:
             raise BadArgument(f"The audit log has no row {upto}.", undone="Nothing was deleted.")
         await self._append(checkpoint=upto)
-
-    async def forget(self, person: str) -> int:
-        """Takes a person's name off every row; the rows stay, and `verify` still finds the log whole.
-
-        Args:
-            person: `Person.key`.
-
-        Returns:
-            How many rows had it.
-        """
-        return await audit_rows.take_name_off(self._store, clean(redact(person)))
 
     async def head(self) -> Head:
         """Where the log ends now. The log stream is told where it does not hold what this program saw before.

@@ -620,10 +620,3 @@ def _given(touch: Touch | None) -> dict[str, Name]:
     if touch is None:
         return {}
     return {each: name for each in _DIMENSIONS if (name := getattr(touch, each)) is not None}
-
-
-def pasteable(person: Person) -> str:
-    """The line that names a person in a rule of the policy: `who = { slack = ["T1:U1"] }`."""
-    entry = person.id if person.platform == "local" else f"{person.home}:{person.id}"
-    quoted = entry.replace("\\", "\\\\").replace('"', '\\"')
-    return f'who = {{ {person.platform} = ["{quoted}"] }}'

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from bot.audience import Shown
 from bot.catalog import Catalog
 from bot.celonis import Api, Celonis
-from bot.language.declare import CelonisIntent, names
+from bot.language.declare import names
 from bot.model.approval import Approval
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
@@ -234,8 +234,3 @@ class GuardedCommand(Generic[I, T]):
 
 
 AnyCommand: TypeAlias = Command[Any] | GuardedCommand[Any, Any]
-
-
-def needs_celonis(command: AnyCommand) -> bool:
-    """Whether answering asks a Celonis team."""
-    return issubclass(command.intent, CelonisIntent)

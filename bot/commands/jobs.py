@@ -45,7 +45,6 @@ from bot.writes.guarded import Checked, Ended, Progress, Question
 from bot.writes.ticket import Outcome
 
 ACTIVE = frozenset({"RUNNING", "QUEUED"})
-ENDED = frozenset({"SUCCESS", "FAIL", "CANCEL", "SKIPPED"})
 ORDER = ("RUNNING", "QUEUED", "FAIL", "CANCEL", "SUCCESS", "SKIPPED", "")
 SAID = {
     "RUNNING": "running",

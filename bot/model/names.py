@@ -17,13 +17,8 @@ class Kind(StrEnum):
     FIELD = "field"
     KPI = "KPI"
     FILTER = "filter"
-    TRIGGER = "trigger"
     POOL = "data pool"
     JOB = "data job"
-    DATA_MODEL = "data model"
-    SPACE = "space"
-    PACKAGE = "package"
-    ANALYSIS = "analysis"
 
 
 @dataclass(frozen=True, slots=True)

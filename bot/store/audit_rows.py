@@ -101,12 +101,6 @@ async def append(
     return await store.write(work)
 
 
-async def take_name_off(store: Store, person: str) -> int:
-    """Takes the name off every row of this person; returns how many there were."""
-    taken = _ROWS.update().where(_ROWS.c.person == person).values(person=None)
-    return await store.write(lambda connection: connection.execute(taken).rowcount)
-
-
 async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
     """The rows behind this number, in order, at most `limit`."""
     return await _select(store, sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit))

@@ -122,16 +122,6 @@ threads = Table(
     _column("expires_at", Moment),
 )
 
-forms = Table(
-    "forms",
-    metadata,
-    _column("id", Words, primary_key=True),
-    _column("place", Words),
-    _column("asker", Words),
-    _column("purpose", Words),
-    _column("expires_at", Moment),
-)
-
 deliveries = Table(
     "deliveries",
     metadata,
@@ -154,11 +144,4 @@ snapshots = Table(
     _column("scope", Words, primary_key=True),
     _column("content", Words),
     _column("fetched_at", Moment),
-)
-
-meta = Table(
-    "meta",
-    metadata,
-    _column("name", Words, primary_key=True),
-    _column("value", Words),
 )

@@ -226,6 +226,10 @@ class Store:
         whole = statement.on_conflict_do_update(index_elements=keys, set_=rest)
         await self.write(lambda connection: connection.execute(whole))
 
+    async def check(self) -> None:
+        """Raises `StoreUnavailable` where the database does not answer."""
+        await self.read(lambda connection: connection.execute(sa.select(1)).one())
+
     async def _one(self, table: sa.Table, **keys: str) -> Any | None:
         conditions = [table.c[name] == value for name, value in keys.items()]
         asked = sa.select(table).where(*conditions)
@@ -388,21 +392,10 @@ class Store:
         row = await self._one(schema.snapshots, connection=connection, scope=scope)
         return None if row is None else Snapshot(row.content, row.fetched_at)
 
-    # Single values -----------------------------------------------------------------------------------------
-
-    async def meta(self, name: str) -> str | None:
-        """A single value that the program keeps for itself."""
-        row = await self._one(schema.meta, name=name)
-        return None if row is None else str(row.value)
-
-    async def set_meta(self, name: str, value: str) -> None:
-        """Keeps a single value."""
-        await self._put(schema.meta, {"name": name, "value": value})
-
     # Purging -----------------------------------------------------------------------------------------------
 
     async def purge(self, now: datetime) -> int:
-        """Removes what has expired: sentences, threads, forms, deliveries, old snapshots, tickets that ended 90 days ago. The audit log is never touched.
+        """Removes what has expired: sentences, threads, deliveries, old snapshots, tickets that ended 90 days ago. The audit log is never touched.
 
         Returns:
             How many rows went.
@@ -411,7 +404,6 @@ class Store:
         gone = (
             (tables.sentences, tables.sentences.c.expires_at <= now),
             (tables.threads, tables.threads.c.expires_at <= now),
-            (tables.forms, tables.forms.c.expires_at <= now),
             (tables.deliveries, tables.deliveries.c.expires_at <= now),
             (tables.snapshots, tables.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
             (tables.tickets, tables.tickets.c.finished_at <= now - TICKETS_KEPT),

@@ -10,7 +10,7 @@ import pytest
 from bot.config import Binding, HiddenField, On, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing, Visibility
-from bot.policy import Asker, Policy, Right, Touch, pasteable
+from bot.policy import Asker, Policy, Right, Touch
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 OBJECT = "22222222-2222-2222-2222-22222222222a"
@@ -429,18 +429,6 @@ def test_the_rules_that_apply_are_told_with_what_they_are_about() -> None:
         ("rule 1: operators", (Right.READ, Right.CANCEL), "pool SAP* or Oracle*, job main*"),
         ("default: members read", (Right.READ,), ""),
     ]
-
-
-@pytest.mark.parametrize(
-    ("person", "line"),
-    [
-        (OPERATOR, 'who = { slack = ["T1:U1"] }'),
-        (Person("teams", TENANT, OBJECT), f'who = {{ teams = ["{TENANT}:{OBJECT}"] }}'),
-        (Person("local", "box", 'op"x'), 'who = { local = ["op\\"x"] }'),
-    ],
-)
-def test_a_person_can_be_pasted_into_the_policy(person: Person, line: str) -> None:
-    assert pasteable(person) == line
 
 
 def test_whoever_sits_at_the_sandbox_may_read_and_cancel_there_and_no_more() -> None:

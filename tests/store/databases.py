@@ -115,3 +115,18 @@ async def value(store: Store, statement: str) -> Any:
 def nowhere() -> database.Database:
     """A database where nothing answers."""
     return database.connect(database.parse_address("postgresql://u@127.0.0.1:9/none"))
+
+
+def word(name: str, content: str) -> dict[str, Any]:
+    """A row of the simplest table that there is, for tests in which any row will do."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    return {"connection": "any", "scope": name, "content": content, "fetched_at": at}
+
+
+async def put(store: Store, name: str, content: str) -> None:
+    await store.put_snapshot(**word(name, content))
+
+
+async def got(store: Store, name: str) -> str | None:
+    found = await store.snapshot("any", name)
+    return found.content if found else None

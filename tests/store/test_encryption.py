@@ -8,7 +8,7 @@ import pytest
 from bot.model.people import Person, Place, Visibility
 from bot.store import Store, schema, tickets
 from bot.store.tickets import Ticket
-from tests.store.databases import FakeClock
+from tests.store.databases import FakeClock, put
 
 OLD, NEW = b"made-up key of last year" * 2, b"made-up key of this year" * 2
 TYPED = "kpis of the Zanzibar plan"
@@ -58,7 +58,7 @@ async def test_nothing_that_somebody_typed_is_in_the_clear_in_the_database(
     async with await Store.open(address, clock, secret_keys=[NEW]) as store:
         key = await keep_all(store, clock)
         assert await read_all(store, key) == [TYPED] * 3
-        await store.set_meta("in the clear", "a word that is found")
+        await put(store, "in the clear", "a word that is found")
         held = await raw(store, address, tmp_path)
     assert b"a word that is found" in held
     assert b"Zanzibar" not in held

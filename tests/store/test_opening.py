@@ -29,7 +29,7 @@ from bot.model.names import Name
 from bot.model.people import Person
 from bot.store import DefaultOf, Store, database, schema
 from tests.store import databases
-from tests.store.databases import FakeClock, execute, value
+from tests.store.databases import FakeClock, execute, got, put, value, word
 
 SECRET = "hunter2-and-more"
 
@@ -60,8 +60,8 @@ async def test_postgresql_can_be_given_a_schema(clock: FakeClock) -> None:
 async def test_replicas_that_start_at_once_all_get_a_store(address: str, clock: FakeClock) -> None:
     stores = await asyncio.gather(*(Store.open(address, clock) for _ in range(6)))
     try:
-        await stores[0].set_meta("word", "shared")
-        assert [await store.meta("word") for store in stores] == ["shared"] * 6
+        await put(stores[0], "word", "shared")
+        assert [await got(store, "word") for store in stores] == ["shared"] * 6
     finally:
         for store in stores:
             await store.close()
@@ -70,7 +70,7 @@ async def test_replicas_that_start_at_once_all_get_a_store(address: str, clock: 
 def _open_and_close(address: str) -> None:
     async def once() -> None:
         async with await Store.open(address, SystemClock()) as store:
-            await store.set_meta("word", "shared")
+            await put(store, "word", "shared")
 
     asyncio.run(once())
 
@@ -90,7 +90,7 @@ async def test_a_new_file_and_its_side_files_are_for_the_owner_alone(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     async with await Store.open(f"sqlite:///{tmp_path / 'deep' / 'celonis-chat.db'}", clock) as store:
-        await store.set_meta("word", "there")
+        await put(store, "word", "there")
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "deep").iterdir()}
     assert modes == {"celonis-chat.db": 0o600, "celonis-chat.db-wal": 0o600, "celonis-chat.db-shm": 0o600}
     assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == 0o700
@@ -105,9 +105,9 @@ async def test_sqlite_keeps_a_committed_row_through_a_power_failure(tmp_path: Pa
 
 async def test_what_was_written_is_there_after_opening_again(address: str, clock: FakeClock) -> None:
     async with await Store.open(address, clock) as store:
-        await store.set_meta("word", "kept")
+        await put(store, "word", "kept")
     async with await Store.open(address, clock) as store:
-        assert await store.meta("word") == "kept"
+        assert await got(store, "word") == "kept"
 
 
 async def test_a_temporary_store_leaves_nothing_behind(clock: FakeClock) -> None:
@@ -120,8 +120,8 @@ async def test_a_temporary_store_leaves_nothing_behind(clock: FakeClock) -> None
 
 async def test_two_temporary_stores_share_nothing(clock: FakeClock) -> None:
     async with await Store.temporary(clock) as one, await Store.temporary(clock) as other:
-        await one.set_meta("word", "mine")
-        assert await other.meta("word") is None
+        await put(one, "word", "mine")
+        assert await got(other, "word") is None
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ async def test_who_only_looks_neither_makes_a_database_nor_changes_one(
         await Store.open(address, clock, as_it_is=True)
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - pathlib would block as well
     async with await Store.open(address, clock) as store:
-        await store.set_meta("word", "there")
+        await put(store, "word", "there")
         async with await Store.open(address, clock, as_it_is=True) as looking:
-            assert await looking.meta("word") == "there"
+            assert await got(looking, "word") == "there"
         await execute(store, "UPDATE alembic_version SET version_num = '0002'")
     with pytest.raises(StoreUnavailable, match=r"schema 0002; this version of the program wants"):
         await Store.open(address, clock, as_it_is=True)
@@ -209,16 +209,16 @@ async def test_nothing_is_written_to_a_file_that_was_replaced_or_removed(
 ) -> None:
     file = tmp_path / "celonis-chat.db"
     async with await Store.open(f"sqlite:///{file}", clock) as store:
-        await store.set_meta("word", "kept")
+        await put(store, "word", "kept")
         if removed:
             file.unlink()
         else:
             shutil.copy(file, tmp_path / "backup.db")
             (tmp_path / "backup.db").replace(file)
         with pytest.raises(StoreUnavailable, match="replaced or removed"):
-            await store.set_meta("word", "lost")
+            await put(store, "word", "lost")
         with pytest.raises(StoreUnavailable, match="replaced or removed"):
-            await store.meta("word")
+            await got(store, "word")
 
 
 async def test_audit_rows_of_the_first_form_stay_beside_the_new_ones(address: str, clock: FakeClock) -> None:
@@ -232,6 +232,8 @@ async def test_audit_rows_of_the_first_form_stay_beside_the_new_ones(address: st
             "INSERT INTO audit_rows VALUES (1, 'as it was', 'ab')",
             "CREATE TABLE audit_head (id BIGINT PRIMARY KEY, length BIGINT, digest TEXT, seal TEXT)",
             "CREATE TABLE leases (name TEXT)",
+            "CREATE TABLE forms (name TEXT)",
+            "CREATE TABLE meta (name TEXT)",
             "UPDATE alembic_version SET version_num = '0002'",
         )
         if store.dialect == "postgresql":
@@ -250,7 +252,7 @@ async def test_every_failure_while_running_is_store_unavailable(store: Store) ->
         await store.defaults("slack:T1:C1")
     with pytest.raises(StoreUnavailable, match="database"):
         await store.set_default("slack:T1:C1", DefaultOf.MODEL, Name("x"), Person("slack", "T1", "U1"))
-    assert await store.meta("word") is None
+    assert await got(store, "word") is None
 
 
 async def test_a_locked_database_is_store_unavailable_and_nothing_waits_for_ever(
@@ -263,21 +265,21 @@ async def test_a_locked_database_is_store_unavailable_and_nothing_waits_for_ever
         try:
             await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match="does not answer"):
-                await store.set_meta("word", "late")
+                await put(store, "word", "late")
         finally:
             other.close()
-        await store.set_meta("word", "on time")
-        assert await store.meta("word") == "on time"
+        await put(store, "word", "on time")
+        assert await got(store, "word") == "on time"
 
 
 async def test_postgresql_that_cuts_connections_is_found_again(clock: FakeClock) -> None:
     async with databases.postgresql() as address, await Store.open(address, clock) as store:
-        await store.set_meta("word", "there")
+        await put(store, "word", "there")
         with pytest.raises(StoreUnavailable):
             await _cut(store, address)
-        assert await store.meta("word") == "there"
-        await store.set_meta("word", "still there")
-        assert await store.meta("word") == "still there"
+        assert await got(store, "word") == "there"
+        await put(store, "word", "still there")
+        assert await got(store, "word") == "still there"
 
 
 async def _cut(store: Store, address: str) -> None:
@@ -286,12 +288,12 @@ async def _cut(store: Store, address: str) -> None:
         loop = asyncio.get_running_loop()
 
         def work(connection: sa.Connection) -> None:
-            connection.execute(schema.meta.update().values(value="gone"))
+            connection.execute(schema.snapshots.update().values(content="gone"))
             mine = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
             await_only(
                 asyncio.ensure_future(execute(other, f"SELECT pg_terminate_backend({mine})"), loop=loop)
             )
-            connection.execute(schema.meta.update().values(value="gone"))
+            connection.execute(schema.snapshots.update().values(content="gone"))
 
         await store.write(work)
 
@@ -299,12 +301,12 @@ async def _cut(store: Store, address: str) -> None:
 async def test_an_error_inside_a_transaction_takes_it_back_and_stays_itself(store: Store) -> None:
     with pytest.raises(KeyError):
         await _fail_inside(store)
-    assert await store.meta("word") is None
+    assert await got(store, "word") is None
 
 
 async def _fail_inside(store: Store) -> None:
     def work(connection: sa.Connection) -> None:
-        connection.execute(schema.meta.insert().values(name="word", value="gone"))
+        connection.execute(schema.snapshots.insert().values(**word("word", "gone")))
         raise KeyError("stop")
 
     await store.write(work)
@@ -314,16 +316,16 @@ async def test_a_cancelled_write_blocks_nobody_and_happens_whole_or_not(store: S
     begun = threading.Event()
 
     def work(connection: sa.Connection) -> None:
-        connection.execute(schema.meta.insert().values(name="word", value="first half"))
+        connection.execute(schema.snapshots.insert().values(**word("word", "first half")))
         begun.set()
         if store.dialect == "postgresql":
             connection.execute(sa.text("SELECT pg_sleep(5)"))
-        connection.execute(schema.meta.update().values(value="whole"))
+        connection.execute(schema.snapshots.update().values(content="whole"))
 
     writing = asyncio.create_task(store.write(work))
     await asyncio.to_thread(begun.wait)
     writing.cancel()
     with suppress(asyncio.CancelledError):
         await writing
-    await store.set_meta("other", "there")
-    assert (await store.meta("word"), await store.meta("other")) in [(None, "there"), ("whole", "there")]
+    await put(store, "other", "there")
+    assert (await got(store, "word"), await got(store, "other")) in [(None, "there"), ("whole", "there")]

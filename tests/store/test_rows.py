@@ -13,7 +13,7 @@ from bot.model.people import Person, Place, Visibility
 from bot.store import Default, DefaultOf, Defaults, Snapshot, Store
 from bot.store.schema import Moment, clean
 from bot.writes.ticket import Tickets
-from tests.store.databases import FakeClock, tokens
+from tests.store.databases import FakeClock, got, put, tokens
 
 CLERK = Person("slack", "T1", "U1", "the clerk")
 OPERATOR = Person("slack", "T1", "U2", "operator")
@@ -105,8 +105,8 @@ async def test_an_id_may_be_any_text(store: Store, key: str) -> None:
 
 async def test_text_from_anywhere_is_stored(store: Store) -> None:
     assert await store.sentence(await store.keep_sentence(WILD)) == TAMED
-    await store.set_meta(WILD, WILD)
-    assert await store.meta(WILD) == TAMED
+    await put(store, WILD, WILD)
+    assert await got(store, WILD) == TAMED
     wild = replace(CLERK, name=WILD)
     await store.set_default(PLACE.key, DefaultOf.MODEL, Name(WILD, WILD), wild)
     model = (await store.defaults(PLACE.key)).model
@@ -169,7 +169,6 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
         await store.first_time(f"d{suffix}", timedelta(hours=1))
         await store.put_snapshot("team", suffix, "[]", clock.now())
         await store.keep_conversation(CLERK, "{}")
-        await store.set_meta("word", "kept")
         await store.set_default(PLACE.key, DefaultOf.ZONE, Name("UTC"), CLERK)
         await audit.write(Entry(request="r", person=CLERK.key, place=PLACE.key, decision="read"))
         await store.keep_sentence(f"kpis {suffix}")
@@ -186,7 +185,6 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
     assert not await store.first_time("dnew", timedelta(hours=1))
     assert await store.snapshot("team", "new")
     assert await store.conversation(CLERK) == "{}"
-    assert await store.meta("word") == "kept"
     assert (await store.defaults(PLACE.key)).zone
     assert len(await audit.recent(10)) == 2
 

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.store import Store, schema
+from tests.store.databases import got, word
 
 
 async def test_a_transaction_on_a_file_comes_back_to_the_event_loop_once(
@@ -26,8 +27,8 @@ async def test_a_transaction_on_a_file_comes_back_to_the_event_loop_once(
 
     def work(connection: sa.Connection) -> int:
         for number in range(20):
-            connection.execute(schema.meta.insert().values(name=f"n{number}", value="there"))
-        return len(connection.execute(sa.select(schema.meta.c.name)).all())
+            connection.execute(schema.snapshots.insert().values(**word(f"n{number}", "there")))
+        return len(connection.execute(sa.select(schema.snapshots.c.scope)).all())
 
     assert await store.write(work) == 20
     assert returns == 1
@@ -35,9 +36,9 @@ async def test_a_transaction_on_a_file_comes_back_to_the_event_loop_once(
 
 async def test_an_error_in_a_whole_transaction_takes_it_back_and_stays_itself(store: Store) -> None:
     def work(connection: sa.Connection) -> None:
-        connection.execute(schema.meta.insert().values(name="word", value="gone"))
+        connection.execute(schema.snapshots.insert().values(**word("word", "gone")))
         raise KeyError("stop")
 
     with pytest.raises(KeyError):
         await store.write(work)
-    assert await store.meta("word") is None
+    assert await got(store, "word") is None
