@@ -253,12 +253,15 @@ def teams_sender(platforms: Platforms, session: aiohttp.ClientSession, server: s
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One round: requests a second, and milliseconds until answer and acknowledgement."""
+    """One round: requests a second, milliseconds until answer and acknowledgement, and milliseconds of processor time that
+    the server took for each request, which others on the machine hardly change.
+    """
 
     rate: float
     p50: float
     p99: float
     ack_p99: float
+    cpu: float
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -267,11 +270,17 @@ def quantile(values: list[float], part: float) -> float:
 
 
 async def load(
-    platforms: Platforms, send: Send, name: Callable[[int], str], at_once: int, seconds: float
+    platforms: Platforms,
+    send: Send,
+    server: Program,
+    name: Callable[[int], str],
+    at_once: int,
+    seconds: float,
 ) -> Measured:
     """So many people, each of whom asks again as soon as the answer is there."""
     done: list[float] = []
     acks: list[float] = []
+    before = server.cpu()
     began = time.perf_counter()
 
     async def one(who: int) -> None:
@@ -286,7 +295,13 @@ async def load(
 
     await asyncio.gather(*(one(who) for who in range(at_once)))
     passed = time.perf_counter() - began
-    return Measured(len(done) / passed, quantile(done, 0.5), quantile(done, 0.99), quantile(acks, 0.99))
+    return Measured(
+        len(done) / passed,
+        quantile(done, 0.5),
+        quantile(done, 0.99),
+        quantile(acks, 0.99),
+        (server.cpu() - before) * 1000 / len(done),
+    )
 
 
 async def acknowledgements(send: Send, seconds: float) -> tuple[float, float]:
@@ -644,7 +659,7 @@ async def warm(platforms: Platforms, send: Send, name: Callable[[int], str]) -> 
 
 async def compare(
     platforms: Platforms,
-    contestants: dict[str, Send],
+    contestants: dict[str, tuple[Send, Program]],
     name: Callable[[int], str],
     seconds: float,
     rounds: int,
@@ -653,8 +668,8 @@ async def compare(
     found: dict[str, list[Measured]] = {}
     for _ in range(rounds):
         for at_once in (1, PEOPLE):
-            for who, send in contestants.items():
-                measured = await load(platforms, send, name, at_once, seconds)
+            for who, (send, server) in contestants.items():
+                measured = await load(platforms, send, server, name, at_once, seconds)
                 found.setdefault(f"{who}, {at_once}", []).append(measured)
                 await asyncio.sleep(0.3)
     return {
@@ -725,10 +740,10 @@ async def slack(bench: Bench) -> Json:
             paths = {kind: str(path) for kind, path in cards.items()}
             async with program("bolt", url=platforms.url, cards=paths) as bolt:
                 found: Json = {"card bytes": {kind: path.stat().st_size for kind, path in cards.items()}}
-                servers = {"ours": senders(ours), "adapter alone": senders(alone), "bolt": senders(bolt)}
+                servers = {"ours": ours, "adapter alone": alone, "bolt": bolt}
                 for kind in cards:
-                    contestants = {who: sending[kind] for who, sending in servers.items()}
-                    await warm(platforms, contestants["bolt"], slack_name)
+                    contestants = {who: (senders(each)[kind], each) for who, each in servers.items()}
+                    await warm(platforms, contestants["bolt"][0], slack_name)
                     compared = await compare(platforms, contestants, slack_name, bench.seconds, bench.rounds)
                     found[kind] = {key: asdict(each) for key, each in compared.items()}
                 return found | {"memory": bolt.memory(), "ready": bolt.ready}
@@ -749,7 +764,9 @@ async def teams(bench: Bench) -> Json:
             async with program("stock", card=str(card)) as stock:
                 sending["stock"] = teams_sender(platforms, session, stock.url)
                 await warm(platforms, sending["stock"], teams_name)
-                compared = await compare(platforms, sending, teams_name, bench.seconds, bench.rounds)
+                servers["stock"] = stock
+                contestants = {who: (send, servers[who]) for who, send in sending.items()}
+                compared = await compare(platforms, contestants, teams_name, bench.seconds, bench.rounds)
                 found: Json = {
                     "kpi": {key: asdict(each) for key, each in compared.items()},
                     "card bytes": card.stat().st_size,
@@ -805,8 +822,10 @@ def aims(result: Json) -> Json:
         rates = result[platform][kind]
         for at_once in (1, PEOPLE):
             for who in ("ours", "adapter alone"):
-                part = rates[f"{who}, {at_once}"]["rate"] / rates[f"{other}, {at_once}"]["rate"]
-                found[f"{platform} {kind}, {at_once} at once: {who} / {other}, >= {aim}"] = part
+                mine, theirs = rates[f"{who}, {at_once}"], rates[f"{other}, {at_once}"]
+                line = f"{platform} {kind}, {at_once} at once: {who} / {other}, >= {aim}"
+                found[line] = mine["rate"] / theirs["rate"]
+                found[f"  by processor time, {line}"] = theirs["cpu"] / mine["cpu"]
         late = rates[f"ours, {PEOPLE}"]["ack_p99"] / rates[f"{other}, {PEOPLE}"]["ack_p99"]
         found[f"{platform} {kind}, {PEOPLE} at once: ack p99 of ours / {other}, <= 1"] = late
 
@@ -826,16 +845,16 @@ def aims(result: Json) -> Json:
 
 
 def table(result: Json) -> str:
-    lines = [f"{'':42}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p99':>9}"]
+    lines = [f"{'':42}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ack p99':>9}{'cpu ms':>9}"]
     for platform, kinds in (("slack", ("kpi", "jobs", "direct")), ("teams", ("kpi",))):
         for kind in kinds if platform in result else ():
             rows = result[platform][kind].items()
             for key, each in sorted(rows, key=lambda pair: int(pair[0].split(", ")[1])):
                 name = f"{platform} {kind}: {key.replace(', ', ', at once ')}"
                 lines.append(
-                    f"{name:42}{each['rate']:9.0f}{each['p50']:9.1f}{each['p99']:9.1f}{each['ack_p99']:9.1f}"
+                    f"{name:42}{each['rate']:9.0f}{each['p50']:9.1f}{each['p99']:9.1f}{each['ack_p99']:9.1f}{each['cpu']:9.2f}"
                 )
-    lines += ["", *(f"{name:66}{value:10.2f}" for name, value in result["aims"].items()), ""]
+    lines += ["", *(f"{name:86}{value:10.2f}" for name, value in result["aims"].items()), ""]
     for platform, other in (("slack", "bolt"), ("teams", "stock")):
         if platform in result:
             said = result[platform]
