@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import structlog
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from bot.audience import Shown
 from bot.catalog import Catalog, Lists
-from bot.celonis import Caller, Lane
+from bot.celonis import Caller, Lane, Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
 from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
@@ -61,6 +61,8 @@ MINUTE = 60.0
 PEOPLE = 10_000
 """People whose pace is known."""
 PACE_KEPT = 3600.0
+MADE = 500
+"""Cards that are shared by all who would see the same."""
 
 
 class Bot:
@@ -86,6 +88,7 @@ class Bot:
         self._questions = Questions(parts, tickets, guarded, parse, self._guarded_context)
         self._writes = Writes(self._questions, tickets, parts.clock, self._guarded_context)
         self._conversations = Conversations(parts.store, parts.clock)
+        self._made: LRUCache[Hashable, tuple[Shown, Sequence[Read]]] = LRUCache(MADE)
         self._said: TTLCache[str, deque[float]] = TTLCache(PEOPLE, PACE_KEPT, timer=parts.clock.monotonic)
 
     async def answer(self, request: Request, show: Show) -> None:
@@ -254,15 +257,31 @@ class Bot:
                 connection=connection,
             )
             self._parts.audit.write_soon(row)
-        said = await command.run(intent, context.fresh() if fresh else context)
-        shown = said if isinstance(said, Shown) else Shown(said, touched)
-        card = await self._dated(shown.card, intent, context)
+        shown = await self._shown(command, meant, visit, context.fresh() if fresh else context, touched)
         private = await visit.audience.private(shown.touches)
-        await self._conversations.remember(intent, card, visit.request, private=private)
+        await self._conversations.remember(intent, shown.card, visit.request, private=private)
+        return shown
+
+    async def _shown(
+        self, command: Command[Any], meant: One, visit: Visit, context: Context, touched: tuple[Touch, ...]
+    ) -> Shown:
+        """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
+        intent, asking, catalog = meant.intent, context.asking, context.catalog
+        steady, first = command.steady(intent), len(asking.reads)
+        key = (meant, context.reader, catalog.view, catalog.lists.generation, visit.connections, touched)
+        if steady and (kept := self._made.get(key)) is not None and asking.again(kept[1]):
+            return kept[0]
+        said = await command.run(intent, context)
+        shown = said if isinstance(said, Shown) else Shown(said, touched)
+        card = self._parts.marked(await self._dated(shown.card, intent, context))
         # Say it where a misspelt name was taken for one that exists.
         taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]
         sentence = "" if isinstance(intent, Help) else visit.said(intent)
-        return replace(shown, card=replace(card, sentence=sentence, blocks=(*taken, *card.blocks)))
+        shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*taken, *card.blocks)))
+        reads = asking.reads[first:]
+        if steady and reads and all(each.cached for each in reads):
+            self._made[key] = shown, reads
+        return shown
 
     async def _dated(self, card: Card, intent: Intent, context: Context) -> Card:
         """The card with the moment when Celonis loaded its data, where the settings name the data model."""

@@ -24,6 +24,8 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import lru_cache
 
+from cachetools import LRUCache
+
 from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing
@@ -325,6 +327,8 @@ _DENY = "default: deny"
 _MEMBERS_READ = "default: members read"
 _HIDDEN = "hidden field"
 _NOT_BOUND = "not bound"
+_DECISIONS = 10_000
+"""Decisions and views that are kept."""
 
 
 class _Compiled:
@@ -380,6 +384,9 @@ class Policy:
             {key: _Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
             for each in hide_fields
         )
+        # The rules never change, so what they say of the same person, profile, place and thing is always the same.
+        self._decided: LRUCache[tuple[Asker, Right, Touch | None], Decision] = LRUCache(_DECISIONS)
+        self._views: LRUCache[tuple[Asker, str], View] = LRUCache(_DECISIONS)
         self._bound: dict[tuple[str, str], tuple[str, ...]] = {}
         for binding in bindings:
             key = (binding.platform, _same(binding.platform, binding.home))
@@ -430,6 +437,13 @@ class Policy:
             The decision with the rule that made it. A thing that the asker may not read is refused in the same
             words as one that does not exist.
         """
+        asked = (asker, right, touch)
+        decision = self._decided.get(asked)
+        if decision is None:
+            decision = self._decided[asked] = self._decide(asker, right, touch)
+        return decision
+
+    def _decide(self, asker: Asker, right: Right, touch: Touch | None) -> Decision:
         barred = self._barred(asker)
         if barred is not None:
             return barred
@@ -462,9 +476,12 @@ class Policy:
 
     def view(self, asker: Asker, connection: str) -> View:
         """What somebody sees of a connection from where they are, to be shared by all who see the same."""
-        if self._barred(asker) is not None or connection not in self.connections(asker.place):
-            return View(connection)
-        return self._view(asker, connection)
+        known = self._views.get((asker, connection))
+        if known is None:
+            barred = self._barred(asker) is not None or connection not in self.connections(asker.place)
+            known = View(connection) if barred else self._view(asker, connection)
+            self._views[asker, connection] = known
+        return known
 
     def shows(self, view: View, touch: Touch) -> bool:
         """The same as `sees`, for everybody who shares a view; the connection is the view's."""

@@ -191,8 +191,9 @@ class Parts:
 
     def marked(self, card: Card) -> Card:
         """The card, which says so where a sandbox stands in for Celonis."""
-        sandbox = any(each.connection.sandbox for each in self.celonis.values())
-        return replace(card, sandbox=True) if sandbox else card
+        if card.sandbox or not any(each.connection.sandbox for each in self.celonis.values()):
+            return card
+        return replace(card, sandbox=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,4 +316,7 @@ class Visit:
             for family in Family
             if usage.calls[family]
         )
-        return replace(card, source=replace(card.source, cost=cost, unread=sum(usage.unread.values())))
+        unread = sum(usage.unread.values())
+        if (cost, unread) == (card.source.cost, card.source.unread):
+            return card
+        return replace(card, source=replace(card.source, cost=cost, unread=unread))

@@ -16,7 +16,7 @@ Who asks, how urgently and until when travels with each request as its `Purpose`
 is asked for, `models` reads what comes back, `freshness` says how long it keeps.
 """
 
-from bot.celonis.api import Api, KeyInfo
+from bot.celonis.api import Api, KeyInfo, Read
 from bot.celonis.auth import Identity
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.limits.transport import CallRecord
@@ -44,5 +44,6 @@ __all__ = [
     "Kpi",
     "Lane",
     "QuotaView",
+    "Read",
     "Usage",
 ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
+from weakref import ReferenceType, ref
 
 from pydantic import TypeAdapter, ValidationError
 
 from bot.celonis import models
 from bot.celonis.auth import Identity
-from bot.celonis.cache import Cache, Fetch, Question
+from bot.celonis.cache import Cache, Entry, Fetch, Question
 from bot.celonis.client import Client
 from bot.celonis.errors import odd_shape
 from bot.celonis.freshness import Kind
@@ -43,12 +44,16 @@ class Read(NamedTuple):
     """Where one answer came from.
 
     Attributes:
+        question: What was asked.
+        entry: The answer, gone when nobody keeps it any more.
         kind: Of the answer.
         fetched_at: When Celonis was asked (UTC).
         cached: Nothing had to be asked.
         unread: Items of it that could not be read.
     """
 
+    question: Question
+    entry: ReferenceType[Entry]
     kind: Kind
     fetched_at: datetime
     cached: bool
@@ -135,6 +140,29 @@ class Api:
     def fresh(self) -> Api:
         """The same for the same person, with nothing from the cache and a provenance of its own."""
         return Api(self._parts, replace(self.caller, fresh=True))
+
+    def again(self, reads: Sequence[Read]) -> bool:
+        """Reads the same once more, where every answer is still fresh and the one that it was.
+
+        Args:
+            reads: What was read before, by any person.
+
+        Returns:
+            False: something of it would be answered otherwise, and nothing was read.
+        """
+        cache, transport = self._parts.cache, self._parts.client.transport
+        if self.caller.fresh:
+            return False
+        for each in reads:
+            if not cache.holds(each.question, each.entry()):
+                return False
+        for each in reads:
+            question = each.question
+            cache.given(question)
+            transport.remember(self.caller, question.family, question.method, question.shown)
+            self.caller.usage.unread[question.key] = each.unread
+        self.reads += reads
+        return True
 
     def _counted(self) -> list[Read]:
         return [each for each in self.reads if each.kind is not Kind.SCHEMA] or self.reads
@@ -294,7 +322,7 @@ class Api:
             if entry.error is not None:
                 raise copy.copy(entry.error)
         self.caller.usage.unread[question.key] = entry.unread
-        self.reads.append(Read(entry.kind, entry.fetched_at, cached, entry.unread))
+        self.reads.append(Read(question, ref(entry), entry.kind, entry.fetched_at, cached, entry.unread))
         return entry.value
 
     async def _page(self, purpose: Purpose, call: Call) -> Mapping[str, Any]:

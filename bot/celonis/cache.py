@@ -60,7 +60,7 @@ class Question:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Entry:
     """An answer, or an error that stands for one.
 
@@ -167,6 +167,18 @@ class Cache:
                 return entry
         self.misses += 1
         return None
+
+    def holds(self, question: Question, entry: Entry | None) -> bool:
+        """Whether this very answer would be given now, as a fresh one."""
+        if entry is None or self._entries.get(question.key) is not entry:
+            return False
+        fresh_for = self.stretches[question.family].fresh_for(question.kind)
+        return self._clock.monotonic() - entry.born <= fresh_for
+
+    def given(self, question: Question) -> None:
+        """Counts an answer that was handed out as one that it `holds`."""
+        self.stretches[question.family].asked(question.key, question.kind, self._clock.monotonic())
+        self.hits += 1
 
     async def fetch(self, question: Question, caller: Caller, fetch: Fetch) -> tuple[Entry, bool]:
         """Asks, once however many want to know; `fresh` callers do not join what has begun.

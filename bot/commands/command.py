@@ -170,6 +170,8 @@ class Command(Generic[I]):
         run: The work.
         aliases: Other ways to start the sentence; `…` stands for the name in the middle ("is … running").
         touches: The resources the policy asks next; what the intent names, unless told otherwise.
+        steady: Whether the card of an intent follows from what was read for it, and from the view and the reader alone:
+            neither from the moment, nor from who asks where. Such a card is made once, and shared.
     """
 
     example: I
@@ -178,6 +180,7 @@ class Command(Generic[I]):
     run: Callable[[I, Context], Awaitable[Card | Shown]]
     aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
+    steady: Callable[[I], bool] = lambda _intent: False
 
     @property
     def intent(self) -> type[I]:

@@ -335,5 +335,6 @@ KPI = Command(
     summary="the value of a KPI, alone or by fields",
     right=Right.READ,
     run=_kpi,
+    steady=lambda intent: intent.where is None,
     aliases=("key figure", "metric", "value of"),
 )

@@ -333,5 +333,6 @@ DATA = Command(
     summary="rows of a record",
     right=Right.READ,
     run=_data,
+    steady=lambda intent: intent.where is None,
     aliases=("rows", "rows of", "table"),
 )
