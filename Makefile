@@ -37,9 +37,10 @@ demo: $(RUN_READY)  ## a chat in the terminal against a sandbox, no account need
 
 test: lint types imports unit  ## everything that must hold before a commit
 
-lint: $(DEV_READY)  ## style
+lint: $(DEV_READY)  ## style, and code that nothing uses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture
 
 types: $(DEV_READY)  ## static types, strict
 	$(BIN)/mypy

@@ -25,9 +25,7 @@ from bot.audit_entries import (
     Checkpoint,
     Entry,
     Gap,
-    Logged,
     as_json,
-    logged,
     name_in,
     told_by,
     written,
@@ -310,10 +308,6 @@ class Audit:
                     }
                 )
             seq = rows[-1].seq
-
-    async def recent(self, most: int) -> tuple[Logged, ...]:
-        """The last rows, newest first, at most `most`."""
-        return tuple(logged(row) for row in await audit_rows.newest(self._store, max(0, most)))
 
     def _problem(self, row: Row, last: Head) -> Broken | None:
         if row.seq <= last.count:

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never
 
-from pydantic import TypeAdapter, ValidationError
-
 from bot.audit_keys import Key
 from bot.redaction import redact
 from bot.store.audit_rows import Row
@@ -67,24 +65,6 @@ class Checkpoint:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A row as it is in the log.
-
-    Attributes:
-        seq: Its number.
-        at: When (UTC); None where somebody has made the row unreadable.
-        entry: What was decided; None there, and where the row tells something of the log itself.
-    """
-
-    seq: int
-    at: datetime | None
-    entry: Entry | None
-
-
-_ENTRY = TypeAdapter(Entry)
-
-
 def as_json(value: Any) -> str:
     """One line of ASCII."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
@@ -121,15 +101,3 @@ def told_by(row: Row) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def logged(row: Row) -> Logged:
-    """A row as it was read."""
-    told = told_by(row)
-    try:
-        at = datetime.fromisoformat(told["at"])
-        kind = told["kind"]
-        entry = _ENTRY.validate_python({**told, "person": row.person or ""}) if kind == "decision" else None
-    except (KeyError, TypeError, ValueError, ValidationError):
-        return Logged(row.seq, None, None)
-    return Logged(row.seq, at, entry)

@@ -29,7 +29,6 @@ from botframework.connector.auth import (
     AuthenticateRequestResult,
     AuthenticationConstants,
     ChannelValidation,
-    ClaimsIdentity,
     ConnectorFactory,
     EmulatorValidation,
     JwtTokenExtractor,
@@ -91,7 +90,7 @@ class _Configuration:
 class _NothingToCreate(ConnectorFactory):  # type: ignore[misc] # the SDK has no types
     """The turn wants a client; ours sends outside of it."""
 
-    async def create(self, service_url: str, audience: str) -> object:
+    async def create(self, *_: object) -> object:
         return _UNUSED
 
 
@@ -116,10 +115,10 @@ class Authentication(ConfigurationBotFrameworkAuthentication):  # type: ignore[m
         result.connector_factory = _NothingToCreate()
         return result
 
-    def create_connector_factory(self, claims_identity: ClaimsIdentity) -> ConnectorFactory:
+    def create_connector_factory(self, *_: object) -> ConnectorFactory:
         return _NothingToCreate()
 
-    async def create_user_token_client(self, claims_identity: ClaimsIdentity) -> object:
+    async def create_user_token_client(self, *_: object) -> object:
         return _UNUSED
 
 

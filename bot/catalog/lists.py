@@ -60,11 +60,6 @@ class Lists:
         self._kept: LRUCache[str, Listing] = LRUCache(room, getsizeof=lambda listing: listing.size)
         self._making: dict[str, asyncio.Task[Listing | None]] = {}
 
-    @property
-    def bytes_used(self) -> int:
-        """What the lists in memory take, about."""
-        return int(self._kept.currsize)
-
     async def seen(self, view: View, kind: Kind, within: Sequence[Name], asking: Api, now: datetime) -> Seen:
         """What a view shows of one list.
 

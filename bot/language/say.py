@@ -161,7 +161,7 @@ def reserved_words() -> Reserved:
 
 
 @lru_cache(maxsize=1)
-def _reserved(declared: int) -> Reserved:  # noqa: ARG001 - one more makes it look again
+def _reserved(_declared: int) -> Reserved:  # one more makes it look again
     intents = tuple(_subclasses(Intent))
     words = {*CONNECTIVES, *DIRECTIONS, *QUESTION_WORDS}
     for phrase in (*FILLER, *OPERATOR_WORDS, *(op.value for op in Op)):

@@ -93,7 +93,7 @@ class Approval(Generic[T_co]):
     def __copy__(self) -> NoReturn:
         raise TypeError("an Approval cannot be copied")
 
-    def __deepcopy__(self, memo: object) -> NoReturn:
+    def __deepcopy__(self, _memo: object) -> NoReturn:
         raise TypeError("an Approval cannot be copied")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:

@@ -106,11 +106,6 @@ async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
     return await _select(store, sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit))
 
 
-async def newest(store: Store, limit: int) -> tuple[Row, ...]:
-    """The last rows, newest first."""
-    return await _select(store, sa.select(_ROWS).order_by(_ROWS.c.seq.desc()).limit(limit))
-
-
 async def _select(store: Store, asked: sa.Select[Any]) -> tuple[Row, ...]:
     return tuple(map(_row, await store.read(lambda connection: connection.execute(asked).all())))
 

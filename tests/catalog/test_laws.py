@@ -194,7 +194,7 @@ class Sharing(RuleBasedStateMachine):
     @invariant()
     def bounded(self) -> None:
         if hasattr(self, "lists"):
-            assert self.lists.bytes_used < 100_000
+            assert self.lists._kept.currsize < 100_000
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):

@@ -93,7 +93,7 @@ async def test_a_list_of_which_something_could_not_be_read_is_not_kept() -> None
         assert names(await kpis(team, lists)) == ["Alpha"]
         assert team.asked[KPIS] == times
     assert not team.stored
-    assert not lists.bytes_used
+    assert not lists._kept.currsize
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_lists_in_memory_take_no_more_than_their_room() -> None:
             model = Name("Some", f"m{number}")
             seen = await lists.seen(EVERYTHING, Kind.KPI, [model], team.api(), team.now)
             assert len(seen) == 200
-            assert 0 < lists.bytes_used <= 100_000
+            assert 0 < lists._kept.currsize <= 100_000
     assert set(team.asked.values()) == {1}, "what had to go is in the store"
 
 

@@ -12,6 +12,7 @@ from bot.model.cards import Answer, Card, Facts, Only, Status
 from bot.model.people import Clicked, Person, Place, Said, Visibility
 from bot.sandbox import Fault, Switches
 from bot.writes.ticket import Outcome, State
+from tests.audit_log import recent
 from tests.story import (
     CHANNEL,
     CLERK,
@@ -330,7 +331,7 @@ async def test_every_step_of_a_write_is_in_the_log_and_the_chain_holds() -> None
         question, _ = await ask(scene, CHANNEL)
         await scene.presses(question, "Stop this job", person=CLERK, place=CHANNEL)
         await scene.presses(question, "Stop this job", place=CHANNEL)
-        rows = await scene.built.audit.recent(20)
+        rows = await recent(scene.built.audit, 20)
         decisions = [row.entry.decision for row in reversed(rows) if row.entry]
         assert decisions == ["asked", "refused", "confirmed", "sending", "done"]
         assert await scene.built.audit.verify() == Verified(5, (await scene.built.audit.verify()).head)  # type: ignore[union-attr]  # unbroken

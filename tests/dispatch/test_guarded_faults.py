@@ -18,6 +18,7 @@ from bot.model.people import Clicked, MessageRef, Said
 from bot.sandbox import Switches
 from bot.store import audit_rows
 from bot.writes.ticket import Outcome, State, Ticket, Tickets
+from tests.audit_log import recent
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, following, stage
 
 QUESTION = "stop main job pls"
@@ -45,7 +46,7 @@ async def kept(scene: Stage, ticket: str) -> Ticket:
 
 
 async def decisions(scene: Stage) -> list[str]:
-    rows = await scene.built.audit.recent(50)
+    rows = await recent(scene.built.audit, 50)
     return [row.entry.decision for row in reversed(rows) if row.entry]
 
 
@@ -393,7 +394,7 @@ async def test_somebody_in_a_hurry_fills_neither_the_log_nor_the_store() -> None
     async with stage() as scene:
         for _ in range(60):
             await scene.says("help", CLERK)
-        assert "pace" not in repr(await scene.built.audit.recent(100))
+        assert "pace" not in repr(await recent(scene.built.audit, 100))
 
 
 async def test_a_read_whose_row_cannot_be_written_is_answered_and_told_of_later(
@@ -418,5 +419,5 @@ async def test_the_log_names_no_personal_chat() -> None:
     async with stage() as scene:
         await scene.says(QUESTION, place=DIRECT)
         await scene.says(QUESTION, place=CHANNEL)
-        places = [row.entry.place for row in await scene.built.audit.recent(9) if row.entry]
+        places = [row.entry.place for row in await recent(scene.built.audit, 9) if row.entry]
         assert places == [CHANNEL.key, f"slack:{HOME}:personal"]

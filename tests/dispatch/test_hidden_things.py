@@ -12,6 +12,7 @@ from bot.model.cards import Card, Everyone, Only, Run, Status, Table
 from bot.model.errors import Forbidden
 from bot.model.names import Name
 from bot.model.people import Clicked
+from tests.audit_log import recent
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, SECOND, Stage, all_buttons, someone, stage
 
 KPI_ONLY = "Automation rate"
@@ -188,7 +189,7 @@ async def test_what_is_refused_costs_nothing_and_holds_nothing_of_what_was_typed
     async with stage() as scene:
         await scene.says('data Materials where material name = "Top Secret Value"', CLERK)
         await scene.says("stop main job", CLERK)
-        rows = repr(await scene.built.audit.recent(10))
+        rows = repr(await recent(scene.built.audit, 10))
         assert "Top Secret Value" not in rows
 
 

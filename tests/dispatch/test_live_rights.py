@@ -13,6 +13,7 @@ from bot.model.cards import Status
 from bot.model.people import Clicked, Profile, Standing
 from bot.sandbox import Sandbox
 from bot.writes.ticket import Outcome, State
+from tests.audit_log import recent
 from tests.story import CHANNEL, CLERK, HOME, OPERATOR, SECOND, Stage, someone, stage
 
 QUESTION = "stop main job pls"
@@ -218,10 +219,10 @@ async def test_refusals_of_a_person_on_a_ticket_are_one_row_at_once_and_one_at_i
         click = scene.what(question, "Stop this job")
         for _ in range(4):
             await scene.cards(click, CLERK, CHANNEL)
-        rows = await scene.built.audit.recent(20)
+        rows = await recent(scene.built.audit, 20)
         assert sum(row.entry.decision == "refused" for row in rows if row.entry) == 1
         await scene.presses(question, "Leave it running", place=CHANNEL)
-        rows = await scene.built.audit.recent(20)
+        rows = await recent(scene.built.audit, 20)
         refused = [row.entry for row in reversed(rows) if row.entry and row.entry.decision == "refused"]
         assert [each.outcome for each in refused] == ["", "refused 3 more times"]
         assert {each.person for each in refused} == {CLERK.key}

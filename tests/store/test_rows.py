@@ -13,6 +13,7 @@ from bot.model.people import Person, Place, Visibility
 from bot.store import Default, DefaultOf, Defaults, Snapshot, Store
 from bot.store.schema import Moment, clean
 from bot.writes.ticket import Tickets
+from tests.audit_log import recent
 from tests.store.databases import FakeClock, got, put, tokens
 
 CLERK = Person("slack", "T1", "U1", "the clerk")
@@ -186,7 +187,7 @@ async def test_purging_removes_what_has_expired_and_nothing_else(store: Store, c
     assert await store.snapshot("team", "new")
     assert await store.conversation(CLERK) == "{}"
     assert (await store.defaults(PLACE.key)).zone
-    assert len(await audit.recent(10)) == 2
+    assert len(await recent(audit, 10)) == 2
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
