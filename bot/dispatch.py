@@ -240,8 +240,7 @@ class Bot:
         intent, policy = meant.intent, self._parts.policy
         connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
         context = self._context(visit, connection)
-        named = command.touches(intent)
-        touched = await context.catalog.spelt(named)
+        touched = meant.touches
         decision = visit.allowed(command.right, touched)
         reader, zone_of = visit.reader(private=await visit.audience.private(touched))
         public = partial(policy.public, visit.place, outsiders=await visit.audience.outsiders())
@@ -251,28 +250,26 @@ class Bot:
                 visit.request,
                 "read",
                 intent,
-                named,
+                touched,
                 right=command.right,
                 rule=decision.rule,
                 connection=connection,
             )
             self._parts.audit.write_soon(row)
-        shown = await self._shown(command, meant, visit, context.fresh() if fresh else context, touched)
+        shown = await self._shown(command, meant, visit, context.fresh() if fresh else context)
         private = await visit.audience.private(shown.touches)
         await self._conversations.remember(intent, shown.card, visit.request, private=private)
         return shown
 
-    async def _shown(
-        self, command: Command[Any], meant: One, visit: Visit, context: Context, touched: tuple[Touch, ...]
-    ) -> Shown:
+    async def _shown(self, command: Command[Any], meant: One, visit: Visit, context: Context) -> Shown:
         """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
         intent, asking, catalog = meant.intent, context.asking, context.catalog
         steady, first = command.steady(intent), len(asking.reads)
-        key = (meant, context.reader, catalog.view, catalog.lists.generation, visit.connections, touched)
+        key = (meant, context.reader, catalog.view, catalog.lists.generation, visit.connections)
         if steady and (kept := self._made.get(key)) is not None and asking.again(kept[1]):
             return kept[0]
         said = await command.run(intent, context)
-        shown = said if isinstance(said, Shown) else Shown(said, touched)
+        shown = said if isinstance(said, Shown) else Shown(said, meant.touches)
         card = self._parts.marked(await self._dated(shown.card, intent, context))
         # Say it where a misspelt name was taken for one that exists.
         taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]

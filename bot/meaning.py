@@ -32,7 +32,7 @@ from bot.model.errors import (
 )
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
-from bot.policy import Right
+from bot.policy import Right, Touch
 from bot.visit import Visit
 from bot.writes.cards import ShowQuestion
 
@@ -44,10 +44,12 @@ class One:
     Attributes:
         intent: What is meant.
         taken: Misspelt names, each with the one that it was taken for.
+        touches: Every resource that a read names, as the policy is asked about it.
     """
 
     intent: Intent
     taken: tuple[tuple[str, str], ...] = ()
+    touches: tuple[Touch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,14 @@ class Meanings:
         if kept is not None and now < kept[1]:
             return kept[0]
         meaning = await self._mean(text, visit)
+        if not isinstance(meaning, One):
+            return meaning
         # Only reads, and nothing that depends on what was said before: for the bot's own words there is no command.
-        if isinstance(meaning, One) and isinstance(self._commands.get(type(meaning.intent)), Command):
+        command = self._commands.get(type(meaning.intent))
+        if isinstance(command, Command):
+            via = meaning.intent.via if isinstance(meaning.intent, CelonisIntent) else None
+            catalog = self._context(visit, visit.connection(via)).catalog
+            meaning = replace(meaning, touches=await catalog.spelt(command.touches(meaning.intent)))
             self._kept[key] = meaning, min(each.good_until for each in catalogs)
         return meaning
 

@@ -386,6 +386,7 @@ class Policy:
         )
         # The rules never change, so what they say of the same person, profile, place and thing is always the same.
         self._decided: LRUCache[tuple[Asker, Right, Touch | None], Decision] = LRUCache(_DECISIONS)
+        self._opens: LRUCache[Place, bool] = LRUCache(_DECISIONS)
         self._views: LRUCache[tuple[Asker, str], View] = LRUCache(_DECISIONS)
         self._bound: dict[tuple[str, str], tuple[str, ...]] = {}
         for binding in bindings:
@@ -525,7 +526,10 @@ class Policy:
 
     def opens(self, place: Place) -> bool:
         """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""
-        return any(not rule.external for rule in self._public_in(place))
+        known = self._opens.get(place)
+        if known is None:
+            known = self._opens[place] = any(not rule.external for rule in self._public_in(place))
+        return known
 
     def _public_in(self, place: Place) -> Iterator[_Compiled]:
         """The rules that show something to everybody in a place."""
