@@ -82,7 +82,7 @@ class Bot:
         self._tickets = tickets
         self._commands: dict[type[Intent], AnyCommand] = {each.intent: each for each in commands}
         self._lists = {name: Lists(name, parts.store, parts.policy) for name in parts.celonis}
-        self._meanings = Meanings(self._commands, self._context, parts.words)
+        self._meanings = Meanings(self._commands, self._context, self._sight, parts.words)
         guarded = [each for each in commands if isinstance(each, GuardedCommand)]
         parse = self._meanings.grammar.parse
         self._questions = Questions(parts, tickets, guarded, parse, self._guarded_context)
@@ -237,14 +237,9 @@ class Bot:
                 await self._questions.ask(command, meant.intent, visit)
 
     async def _read(self, command: Command[Any], meant: One, visit: Visit, *, fresh: bool) -> Shown:
-        intent, policy = meant.intent, self._parts.policy
+        intent, touched = meant.intent, meant.touches
         connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
-        context = self._context(visit, connection)
-        touched = meant.touches
         decision = visit.allowed(command.right, touched)
-        reader, zone_of = visit.reader(private=await visit.audience.private(touched))
-        public = partial(policy.public, visit.place, outsiders=await visit.audience.outsiders())
-        context = replace(context, reader=reader, zone_of=zone_of, public=public)
         if self._parts.audit_reads:
             row = entry(
                 visit.request,
@@ -256,18 +251,29 @@ class Bot:
                 connection=connection,
             )
             self._parts.audit.write_soon(row)
-        shown = await self._shown(command, meant, visit, context.fresh() if fresh else context)
+        shown = await self._shown(command, meant, visit, connection, fresh=fresh)
         private = await visit.audience.private(shown.touches)
         await self._conversations.remember(intent, shown.card, visit.request, private=private)
         return shown
 
-    async def _shown(self, command: Command[Any], meant: One, visit: Visit, context: Context) -> Shown:
+    async def _shown(
+        self, command: Command[Any], meant: One, visit: Visit, connection: str, *, fresh: bool
+    ) -> Shown:
         """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
-        intent, asking, catalog = meant.intent, context.asking, context.catalog
-        steady, first = command.steady(intent), len(asking.reads)
-        key = (meant, context.reader, catalog.view, catalog.lists.generation, visit.connections)
-        if steady and (kept := self._made.get(key)) is not None and asking.again(kept[1]):
-            return kept[0]
+        intent, steady = meant.intent, command.steady(meant.intent)
+        reader, zone_of = visit.reader(private=await visit.audience.private(meant.touches))
+        key = (meant, reader, self._sight(visit, connection), visit.connections)
+        if steady and not fresh and (kept := self._made.get(key)) is not None:
+            asking = self._parts.celonis[connection].on_behalf(
+                self._caller(visit, connection, Lane.PEOPLE, PATIENCE)
+            )
+            if asking.again(kept[1]):
+                return kept[0]
+        public = partial(self._parts.policy.public, visit.place, outsiders=await visit.audience.outsiders())
+        context = replace(self._context(visit, connection), reader=reader, zone_of=zone_of, public=public)
+        if fresh:
+            context = context.fresh()
+        first = len(context.asking.reads)
         said = await command.run(intent, context)
         shown = said if isinstance(said, Shown) else Shown(said, meant.touches)
         card = self._parts.marked(await self._dated(shown.card, intent, context))
@@ -275,7 +281,7 @@ class Bot:
         taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]
         sentence = "" if isinstance(intent, Help) else visit.said(intent)
         shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*taken, *card.blocks)))
-        reads = asking.reads[first:]
+        reads = context.asking.reads[first:]
         if steady and reads and all(each.cached for each in reads):
             self._made[key] = shown, reads
         return shown
@@ -299,6 +305,10 @@ class Bot:
         return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))
 
     # --- what a command works with ---
+
+    def _sight(self, visit: Visit, connection: str) -> Hashable:
+        """What decides which names somebody can say, and what they see: the view, and which lists it is upon."""
+        return self._parts.policy.view(visit.asker, connection), self._lists[connection].generation
 
     def _context(self, visit: Visit, connection: str) -> Context:
         """What a command may use of a connection; one for each request."""

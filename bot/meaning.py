@@ -37,7 +37,7 @@ from bot.visit import Visit
 from bot.writes.cards import ShowQuestion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class One:
     """The one thing that is meant, every name in it resolved; or one of the bot's own words, as it was said.
 
@@ -95,6 +95,7 @@ class Meanings:
     Args:
         commands: By intent.
         context: What a person may see of a connection, in a request.
+        sight: What decides which names that are.
         words: Aliases of the settings.
 
     Raises:
@@ -105,10 +106,12 @@ class Meanings:
         self,
         commands: Mapping[type[Intent], AnyCommand],
         context: Callable[[Visit, str], Context],
+        sight: Callable[[Visit, str], Hashable],
         words: Mapping[str, str],
     ) -> None:
         self._commands = commands
         self._context = context
+        self._sight = sight
         entries = [Entry(each.intent, each.aliases) for each in (*commands.values(), *AGAIN)]
         self._kept: LRUCache[Hashable, tuple[One, datetime]] = LRUCache(KEPT)
         self.grammar = Grammar([*entries, Entry(Recall), Entry(ShowQuestion)], words)
@@ -120,12 +123,11 @@ class Meanings:
             NotAllowed: Whatever it means, the person may not.
             CelonisError, QuotaExhausted: Names could not be read.
         """
-        catalogs = [self._context(visit, each).catalog for each in visit.connections]
-        chosen, now = visit.defaults.connection, catalogs[0].now
-        sights = tuple((each.view, each.lists.generation) for each in catalogs)
+        chosen = visit.defaults.connection
+        sights = tuple([self._sight(visit, each) for each in visit.connections])
         key = (text, chosen and chosen.value, visit.model, sights)
         kept = self._kept.get(key)
-        if kept is not None and now < kept[1]:
+        if kept is not None and visit.parts.clock.now() < kept[1]:
             return kept[0]
         meaning = await self._mean(text, visit)
         if not isinstance(meaning, One):
@@ -136,6 +138,7 @@ class Meanings:
             via = meaning.intent.via if isinstance(meaning.intent, CelonisIntent) else None
             catalog = self._context(visit, visit.connection(via)).catalog
             meaning = replace(meaning, touches=await catalog.spelt(command.touches(meaning.intent)))
+            catalogs = (self._context(visit, each).catalog for each in visit.connections)
             self._kept[key] = meaning, min(each.good_until for each in catalogs)
         return meaning
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -50,9 +51,9 @@ class Touch:
     job: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asker:
-    """Who asks, what is known of them, and where."""
+    """Who asks, what is known of them, and where. Two are never equal: what is kept for one is found by the object."""
 
     person: Person
     profile: Profile
@@ -327,8 +328,11 @@ _DENY = "default: deny"
 _MEMBERS_READ = "default: members read"
 _HIDDEN = "hidden field"
 _NOT_BOUND = "not bound"
-_DECISIONS = 10_000
-"""Decisions and views that are kept."""
+_SEEN = ("connections",)
+_ASKERS = 5_000
+"""People in places of whom decisions are kept."""
+_DECISIONS = 200
+"""Decisions that are kept of one of them."""
 
 
 class _Compiled:
@@ -385,9 +389,8 @@ class Policy:
             for each in hide_fields
         )
         # The rules never change, so what they say of the same person, profile, place and thing is always the same.
-        self._decided: LRUCache[tuple[Asker, Right, Touch | None], Decision] = LRUCache(_DECISIONS)
-        self._opens: LRUCache[Place, bool] = LRUCache(_DECISIONS)
-        self._views: LRUCache[tuple[Asker, str], View] = LRUCache(_DECISIONS)
+        self._decided: LRUCache[Asker, dict[Any, Any]] = LRUCache(_ASKERS)
+        self._opens: LRUCache[Place, bool] = LRUCache(_ASKERS)
         self._bound: dict[tuple[str, str], tuple[str, ...]] = {}
         for binding in bindings:
             key = (binding.platform, _same(binding.platform, binding.home))
@@ -438,11 +441,19 @@ class Policy:
             The decision with the rule that made it. A thing that the asker may not read is refused in the same
             words as one that does not exist.
         """
-        asked = (asker, right, touch)
-        decision = self._decided.get(asked)
+        known = self._known(asker)
+        decision: Decision | None = known.get((right, touch))
         if decision is None:
-            decision = self._decided[asked] = self._decide(asker, right, touch)
+            decision = self._decide(asker, right, touch)
+            if len(known) < _DECISIONS:
+                known[right, touch] = decision
         return decision
+
+    def _known(self, asker: Asker) -> dict[Any, Any]:
+        known = self._decided.get(asker)
+        if known is None:
+            known = self._decided[asker] = {}
+        return known
 
     def _decide(self, asker: Asker, right: Right, touch: Touch | None) -> Decision:
         barred = self._barred(asker)
@@ -462,14 +473,21 @@ class Policy:
         seen = self._granting(view, Right.READ, given) is not None
         return self._refused(right, given.get("job") if seen else None)
 
-    def may_all(self, asker: Asker, right: Right, touches: Iterable[Touch]) -> Decision:
+    def may_all(self, asker: Asker, right: Right, touches: tuple[Touch, ...]) -> Decision:
         """Whether all of it is allowed; the first refusal is the answer. Nothing touched is `may` without a touch."""
+        known, key = self._known(asker), (right, id(touches))
+        kept: tuple[tuple[Touch, ...], Decision] | None = known.get(key)
+        if kept is not None and kept[0] is touches:
+            return kept[1]
         decision: Decision | None = None
         for touch in touches:
             decision = self.may(asker, right, touch)
             if not decision.allowed:
-                return decision
-        return decision or self.may(asker, right)
+                break
+        decision = decision or self.may(asker, right)
+        if len(known) < _DECISIONS:
+            known[key] = touches, decision
+        return decision
 
     def sees(self, asker: Asker, touch: Touch) -> bool:
         """Whether a thing exists for somebody here: they may read it, or something inside it."""
@@ -477,12 +495,24 @@ class Policy:
 
     def view(self, asker: Asker, connection: str) -> View:
         """What somebody sees of a connection from where they are, to be shared by all who see the same."""
-        known = self._views.get((asker, connection))
-        if known is None:
+        known = self._known(asker)
+        view: View | None = known.get(connection)
+        if view is None:
             barred = self._barred(asker) is not None or connection not in self.connections(asker.place)
-            known = View(connection) if barred else self._view(asker, connection)
-            self._views[asker, connection] = known
-        return known
+            view = known[connection] = View(connection) if barred else self._view(asker, connection)
+        return view
+
+    def connections_seen(self, asker: Asker) -> tuple[str, ...]:
+        """The names of the connections in a place that somebody there may read something of, the default one first."""
+        known = self._known(asker)
+        seen: tuple[str, ...] | None = known.get(_SEEN)
+        if seen is None:
+            seen = known[_SEEN] = tuple(
+                each
+                for each in self.connections(asker.place)
+                if self.sees(asker, Touch(connection=Name(each, each)))
+            )
+        return seen
 
     def shows(self, view: View, touch: Touch) -> bool:
         """The same as `sees`, for everybody who shares a view; the connection is the view's."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 import structlog
+from cachetools import LRUCache
 
 from bot.audience import PlaceAudience, Shown
 from bot.audit import Audit
@@ -32,6 +33,8 @@ from bot.store import Defaults, Store
 
 log = structlog.get_logger()
 
+ASKERS = 5_000
+"""People in places who are remembered."""
 PROFILE_WITHIN = 2.0
 """Seconds in which the platform has to say who somebody is, before anything that changes Celonis."""
 
@@ -111,6 +114,7 @@ class Parts:
         text_length: Longest sentence, in characters.
         open_for: How long a question can be answered.
         per_minute: Sentences and clicks of one person in a minute.
+        askers: Those who asked lately, each as long as the platform says the same of them.
     """
 
     celonis: Mapping[str, Celonis]
@@ -128,6 +132,7 @@ class Parts:
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)
     per_minute: int = 30
+    askers: LRUCache[Hashable, Asker] = field(default_factory=lambda: LRUCache(ASKERS))
 
     def today(self) -> Reader:
         """Zone and locale of the settings, today."""
@@ -161,7 +166,12 @@ class Parts:
         """
         chat = self.chats[person.platform]
         if not anew:
-            return Asker(person, await chat.profile(person), place)
+            profile = await chat.profile(person)
+            key = (person.key, person.name, place.key, place.thread, place.name, place.visibility)
+            known: Asker | None = self.askers.get(key)
+            if known is None or known.profile is not profile:
+                known = self.askers[key] = Asker(person, profile, place)
+            return known
         try:
             async with asyncio.timeout(PROFILE_WITHIN):
                 profile = await chat.profile(person, anew=True)
@@ -178,14 +188,14 @@ class Parts:
         """
         answers = isinstance(request.said, Clicked) and bool(request.said.confirm or request.said.dismiss)
         asker = await self.asker(request.person, request.place, anew=answers)
-        bound = tuple(each for each in self.policy.connections(request.place) if each in self.celonis)
+        bound = tuple([each for each in self.policy.connections(request.place) if each in self.celonis])
         if not bound:
             raise NotAllowed(
                 "This workspace is not connected to a Celonis team.",
                 hint=f"An admin of the bot can bind it: {request.place.platform}, {request.place.home}.",
                 rule="unbound",
             )
-        seen = tuple(each for each in bound if self.policy.sees(asker, Touch(connection=Name(each, each))))
+        seen = tuple([each for each in self.policy.connections_seen(asker) if each in self.celonis])
         defaults = await self.defaults(request.place)
         return Visit(self, request, asker, seen or bound, defaults, self.audience(request.place), show)
 
@@ -269,7 +279,7 @@ class Visit:
             zone, zone_of = profile.zone, ZoneOf.PERSON
         return dated(Reader(zone, profile.locale or settings.locale), self.parts.clock.now()), zone_of
 
-    def allowed(self, right: Right, touched: Sequence[Touch] = ()) -> Decision:
+    def allowed(self, right: Right, touched: tuple[Touch, ...] = ()) -> Decision:
         """The policy's decision that allows it.
 
         Raises:

@@ -127,7 +127,10 @@ class Sharing(RuleBasedStateMachine):
                 )
             return cast("Context", visit.contexts[connection])
 
-        return Meanings(COMMANDS_BY_INTENT, context, {})
+        def sight(visit: Visit, connection: str) -> object:
+            return POLICY.view(visit.asker, connection), lists.generation
+
+        return Meanings(COMMANDS_BY_INTENT, context, sight, {})
 
     def _visit(self, user: str, place: Place) -> Visit:
         person = Person("slack", "T1", user)
@@ -137,7 +140,7 @@ class Sharing(RuleBasedStateMachine):
         asked = Asked(
             Asker(person, profile, place),
             Defaults(model=default),
-            SimpleNamespace(policy=POLICY),
+            SimpleNamespace(policy=POLICY, clock=SimpleNamespace(now=lambda: self.team.now)),
             {},
         )
         return cast("Visit", asked)

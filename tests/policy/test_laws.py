@@ -222,7 +222,7 @@ def test_all_is_allowed_exactly_when_each_is(
     made: list[Rule], asker: Asker, touched: list[Touch], right: Right
 ) -> None:
     found = policy(made, members_read=True)
-    decision = found.may_all(asker, right, touched)
+    decision = found.may_all(asker, right, tuple(touched))
     if touched:
         each = [found.may(asker, right, touch) for touch in touched]
         refused = [every for every in each if not every.allowed]
