@@ -309,7 +309,6 @@ def request(text: str) -> Request:
         said=Said(text),
         person=Person("slack", HOME, "U1"),
         place=place,
-        at=SystemClock().now(),
     )
 
 

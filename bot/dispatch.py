@@ -325,7 +325,6 @@ class Bot:
         now = parts.clock.now()
         model = Touch(connection=Name(connection, connection), model=visit.model)
         return Context(
-            request_id=visit.request.id,
             asker=visit.asker,
             now=now,
             reader=reader,

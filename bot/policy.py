@@ -31,7 +31,7 @@ from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing
 
-__all__ = ["Asker", "Decision", "Grant", "Policy", "Right", "Touch", "View"]
+__all__ = ["Asker", "Decision", "Policy", "Right", "Touch", "View"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,6 @@ class Decision:
     sentence: str = ""
     hint: str = ""
     questions: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A rule that applies to somebody, as `whoami` shows it; `on` is empty where it is about everything."""
-
-    rule: str
-    rights: tuple[Right, ...]
-    on: str = ""
 
 
 # --- patterns --------------------------------------------------------------------------------------------------
@@ -338,7 +329,7 @@ _DECISIONS = 200
 class _Compiled:
     """A rule made ready for asking."""
 
-    __slots__ = ("external", "label", "on", "people", "questions", "rights", "scopes")
+    __slots__ = ("external", "label", "people", "questions", "rights", "scopes")
 
     def __init__(self, number: int, rule: Rule) -> None:
         self.label = f"rule {number}: {rule.name}" if rule.name else f"rule {number}"
@@ -347,9 +338,6 @@ class _Compiled:
         self.external = rule.external
         self.questions = rule.questions
         self.scopes = _scopes(rule.on)
-        self.on = ", ".join(
-            f"{each} {' or '.join(getattr(rule.on, each))}" for each in _DIMENSIONS if getattr(rule.on, each)
-        )
 
     def reach(self, given: Mapping[str, Name], leaves: tuple[str, ...]) -> _Reach:
         return min(
@@ -568,20 +556,6 @@ class Policy:
             for rule in self._rules
             if Right.PUBLIC in rule.rights and rule.people.of_places and rule.people.here(place)
         )
-
-    def rights(self, asker: Asker) -> frozenset[Right]:
-        """The rights that somebody has here on anything at all."""
-        return frozenset(each for each in Right if self.may(asker, each).allowed)
-
-    def grants(self, asker: Asker) -> tuple[Grant, ...]:
-        """The rules that apply to somebody here, the default last; none for those who are refused."""
-        if self._barred(asker) is not None:
-            return ()
-        view = self._view(asker, "")
-        found = [Grant(rule.label, rule.rights, rule.on) for rule in self._applying(view) if rule.scopes]
-        if view.member:
-            found.append(Grant(_MEMBERS_READ, (Right.READ,)))
-        return tuple(found)
 
     def _barred(self, asker: Asker) -> Decision | None:
         person, place = asker.person, asker.place

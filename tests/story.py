@@ -199,7 +199,7 @@ class Stage:
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def request(self, said: Utterance, person: Person, place: Place) -> Request:
-        return Request(id=f"r{next(self.ids)}", said=said, person=person, place=place, at=self.clock.now())
+        return Request(id=f"r{next(self.ids)}", said=said, person=person, place=place)
 
     async def answers(
         self, said: Utterance, person: Person = OPERATOR, place: Place = DIRECT

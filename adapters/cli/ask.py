@@ -94,7 +94,6 @@ async def _ask(
                 said=Clicked(confirm=ticket) if ticket else Said(sentence),
                 person=local_person(),
                 place=local_place(),
-                at=clock.now(),
             )
 
             async def sent() -> bool:

@@ -45,7 +45,6 @@ async def _demo(zone: str) -> None:
             await converse(
                 built.bot,
                 console,
-                now=clock.now,
                 ids=lambda: secrets.token_hex(4),
                 greeting=(
                     "celonis-chat, over a sandbox: nothing here is real, and nothing leaves this machine.\n"

@@ -258,7 +258,6 @@ class SlackListener:
             said=incoming.said,
             person=incoming.person,
             place=place,
-            at=self._clock.now(),
             message=message_ref(place, place.id, incoming.pressed) if incoming.pressed else None,
             opens_thread=incoming.kind is Kind.MENTION and not incoming.threaded,
         )

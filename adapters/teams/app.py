@@ -274,7 +274,6 @@ class TeamsListener:
             said=said,
             person=arrival.person,
             place=arrival.place,
-            at=self._clock.now(),
             message=self._chat.reference(arrival),
             opens_thread=arrival.id == arrival.place.thread,
             private_apart=arrival.place.visibility is not Visibility.PERSONAL,

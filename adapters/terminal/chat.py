@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from datetime import datetime
 
 from rich.console import Console
 
@@ -97,15 +96,12 @@ def pressed(action: Action) -> Utterance | None:
             return None
 
 
-async def converse(
-    bot: Bot, console: Console, *, now: Callable[[], datetime], ids: Callable[[], str], greeting: str
-) -> None:
+async def converse(bot: Bot, console: Console, *, ids: Callable[[], str], greeting: str) -> None:
     """Read lines until the end of the input, answer each before the next one is read.
 
     Args:
         bot: Answers.
         console: Where to print; lines are read from standard input.
-        now: The wall clock.
         ids: Makes request ids.
         greeting: What to say first.
     """
@@ -131,7 +127,7 @@ async def converse(
         said = _meant(line, shown)
         if said is None:
             continue
-        request = Request(id=ids(), said=said, person=person, place=place, at=now())
+        request = Request(id=ids(), said=said, person=person, place=place)
         await bot.answer(request, show)
 
 

@@ -184,16 +184,11 @@ class JobStatus(_Reply):
 
 
 class Execution(_Reply):
-    """A run, or a part of one; `type` is SCHEDULE, JOB, TASK or STEP."""
+    """A run, or a part of one."""
 
     id: Text
     execution_id: Text | None = None
-    pool_id: Text = ""
-    pool_name: Text = ""
-    job_id: Text = ""
-    name: Text = ""
     status: Text = ""
-    type: Text = ""
     start: Moment = Said(default=None, alias="startDate")
     end: Moment = Said(default=None, alias="endDate")
 

@@ -37,7 +37,6 @@ class Context:
     """Everything a command may use; all of it belongs to one request.
 
     Attributes:
-        request_id: Also stands in the log.
         asker: Person, profile and place; what the policy judges.
         now: When the request came (UTC).
         reader: Zone and locale of the answer.
@@ -56,7 +55,6 @@ class Context:
         zone_of: Whose zone the reader's is.
     """
 
-    request_id: str
     asker: Asker
     now: datetime
     reader: Reader

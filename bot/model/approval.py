@@ -34,32 +34,23 @@ class Approval(Generic[T_co]):
     from here and from nowhere else.
     """
 
-    __slots__ = ("_by", "_current", "_left", "_target", "_ticket")
+    __slots__ = ("_by", "_current", "_left", "_target")
 
-    def __init__(
-        self, maker: object, *, ticket: str, by: Person, target: T_co, current: Callable[[], str]
-    ) -> None:
+    def __init__(self, maker: object, *, by: Person, target: T_co, current: Callable[[], str]) -> None:
         """Only `bot.writes.approval` can.
 
         Args:
             maker: `MAKER`.
-            ticket: Id of the ticket.
             by: Who confirmed.
             target: What was confirmed, a frozen dataclass.
             current: Why nothing may be sent now; empty where nothing stands against it.
         """
         if maker is not MAKER:
             raise TypeError("an Approval comes from bot.writes.approval and from nowhere else")
-        self._ticket = ticket
         self._by = by
         self._target = target
         self._left = list(_parts(target))
         self._current = current
-
-    @property
-    def ticket(self) -> str:
-        """Id of the ticket."""
-        return self._ticket
 
     @property
     def by(self) -> Person:

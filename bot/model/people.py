@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -124,7 +123,6 @@ class Request:
     said: Utterance
     person: Person
     place: Place
-    at: datetime
     message: MessageRef | None = None
     opens_thread: bool = False
     private_apart: bool = False

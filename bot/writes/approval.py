@@ -62,4 +62,4 @@ def approve(ticket: Ticket, by: Person, kind: type[T], current: Callable[[], str
         TicketGone: The stored target does not fit the type.
     """
     target = read(ticket, kind, undone="Nothing was sent.")
-    return Approval(MAKER, ticket=ticket.id, by=by, target=target, current=current)
+    return Approval(MAKER, by=by, target=target, current=current)

@@ -98,7 +98,6 @@ async def _taken_up(ticket: Ticket, parts: Parts, questions: Questions) -> Write
         said=Clicked(confirm=ticket.id),
         person=person,
         place=ticket.place,
-        at=parts.clock.now(),
     )
     visit = Visit(
         parts,

@@ -111,7 +111,6 @@ class Told:
 def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
     nobody = cast("Any", None)
     return Context(
-        request_id="r1",
         asker=nobody,
         now=NOW,
         reader=Reader(zone="Europe/Berlin"),

@@ -157,7 +157,6 @@ def test_nobody_but_full_members_is_ever_allowed_anything(
     found = policy(made, members_read=True)
     assert not found.may(asker, right, touch).allowed
     assert not found.may(asker, right).allowed
-    assert found.grants(asker) == ()
 
 
 @given(rule_lists, askers(), rights, touches, st.sampled_from(("T9", "t1", "T1 ", "T1:U1", "*")))
@@ -168,7 +167,7 @@ def test_a_person_of_another_home_is_never_matched(
     stranger = replace(asker, person=replace(asker.person, home=home))
     found = policy(made, members_read=True)
     assert not found.may(stranger, right, touch).allowed
-    assert found.rights(stranger) == frozenset()
+    assert not any(found.may(stranger, each).allowed for each in Right)
 
 
 @given(rule_lists, askers(), rights, touches, touches, defaults)
@@ -238,7 +237,6 @@ def test_where_a_thing_is_allowed_the_kind_of_thing_is_too(
     found = policy(made, members_read=True)
     if found.may(asker, right, touch).allowed:
         assert found.may(asker, right).allowed
-        assert right in found.rights(asker)
 
 
 @given(
