@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -31,6 +32,7 @@ class Shown:
         replaces: As for `Answer`.
         mention: As for `Answer`.
         ticket: As for `Answer`.
+        until: From when on (UTC) the card reads differently, though nothing else was read; None: never.
     """
 
     card: Card
@@ -39,6 +41,7 @@ class Shown:
     replaces: bool = True
     mention: Person | None = None
     ticket: str = ""
+    until: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -262,8 +262,9 @@ class Bot:
         """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
         intent, steady = meant.intent, command.steady(meant.intent)
         reader, zone_of = visit.reader(private=await visit.audience.private(meant.touches))
-        key = (meant, reader, self._sight(visit, connection), visit.connections)
-        if steady and not fresh and (kept := self._made.get(key)) is not None:
+        key = (meant, reader, self._sight(visit, connection), visit.connections, visit.place.key)
+        kept = self._made.get(key) if steady and not fresh else None
+        if kept is not None and (kept[0].until is None or self._parts.clock.now() < kept[0].until):
             asking = self._parts.celonis[connection].on_behalf(
                 self._caller(visit, connection, Lane.PEOPLE, PATIENCE)
             )

@@ -168,8 +168,8 @@ class Command(Generic[I]):
         run: The work.
         aliases: Other ways to start the sentence; `…` stands for the name in the middle ("is … running").
         touches: The resources the policy asks next; what the intent names, unless told otherwise.
-        steady: Whether the card of an intent follows from what was read for it, and from the view and the reader alone:
-            neither from the moment, nor from who asks where. Such a card is made once, and shared.
+        steady: Whether the card of an intent follows from what was read for it, the view, the place and the reader alone,
+            and from the moment only as `Shown.until` says. Such a card is made once, and shared.
     """
 
     example: I

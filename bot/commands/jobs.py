@@ -14,7 +14,7 @@ from bot.audience import Shown
 from bot.catalog import Turns
 from bot.celonis import CancelRuns, Execution, JobRun
 from bot.celonis.models import Job, JobStatus
-from bot.commands.command import Command, Context, GuardedCommand
+from bot.commands.command import Command, Context, GuardedCommand, touches
 from bot.commands.lists import PAGE, back, count, page_of, table
 from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
 from bot.model.approval import Approval
@@ -40,7 +40,7 @@ from bot.model.errors import BadArgument, BotError, CelonisError, NotFound, Quot
 from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.card_text import error_text
-from bot.render.values import dated, duration, when
+from bot.render.values import dated, duration, duration_until, when
 from bot.writes.guarded import Checked, Ended, Progress, Question
 from bot.writes.ticket import Outcome
 
@@ -198,26 +198,27 @@ async def _states(context: Context, pools: Iterable[Name]) -> AsyncIterator[_Sta
         await turns.after(len(jobs))
 
 
-async def _jobs(intent: Jobs, context: Context) -> Card | Shown:
+async def _jobs(intent: Jobs, context: Context) -> Shown:
     if intent.pool is not None:
         return await _jobs_of(intent, [intent.pool], context)
     every = [each.as_name for each in await context.catalog.listed(Kind.POOL)]
     open_here = [pool for pool in every if context.public((_of_pool(pool, context),))]
     if not open_here or context.public((_of_pool(None, context),)):
         return await _jobs_of(intent, every, context)
-    card = await _jobs_of(intent, open_here, context)
+    shown = await _jobs_of(intent, open_here, context)
     rest = len(every) - len(open_here)
     if rest:
         more = f"Of {count(rest, 'more data pool')} nothing is shown here; ask me in our direct message."
-        card = replace(card, blocks=(*card.blocks, Text(more, quiet=True)))
-    return Shown(card, tuple(_of_pool(pool, context) for pool in open_here))
+        card = replace(shown.card, blocks=(*shown.card.blocks, Text(more, quiet=True)))
+        shown = replace(shown, card=card)
+    return replace(shown, touches=tuple(_of_pool(pool, context) for pool in open_here))
 
 
 def _of_pool(pool: Name | None, context: Context) -> Touch:
     return Touch(connection=_here(context), pool=pool)
 
 
-async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Card:
+async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Shown:
     wanted = {state for word in intent.states for state in STATES[word]}
     found = [each async for each in _states(context, pools) if not wanted or each.status in wanted]
     first = nsmallest(max(intent.page * PAGE, NAMED), found, key=attrgetter("place"))
@@ -228,9 +229,8 @@ async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Car
     if not found:
         which = " or ".join(intent.states)
         text = f"No {which} data job{where}" if intent.states else f"No data job is visible{where or ' here'}"
-        return Card(
-            headline(text), blocks=(), source=context.live_source(intent.pool.text if intent.pool else "")
-        )
+        card = Card(headline(text), source=context.live_source(intent.pool.text if intent.pool else ""))
+        return Shown(card, touches(intent))
     verdict = f"{count(running, 'job')} active" if running else "No job is active"
     if failed := statuses["FAIL"]:
         verdict += f", {failed} failed"
@@ -239,9 +239,9 @@ async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Car
     columns = [Column("Job"), Column("Status"), Column("Since"), Column("For")]
     if intent.pool is None:
         columns.insert(1, Column("Data pool"))
-    shown = page_of(first, intent.page)
-    rows = [_job_row(each.run, context.now, pool=intent.pool is None) for each in shown]
-    return Card(
+    shown = [each.run for each in page_of(first, intent.page)]
+    rows = [_job_row(each, context.now, pool=intent.pool is None) for each in shown]
+    card = Card(
         headline(f"{verdict}{where}"),
         title=f"Data jobs{where}",
         blocks=(table(intent, columns, rows, page=intent.page, total=len(found)),),
@@ -252,6 +252,13 @@ async def _jobs_of(intent: Jobs, pools: Sequence[Name], context: Context) -> Car
         ),
         source=context.live_source(intent.pool.text if intent.pool else ""),
     )
+    return Shown(card, touches(intent), until=_reads_until(shown, context.now))
+
+
+def _reads_until(runs: Iterable[JobRun], now: datetime) -> datetime | None:
+    """When one of the durations on a card reads differently; None where there is none."""
+    started = [each.started_at for each in runs if each.status in ACTIVE and each.started_at is not None]
+    return min((duration_until(each, now) for each in started), default=None)
 
 
 def _job_row(run: JobRun, now: datetime, *, pool: bool) -> tuple[Cell, ...]:
@@ -281,7 +288,7 @@ def _may_stop(run: JobRun, context: Context) -> bool:
     return context.policy.may(context.asker, Right.CANCEL, touch).allowed and not context.asking.read_only
 
 
-async def _job(intent: ShowJob, context: Context) -> Card:
+async def _job(intent: ShowJob, context: Context) -> Shown:
     if intent.job is None or intent.pool is None:
         raise BadArgument("Which data job?", hint="Say “jobs” for the list.")
     run = await _read(intent.pool, intent.job, context)
@@ -295,7 +302,7 @@ async def _job(intent: ShowJob, context: Context) -> Card:
         lasts = duration((context.now - run.started_at).total_seconds())
         facts.append(Fact("For", Words(lasts)))
         since = f", for {lasts}"
-    return Card(
+    card = Card(
         headline(f"{_said(run.status).capitalize()}{since}: {run.job_name} ({run.pool_name})"),
         title=f"{run.job_name}, {run.pool_name}",
         blocks=(Facts(tuple(facts)),),
@@ -306,6 +313,7 @@ async def _job(intent: ShowJob, context: Context) -> Card:
         ),
         source=context.live_source(run.pool_name),
     )
+    return Shown(card, touches(intent), until=_reads_until([run], context.now))
 
 
 async def _read(pool: Name, job: Name, context: Context) -> JobRun:
@@ -749,6 +757,7 @@ JOBS = Command(
     summary="data jobs with status and duration",
     right=Right.READ,
     run=_jobs,
+    steady=lambda _: True,
     aliases=("data jobs", "job list", "jobs list", "what is running", "what runs"),
 )
 JOB = Command(
@@ -756,6 +765,7 @@ JOB = Command(
     summary="one data job: status, since, duration",
     right=Right.READ,
     run=_job,
+    steady=lambda _: True,
     aliases=("data job", "is … running", "is … still running", "status …", "status of", "how is … doing"),
 )
 CANCEL = GuardedCommand(

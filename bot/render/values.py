@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 from typing import assert_never
@@ -366,7 +366,7 @@ def duration(seconds: float) -> str:
     """A length of time in the two units that matter: "45 s", "12 min", "1 h 35 min", "2 days 3 h"."""
     if not math.isfinite(seconds):
         return "unknown"
-    left = max(0, round(seconds))
+    left = max(0, math.floor(seconds + 0.5))
     if left < _MINUTE:
         return f"{left} s"
     if left < _HOUR:
@@ -377,3 +377,10 @@ def duration(seconds: float) -> str:
         days = left // _DAY
         big, small, names = days, left % _DAY // _HOUR, ("day" if days == 1 else "days", "h")
     return f"{big} {names[0]}" + (f" {small} {names[1]}" if small else "")
+
+
+def duration_until(started_at: datetime, now: datetime) -> datetime:
+    """When the `duration` since a moment reads differently for the first time."""
+    left = max(0, math.floor((now - started_at).total_seconds() + 0.5))
+    step = 1 if left < _MINUTE else _MINUTE
+    return started_at + timedelta(seconds=(left // step + 1) * step - 0.5)  # as `duration` rounds

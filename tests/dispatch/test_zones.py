@@ -81,7 +81,7 @@ async def test_an_error_tells_its_time_in_the_zone_of_each_reader(
 
 
 async def test_a_pause_past_midnight_is_dated_for_those_whose_day_ends_before_it() -> None:
-    late = StoryClock(datetime(2026, 11, 20, 22, 59, 50, tzinfo=UTC), still=True)
+    late = StoryClock(datetime(2026, 11, 20, 22, 59, 10, tzinfo=UTC), still=True)
     async with stage(clock=late, switches=FEW) as scene:
         lives_in(scene, CLERK, "Asia/Tokyo")
         lives_in(scene, OPERATOR, "Europe/Berlin")

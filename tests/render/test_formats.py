@@ -27,7 +27,7 @@ from bot.model.cards import (
 )
 from bot.render.card_text import announce, error_text, footer, source_line
 from bot.render.safe_text import clean, columns, cut, units, whole_lines, width
-from bot.render.values import dated, duration, when, write
+from bot.render.values import dated, duration, duration_until, when, write
 from tests.platform_rules import assert_shows_only_what_is_seen
 
 ENGLISH = Reader("Europe/Berlin", "en")
@@ -431,3 +431,16 @@ def test_an_error_names_its_moment_in_the_readers_zone_and_never_too_early(
 def test_what_others_wrote_is_no_place_for_a_moment() -> None:
     error = errors.BadQuery(f"Celonis says: {errors.MOMENT}")
     assert error_text(error, ENGLISH)[0] == "Celonis says: {moment}"
+
+
+BEGAN = datetime(2026, 11, 20, 22, 10, tzinfo=UTC)
+
+
+@given(st.floats(0, 400 * 86_400), st.floats(0, 1))
+def test_a_duration_reads_the_same_until_the_moment_that_is_told(seconds: float, part: float) -> None:
+    now = BEGAN + timedelta(seconds=seconds)
+    until = duration_until(BEGAN, now)
+    assert until > now
+    between = now + (until - now) * part
+    if between < until:
+        assert duration((between - BEGAN).total_seconds()) == duration((now - BEGAN).total_seconds())
