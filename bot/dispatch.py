@@ -262,7 +262,9 @@ class Bot:
         """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
         intent, steady = meant.intent, command.steady(meant.intent)
         reader, zone_of = visit.reader(private=await visit.audience.private(meant.touches))
-        key = (meant, reader, self._sight(visit, connection), visit.connections, visit.place.key)
+        outsiders = await visit.audience.outsiders()
+        sight = self._sight(visit, connection)
+        key = (meant, reader, sight, visit.connections, visit.place.key, outsiders)
         kept = self._made.get(key) if steady and not fresh else None
         if kept is not None and (kept[0].until is None or self._parts.clock.now() < kept[0].until):
             asking = self._parts.celonis[connection].on_behalf(
@@ -270,7 +272,7 @@ class Bot:
             )
             if asking.again(kept[1]):
                 return kept[0]
-        public = partial(self._parts.policy.public, visit.place, outsiders=await visit.audience.outsiders())
+        public = partial(self._parts.policy.public, visit.place, outsiders=outsiders)
         context = replace(self._context(visit, connection), reader=reader, zone_of=zone_of, public=public)
         if fresh:
             context = context.fresh()
