@@ -14,8 +14,11 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.model.clock import SystemClock
+from bot.store import Store
 from tests.fake_slack import Fault, encoded, signed, until
 from tests.slack.worlds import World, world
+from tests.store.databases import postgresql
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -57,6 +60,21 @@ async def test_a_repeated_delivery_is_answered_once(slack_world: World) -> None:
     await slack_world.quiet()
     assert len(slack_world.bot.heard) == 1
     assert len(slack_world.slack.visible("U1", "C1")) == 1
+
+
+async def test_a_repeated_delivery_on_another_replica_is_answered_once() -> None:
+    async with (
+        postgresql() as address,
+        await Store.open(address, SystemClock()) as first,
+        await Store.open(address, SystemClock()) as second,
+        world(store=first) as one,
+        world(store=second) as two,
+    ):
+        payload = one.slack.mention_payload("U1", "C1", "<@UBOT> kpis")
+        await asyncio.gather(one.slack.deliver(payload), one.slack.deliver(payload, target=two.slack.target))
+        await one.quiet()
+        await two.quiet()
+        assert len(one.bot.heard) + len(two.bot.heard) == 1
 
 
 async def test_a_replay_does_nothing(slack_world: World) -> None:
