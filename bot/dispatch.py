@@ -14,7 +14,7 @@ from cachetools import LRUCache, TTLCache
 
 from bot.audience import Shown
 from bot.catalog import Catalog, Lists
-from bot.celonis import Caller, Lane, Read
+from bot.celonis import Api, Caller, Lane, Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
 from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
@@ -266,12 +266,11 @@ class Bot:
         sight = self._sight(visit, connection)
         key = (meant, reader, sight, visit.connections, visit.place.key, outsiders)
         kept = self._made.get(key) if steady and not fresh else None
-        if kept is not None and (kept[0].until is None or self._parts.clock.now() < kept[0].until):
-            asking = self._parts.celonis[connection].on_behalf(
-                self._caller(visit, connection, Lane.PEOPLE, PATIENCE)
-            )
-            if asking.again(kept[1]):
-                return kept[0]
+        if kept is not None:
+            shown, reads = kept
+            lasts = shown.until is None or self._parts.clock.now() < shown.until
+            if lasts and self._asking(visit, connection, Lane.PEOPLE, PATIENCE).again(reads):
+                return shown
         public = partial(self._parts.policy.public, visit.place, outsiders=outsiders)
         context = replace(self._context(visit, connection), reader=reader, zone_of=zone_of, public=public)
         if fresh:
@@ -323,8 +322,7 @@ class Bot:
     def _new_context(self, visit: Visit, connection: str) -> Context:
         parts = self._parts
         reader, zone_of = visit.reader(private=False)
-        celonis = parts.celonis[connection]
-        asking = celonis.on_behalf(self._caller(visit, connection, Lane.PEOPLE, PATIENCE))
+        asking = self._asking(visit, connection, Lane.PEOPLE, PATIENCE)
         now = parts.clock.now()
         model = Touch(connection=Name(connection, connection), model=visit.model)
         return Context(
@@ -334,7 +332,7 @@ class Bot:
             connection=connection,
             connections=visit.connections,
             asking=asking,
-            celonis=celonis,
+            celonis=parts.celonis[connection],
             catalog=Catalog(
                 asking=asking,
                 lists=self._lists[connection],
@@ -351,8 +349,9 @@ class Bot:
             zone_of=zone_of,
         )
 
-    def _caller(self, visit: Visit, connection: str, lane: Lane, patience: float) -> Caller:
-        return Caller(
+    def _asking(self, visit: Visit, connection: str, lane: Lane, patience: float) -> Api:
+        """The client of a connection, for this request; an answer is wanted within so many seconds."""
+        caller = Caller(
             person=visit.person.key,
             place=visit.place.key,
             lane=lane,
@@ -361,13 +360,12 @@ class Bot:
             request=visit.request.id,
             usage=visit.usage(connection),
         )
+        return self._parts.celonis[connection].on_behalf(caller)
 
     def _guarded_context(self, visit: Visit, connection: str, private: bool) -> Context:  # noqa: FBT001 - see `ContextOf`
         """The same for one step of a write: nothing from the cache, and all the time that watching takes."""
         reader, zone_of = visit.reader(private=private)
-        asking = self._parts.celonis[connection].on_behalf(
-            self._caller(visit, connection, Lane.GUARDED, FOLLOWING)
-        )
+        asking = self._asking(visit, connection, Lane.GUARDED, FOLLOWING)
         return replace(
             self._context(visit, connection),
             asker=visit.asker,
