@@ -319,7 +319,7 @@ def over_sandbox(
     url: str,
     api_token: str,
     *,
-    data_models: Mapping[str, config.DataModel] | None = None,
+    data_models: Mapping[str, config.DataModelRef] | None = None,
     forced: bool = False,
 ) -> config.Settings:
     """Settings over a sandbox.

@@ -314,7 +314,7 @@ async def stage(
                 "policy": tuple(rules() if policy is None else policy),
                 "hide_fields": tuple(hidden),
                 "members_read": members_read,
-                "audit": config.Audit(reads=reads_logged),
+                "audit": config.AuditSettings(reads=reads_logged),
             }
         )
         chat = StoryChat()

@@ -104,10 +104,10 @@ def with_zone(settings: config.Settings) -> config.Settings:
     return settings.model_copy(update={"zone": zone})
 
 
-def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModel]:
+def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModelRef]:
     """Which data models feed the sandbox's knowledge models, so that its answers have a load time."""
     return {
-        SANDBOX_MODELS[each.name]: config.DataModel(pool=pool.id, data_model=each.id)
+        SANDBOX_MODELS[each.name]: config.DataModelRef(pool=pool.id, data_model=each.id)
         for pool in sandbox.pools
         for each in pool.data_models
         if each.name in SANDBOX_MODELS

@@ -41,7 +41,7 @@ NEGATIVE = 15.0
 OVERHEAD = 9
 """Bytes of memory for one of JSON, once it is parsed (measured: 2.5 for rows of text, 9 for lists of KPIs)."""
 LEAST = 512
-BACKGROUND_PATIENCE = 60.0
+BACKGROUND_TIMEOUT = 60.0
 """Seconds that an answer may take which nobody waits for."""
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
 _NEGATIVE = (NotFound, BadQuery, Forbidden)
@@ -162,7 +162,7 @@ class Cache:
             if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, question.kind.stretched):
                 self.hits += 1
                 if question.key not in self._flights:
-                    later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_PATIENCE)
+                    later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_TIMEOUT)
                     self._take_off(question, later, fetch).waiting = 1
                 return entry
         self.misses += 1
@@ -203,7 +203,7 @@ class Cache:
                 raise
             return old, True
 
-    async def close(self, patience: float = 0.0) -> None:
+    async def close(self, grace: float = 0.0) -> None:
         """Ends all that is under way; what is in the air gets so many seconds to come back."""
         for flight in list(self._flights.values()):
             flight.purpose.abandoned = True
@@ -212,7 +212,7 @@ class Cache:
         works = [flight.work for flight in self._flights.values()]
         if works:
             with suppress(TimeoutError):
-                await within(self._clock, patience, asyncio.wait(works))
+                await within(self._clock, grace, asyncio.wait(works))
         for work in works:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)

@@ -9,14 +9,14 @@ toml cannot write.
 """
 
 from bot.config.address import host_matches, is_loopback, team_root
-from bot.config.connection import Connection, DataModel, KeyType, Limits, OAuthClient
+from bot.config.connection import Connection, DataModelRef, KeyType, Limits, OAuthClient
 from bot.config.loading import ENVIRONMENT, Need, load
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
 from bot.config.section import Section
 from bot.config.settings import (
     GERMAN,
-    Audit,
+    AuditSettings,
     ChatLimits,
     Server,
     Settings,
@@ -28,11 +28,11 @@ from bot.config.settings import (
 __all__ = [
     "ENVIRONMENT",
     "GERMAN",
-    "Audit",
+    "AuditSettings",
     "Binding",
     "ChatLimits",
     "Connection",
-    "DataModel",
+    "DataModelRef",
     "HiddenField",
     "KeyType",
     "Limits",

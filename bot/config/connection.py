@@ -64,7 +64,7 @@ class Limits(Section):
     place_share: float = Field(0.50, gt=0, le=1, description="Share of the day that one place may spend.")
 
 
-class DataModel(Section):
+class DataModelRef(Section):
     """Which data model feeds a knowledge model, so that its load time can be looked up."""
 
     pool: str = Field(min_length=1, description="Id of the data pool.")
@@ -141,7 +141,7 @@ class Connection(Section):
     limits: Limits = Field(
         default_factory=Limits, description="The keys of `[limits]` that are different for this team."
     )
-    data_models: dict[str, DataModel] = Field(
+    data_models: dict[str, DataModelRef] = Field(
         default_factory=dict, description="Knowledge model id to the data model behind it."
     )
 

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, is_network, team_root
-from bot.config.connection import Connection, DataModel, Limits
+from bot.config.connection import Connection, DataModelRef, Limits
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who, is_uuid
 from bot.config.secret import Secret
 from bot.config.section import Fault, Loc, OrText, Reading, Section, Several, checked, fault, meant, refuse
@@ -57,7 +57,7 @@ class Synonyms(Section):
     jobs: dict[str, str] = Field(default_factory=dict, description="For data jobs.")
 
 
-class Audit(Section):
+class AuditSettings(Section):
     """What the log keeps beyond writes, refusals, expiries and failures."""
 
     reads: bool = Field(False, description="Whether reads are logged too (who asked what, without values).")
@@ -255,7 +255,7 @@ class Settings(Section):
         validate_default=True,
         description='Further names, by connection; "*" is every connection.',
     )
-    audit: Audit = Field(default_factory=Audit, description="The log.")
+    audit: AuditSettings = Field(default_factory=AuditSettings, description="The log.")
     admin: Admin = Field(default_factory=Admin, description="Who runs the bot.")
     server: Server = Field(default_factory=Server, description="Where `serve` listens.")
     # Only where a bot is registered, or for development.
@@ -415,7 +415,7 @@ class Settings(Section):
         secret_key: str,
         database_url: str = DEFAULT_DATABASE,
         locale: str = "en",
-        data_models: Mapping[str, DataModel] | None = None,
+        data_models: Mapping[str, DataModelRef] | None = None,
     ) -> Settings:
         """Settings for an embedded sandbox; nothing comes from the environment or a file.
 
@@ -443,7 +443,7 @@ class Settings(Section):
         return bare.over_sandbox(url, api_token, data_models=data_models)
 
     def over_sandbox(
-        self, url: str, api_token: str, *, data_models: Mapping[str, DataModel] | None = None
+        self, url: str, api_token: str, *, data_models: Mapping[str, DataModelRef] | None = None
     ) -> Settings:
         """These settings with an embedded sandbox in place of every Celonis team.
 

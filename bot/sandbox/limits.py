@@ -97,7 +97,7 @@ def day_began(wall: float, switches: Switches) -> float:
 _Place: TypeAlias = tuple[str, str]
 
 
-class Limits:
+class TeamBudgets:
     """Every team's budgets."""
 
     def __init__(self, clock: SandboxClock, switches: Switches) -> None:

@@ -19,7 +19,7 @@ from bot.sandbox.console import introduction
 from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools, read
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.keys import DISABLED, Key, make_keys
-from bot.sandbox.limits import Limits
+from bot.sandbox.limits import TeamBudgets
 from bot.sandbox.log import Entry, Family, RequestLog
 from bot.sandbox.pools import Pools
 from bot.sandbox.replies import (
@@ -90,7 +90,7 @@ class Sandbox:
         self.switches = replace(self.options.switches)
         self.faults = Faults(self.options.faults, seed=self.options.seed)
         self.log = RequestLog(self.options.log_limit)
-        self.limits = Limits(self.clock, self.switches)
+        self.limits = TeamBudgets(self.clock, self.switches)
         self.given: dict[str, Any] = read("team.json")
         self._fill()
         self.keys = make_keys(

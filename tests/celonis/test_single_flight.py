@@ -80,10 +80,10 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
     @rule(
         key=st.sampled_from("ab"),
         lane=st.sampled_from(Lane),
-        patience=st.integers(1, 60),
+        timeout=st.integers(1, 60),
         fresh=st.booleans(),
     )
-    def ask(self, key: str, lane: Lane, patience: int, fresh: bool) -> None:
+    def ask(self, key: str, lane: Lane, timeout: int, fresh: bool) -> None:
         self.asked += 1
 
         async def fetch(purpose: Purpose) -> str:
@@ -102,7 +102,7 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
                 purpose.in_air -= 1
 
         async def begin() -> None:
-            deadline = self.clock.monotonic() + patience
+            deadline = self.clock.monotonic() + timeout
             caller = Caller(f"person {self.asked}", "room", lane, deadline, fresh)
             question = Question(key, Family.OTHER, Kind.DATA, "GET", key)
             task = asyncio.ensure_future(self.cache.fetch(question, caller, fetch))

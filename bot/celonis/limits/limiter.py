@@ -23,7 +23,7 @@ from bot.celonis.limits.day_ledger import BUCKET, LEASE, Pause, Refused
 from bot.celonis.limits.fair_queue import FairQueue, Purpose
 from bot.celonis.limits.pauses import DAILY_BACKOFF, Pauses
 from bot.celonis.limits.rate_headers import RateHeaders
-from bot.celonis.limits.replicas import PATIENCE, QUIET_MINUTE, Replica, from_database
+from bot.celonis.limits.replicas import DATABASE_TIMEOUT, QUIET_MINUTE, Replica, from_database
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
 from bot.model.errors import BotError, StoreUnavailable
@@ -167,7 +167,7 @@ class Limiter:
         self._lead += SMOOTH * (min(booked - permit.granted, LONGEST_LEAD) - self._lead)
         await self._clock.sleep(permit.not_before - booked)
         now = self._clock.monotonic()
-        if now - permit.granted > LEASE / 3 and now > permit.not_before + PATIENCE:
+        if now - permit.granted > LEASE / 3 and now > permit.not_before + DATABASE_TIMEOUT:
             await self._replica.confirm()
             return False
         permit.granted = now
@@ -405,7 +405,7 @@ class Limiter:
             since = self._clock.now() - timedelta(seconds=now - (self.breaker.since or now))
             return refusals.resting(since, self.breaker.retry_in(now))
         if self._replica.blind:
-            # How long the database stays away is not known, so people wait for it within their patience.
+            # How long the database stays away is not known, so people wait for it until their deadline.
             waits = purpose.lane is Lane.PEOPLE and now < purpose.deadline
             return None if waits else refusals.no_database()
         if self.pauses.until > now and self.pauses.until > purpose.deadline:

@@ -25,7 +25,7 @@ QUIET_MINUTE = 60.0
 """Seconds after the database was lost in which nothing is sent: it may be back soon."""
 TRAVEL = 1.0
 """Seconds that requests of a replica which was killed may still be under way."""
-PATIENCE = 3.0
+DATABASE_TIMEOUT = 3.0
 """Seconds that the database may take to book a call."""
 LOOKS = 30
 """Into how many parts these are divided; more than the steps that the longest transaction takes."""
@@ -85,7 +85,7 @@ def slots_of(limits: Limits, replicas: int, number: int) -> int:
 
 
 async def from_database(clock: Clock, awaitable: Awaitable[T]) -> T:
-    """Awaits what the database does, for `PATIENCE`.
+    """Awaits what the database does, for `DATABASE_TIMEOUT`.
 
     That is counted in parts, each of which counts as its own length, however late the busy event loop comes to see
     its end: the database's answer had to wait for the same loop. So where every step is answered at once, no time-out
@@ -97,7 +97,7 @@ async def from_database(clock: Clock, awaitable: Awaitable[T]) -> T:
     work = asyncio.ensure_future(awaitable)
     try:
         for _ in range(LOOKS):
-            part = asyncio.ensure_future(clock.sleep(PATIENCE / LOOKS))
+            part = asyncio.ensure_future(clock.sleep(DATABASE_TIMEOUT / LOOKS))
             try:
                 await asyncio.wait({work, part}, return_when=asyncio.FIRST_COMPLETED)
             finally:

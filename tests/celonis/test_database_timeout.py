@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.celonis.limits.replicas import PATIENCE, from_database
+from bot.celonis.limits.replicas import DATABASE_TIMEOUT, from_database
 
 
 class BusyClock:
@@ -35,7 +35,7 @@ async def test_a_busy_loop_is_not_taken_for_a_dead_database() -> None:
         return "booked"
 
     assert await from_database(clock, booked()) == "booked"
-    assert clock.at > PATIENCE
+    assert clock.at > DATABASE_TIMEOUT
 
 
 async def test_a_dead_database_is_given_up_in_time() -> None:
@@ -43,5 +43,5 @@ async def test_a_dead_database_is_given_up_in_time() -> None:
     never = asyncio.get_running_loop().create_future()
     with pytest.raises(TimeoutError):
         await from_database(clock, never)
-    assert clock.at == pytest.approx(PATIENCE)
+    assert clock.at == pytest.approx(DATABASE_TIMEOUT)
     assert never.cancelled()
