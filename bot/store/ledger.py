@@ -70,11 +70,11 @@ _allowances = sa.Table(
     sa.Column("calls", sa.BigInteger, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
 )
-_seats = sa.Table(
-    "celonis_seats",
+_replicas = sa.Table(
+    "celonis_replicas",
     metadata,
     sa.Column("scope", Words, primary_key=True),
-    sa.Column("seat", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("run", Words, nullable=False),
     sa.Column("host", Words, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
@@ -122,8 +122,8 @@ _STANDING = sa.select(
         _allowances.c.person == sa.bindparam("person"),
         _allowances.c.until > sa.bindparam("at"),
     ),
-    sa.select(_seats.c.run)
-    .where(_seats.c.scope == sa.bindparam("scope"), _seats.c.seat == sa.bindparam("seat"))
+    sa.select(_replicas.c.run)
+    .where(_replicas.c.scope == sa.bindparam("scope"), _replicas.c.slot == sa.bindparam("slot"))
     .scalar_subquery(),
 )
 _PAUSE = sa.select(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until).where(_account(_pauses))
@@ -248,14 +248,14 @@ class Ledger:
         def joined(connection: sa.Connection) -> Share | None:
             self._lock(connection, Account(scope, "", 0))
             now = self._now(connection)
-            asked = sa.select(_seats).where(_seats.c.scope == scope)
-            rows = {row.seat: row for row in connection.execute(asked).all()}
+            asked = sa.select(_replicas).where(_replicas.c.scope == scope)
+            rows = {row.slot: row for row in connection.execute(asked).all()}
             alive = {
-                row.seat: row
+                row.slot: row
                 for row in rows.values()
                 if row.run and abs(row.seen_at - now) < LEASE and not dead(row.host, row.pid)
             }
-            number = choose({seat: bool(row.guest) for seat, row in alive.items()}, replicas, guest=guest)
+            number = choose({slot: bool(row.guest) for slot, row in alive.items()}, replicas, guest=guest)
             if number is None:
                 return None
             before = rows.get(number)
@@ -263,7 +263,7 @@ class Ledger:
             if alive:
                 newest = max(alive.values(), key=lambda row: row.seen_at)
                 at, epoch = now + (newest.ledger_at - newest.seen_at), newest.epoch
-            keys = {"scope": scope, "seat": number}
+            keys = {"scope": scope, "slot": number}
             rest = {
                 "run": program.run,
                 "host": program.host,
@@ -275,7 +275,7 @@ class Ledger:
                 "guest": int(guest),
             }
             connection.execute(
-                upsert(self._store.dialect, _seats, keys | rest).on_conflict_do_update(
+                upsert(self._store.dialect, _replicas, keys | rest).on_conflict_do_update(
                     index_elements=list(keys), set_=rest
                 )
             )
@@ -288,8 +288,8 @@ class Ledger:
 
         def heard(connection: sa.Connection) -> bool:
             done = connection.execute(
-                _seats.update()
-                .where(_seats.c.scope == scope, _seats.c.seat == share.number, _seats.c.run == run)
+                _replicas.update()
+                .where(_replicas.c.scope == scope, _replicas.c.slot == share.number, _replicas.c.run == run)
                 .values(seen_at=self._now(connection), ledger_at=at)
             )
             return bool(done.rowcount)
@@ -298,8 +298,8 @@ class Ledger:
 
     async def leave(self, scope: str, share: Share, run: str, *, free_at: float) -> None:
         left = (
-            _seats.update()
-            .where(_seats.c.scope == scope, _seats.c.seat == share.number, _seats.c.run == run)
+            _replicas.update()
+            .where(_replicas.c.scope == scope, _replicas.c.slot == share.number, _replicas.c.run == run)
             .values(run="", free_at=free_at)
         )
         await self._store.write(lambda connection: connection.execute(left))
@@ -334,7 +334,7 @@ class Ledger:
             "person": payer.person,
             "place": payer.place,
             "at": at,
-            "seat": share,
+            "slot": share,
         }
         row = connection.execute(_STANDING, keys).one()
         return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), Pause()), row[4]

@@ -112,10 +112,7 @@ def _ticket(store: Store, row: Any) -> Ticket:
 
 
 def _messages(written: str | None) -> tuple[MessageRef, ...]:
-    """Earlier versions knew one message only, and wrote it without the list around it."""
-    if written is None:
-        return ()
-    return _MESSAGES.validate_json(written if written.startswith("[") else f"[{written}]")
+    return () if written is None else _MESSAGES.validate_json(written)
 
 
 _T = schema.tickets
