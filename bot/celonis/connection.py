@@ -13,7 +13,6 @@ import httpx
 from bot.celonis.api import Api, KeyInfo, Parts
 from bot.celonis.cache import Cache
 from bot.celonis.client import Client
-from bot.celonis.limits.day_ledger import DAY, Ledger
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.replicas import TRAVEL, Replica
@@ -23,6 +22,7 @@ from bot.celonis.request import Call, Caller, Family, Lane
 from bot.config import Connection, KeyType
 from bot.model.clock import Clock
 from bot.model.errors import Forbidden, NotFound, StoreUnavailable, Unauthorized
+from bot.store.ledger import DAY, Ledger
 
 GRACE = 3.0
 """Seconds that calls in the air get to come back when the program ends."""

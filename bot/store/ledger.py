@@ -1,38 +1,136 @@
-"""The ledger's rows: what was spent at Celonis, pauses, and which replicas of the bot are running.
+"""The day's ledger: what was spent at Celonis, pauses, and which replicas of the bot are running.
 
-`bot.celonis.limits.day_ledger` has the rules, and says what each method of a `Ledger` does.
+Every call is booked before it is sent, in 5-minute buckets per `scope` (a Celonis team's host) and `family` (a part
+of its API), and its bucket counts for a day and ten minutes, so no 24 hours hold more calls than a day may, wherever
+the server begins its day. Moments are seconds on the ledger's own time line, which the replicas share and which goes
+on with the monotonic clock: nobody wins calls by setting a wall clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from bot.celonis.limits.day_ledger import (
-    BUCKET,
-    DAY,
-    DOUBT,
-    HOUR,
-    LEASE,
-    Account,
-    Bucket,
-    Ceilings,
-    Pause,
-    Payer,
-    Program,
-    Share,
-    Standing,
-    choose,
-    counts_until,
-    judge,
-    newest_past,
-)
 from bot.store.schema import Words, metadata
 from bot.store.store import Store, upsert
+
+BUCKET = 300
+"""Seconds of a bucket."""
+HOUR = 3600
+DAY = 86_400
+MARGIN = 2 * BUCKET
+"""Seconds that a bucket counts beyond a day: its own length, and what a request may take to arrive."""
+DOUBT = 3600
+"""Seconds that a bucket counts longer when the clock may have been set since it was written."""
+GUEST = -1
+"""Number of the extra share, which is for one-shot commands."""
+LEASE = 15.0
+"""Seconds after which a replica that was not heard of counts as gone."""
+
+
+class Refused(StrEnum):
+    """Why a call was not booked."""
+
+    TOTAL = "total"
+    PERSON = "person"
+    PLACE = "place"
+    PAUSED = "paused"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a call is counted under; `epoch` tells rows of an unbroken clock from others."""
+
+    scope: str
+    family: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Up to where calls may be booked; None does not stop it. Without a total nothing stops it at all."""
+
+    total: int | None = None
+    person: int | None = None
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a 429 has brought about: silence until one moment, half the rate until another (0: nothing)."""
+
+    until: float = 0.0
+    struck_at: float = 0.0
+    halved_until: float = 0.0
+
+    def joined(self, other: Pause) -> Pause:
+        """Both hold, so the longer one of each."""
+        return Pause(
+            max(self.until, other.until),
+            max(self.struck_at, other.struck_at),
+            max(self.halved_until, other.halved_until),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an account stands.
+
+    Attributes:
+        spent: Calls within the day, those just booked included.
+        pause: What all replicas keep to.
+        refused: None where the call was booked (or none was to be).
+    """
+
+    spent: int
+    pause: Pause
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Calls within one bucket: its begin, and until when it counts."""
+
+    start: float
+    counts_until: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program: a random run, and where it runs."""
+
+    run: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A replica's part of the limits.
+
+    Attributes:
+        number: From 0; `GUEST` for the extra one of one-shot commands.
+        run: Of the program that has it.
+        epoch: Rows of one epoch were written by an unbroken clock.
+        at: The ledger's time when it was taken. From there it runs with the monotonic clock.
+        clean: Whether whoever had it before said good-bye.
+        free_at: Until when that one's requests count in the limit of a second.
+    """
+
+    number: int
+    run: str
+    epoch: int
+    at: float
+    clean: bool
+    free_at: float
+
 
 _calls = sa.Table(
     "celonis_calls",
@@ -74,7 +172,7 @@ _replicas = sa.Table(
     "celonis_replicas",
     metadata,
     sa.Column("scope", Words, primary_key=True),
-    sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("run", Words, nullable=False),
     sa.Column("host", Words, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
@@ -95,38 +193,34 @@ def _account(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 # Built once: putting a statement together takes longer than the database takes to answer it.
-_STANDING = sa.select(
-    _sum(
-        _calls,
-        _account(_calls),
-        sa.or_(
-            sa.and_(_calls.c.epoch == sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("oldest")),
-            sa.and_(_calls.c.epoch != sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("doubtful")),
-        ),
+_SPENT = _sum(
+    _calls,
+    _account(_calls),
+    sa.or_(
+        sa.and_(_calls.c.epoch == sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("oldest")),
+        sa.and_(_calls.c.epoch != sa.bindparam("epoch"), _calls.c.bucket > sa.bindparam("doubtful")),
     ),
-    _sum(
-        _shares,
-        _account(_shares),
-        _shares.c.hour > sa.bindparam("hour"),
-        _shares.c.person == sa.bindparam("person"),
-    ),
-    _sum(
-        _shares,
-        _account(_shares),
-        _shares.c.hour > sa.bindparam("hour"),
-        _shares.c.place == sa.bindparam("place"),
-    ),
+)
+_TODAY = _account(_shares) & (_shares.c.hour > sa.bindparam("hour"))
+_BEFORE_BOOKING = sa.select(
+    _SPENT.label("spent"),
+    _sum(_shares, _TODAY, _shares.c.person == sa.bindparam("person")).label("person"),
+    _sum(_shares, _TODAY, _shares.c.place == sa.bindparam("place")).label("place"),
     _sum(
         _allowances,
         _allowances.c.scope == sa.bindparam("scope"),
         _allowances.c.person == sa.bindparam("person"),
         _allowances.c.until > sa.bindparam("at"),
-    ),
+    ).label("extra"),
     sa.select(_replicas.c.run)
-    .where(_replicas.c.scope == sa.bindparam("scope"), _replicas.c.slot == sa.bindparam("slot"))
-    .scalar_subquery(),
+    .where(_replicas.c.scope == sa.bindparam("scope"), _replicas.c.number == sa.bindparam("number"))
+    .scalar_subquery()
+    .label("run"),
 )
+_STANDING = sa.select(_SPENT)
 _PAUSE = sa.select(_pauses.c.until, _pauses.c.struck_at, _pauses.c.halved_until).where(_account(_pauses))
+_BUCKETS = sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls).where(_account(_calls))
+_SPENT_BY = sa.select(_shares.c.person, sa.func.sum(_shares.c.calls)).where(_TODAY).group_by(_shares.c.person)
 
 
 @cache
@@ -159,49 +253,64 @@ class Ledger:
     async def book(
         self,
         account: Account,
-        payer: Payer,
+        person: str,
+        place: str = "",
         *,
         at: float,
         ceilings: Ceilings,
-        fence: tuple[int, str],
+        share: Share | None,
         calls: int = 1,
     ) -> Standing:
-        number, run = fence
+        """Books calls before they are sent, or says why they must not be.
+
+        Args:
+            account: What they are counted under.
+            person: `Person.key` of who pays, or a name of the bot's own.
+            place: `Place.key`, empty where there is none.
+            at: Ledger time.
+            ceilings: Where booking stops.
+            share: Of the replica that books; one that has lost its share books nothing.
+            calls: How many.
+        """
+        number = None if share is None else share.number
+        keys = _times(account, at) | {"at": at, "person": person, "place": place, "number": number}
 
         def booked(connection: sa.Connection) -> Standing:
-            pause = self._lock(connection, account)
-            standing, owner = self._standing(connection, account, payer, at=at, share=number)
-            standing = replace(standing, pause=pause)
-            refused = judge(standing, ceilings, at, has_share=owner == run)
-            if refused is not None:
-                return replace(standing, refused=refused)
-            self._count(connection, account, payer, at=at, calls=calls)
-            return replace(
-                standing,
-                spent=standing.spent + calls,
-                person=standing.person + calls,
-                place=standing.place + calls,
-            )
+            pause = self._locked(connection, account)
+            before = connection.execute(_BEFORE_BOOKING, keys).one()
+            has_share = share is not None and before.run == share.run
+            if refused := _refusal(before, pause, ceilings, at, has_share=has_share):
+                return Standing(int(before.spent), pause, refused)
+            under = {"scope": account.scope, "family": account.family, "calls": calls}
+            bucket = under | {"epoch": account.epoch, "bucket": int(at // BUCKET)}
+            hour = under | {"hour": int(at // HOUR), "person": person, "place": place}
+            connection.execute(_add(self._store.dialect, _calls), bucket)
+            connection.execute(_add(self._store.dialect, _shares), hour)
+            return Standing(int(before.spent) + calls, pause)
 
         return await self._store.write(booked)
 
-    async def standing(self, account: Account, payer: Payer, *, at: float) -> Standing:
-        keys = {"scope": account.scope, "family": account.family}
+    async def standing(self, account: Account, *, at: float) -> Standing:
+        """Where an account stands, without booking anything."""
+        keys = _times(account, at)
 
         def read(connection: sa.Connection) -> Standing:
             pause = connection.execute(_PAUSE, keys).one_or_none()
-            standing, _ = self._standing(connection, account, payer, at=at)
-            return standing if pause is None else replace(standing, pause=Pause(*pause))
+            spent = int(connection.execute(_STANDING, keys).scalar_one())
+            return Standing(spent, Pause(*pause) if pause else Pause())
 
         return await self._store.read(read)
 
     async def buckets(self, account: Account, *, at: float) -> list[Bucket]:
-        asked = sa.select(_calls.c.bucket, _calls.c.epoch, _calls.c.calls).where(
-            _calls.c.scope == account.scope, _calls.c.family == account.family
-        )
-        rows = await self._store.read(lambda connection: connection.execute(asked).all())
+        """The day's buckets that still count, oldest first."""
+        keys = _times(account, at)
+        rows = await self._store.read(lambda connection: connection.execute(_BUCKETS, keys).all())
         found = [
-            Bucket(row.bucket * BUCKET, counts_until(row.bucket, row.epoch, account.epoch), row.calls)
+            Bucket(
+                row.bucket * BUCKET,
+                row.bucket * BUCKET + DAY + MARGIN + (0 if row.epoch == account.epoch else DOUBT),
+                row.calls,
+            )
             for row in rows
         ]
         return sorted(
@@ -210,30 +319,26 @@ class Ledger:
         )
 
     async def spent_by(self, account: Account, *, at: float) -> Mapping[str, int]:
-        asked = (
-            sa.select(_shares.c.person, sa.func.sum(_shares.c.calls))
-            .where(
-                _shares.c.scope == account.scope,
-                _shares.c.family == account.family,
-                _shares.c.hour > int((at - DAY) // HOUR),
-            )
-            .group_by(_shares.c.person)
-        )
-        rows = await self._store.read(lambda connection: connection.execute(asked).all())
+        """The day's calls of each person."""
+        keys = _times(account, at)
+        rows = await self._store.read(lambda connection: connection.execute(_SPENT_BY, keys).all())
         return {person: int(calls) for person, calls in rows}
 
     async def pause(self, account: Account, pause: Pause) -> None:
+        """Makes every replica keep to a pause; a longer one that is already there stays."""
+
         def kept(connection: sa.Connection) -> None:
-            new = self._lock(connection, account).joined(pause)
+            new = self._locked(connection, account).joined(pause)
             connection.execute(
                 _pauses.update()
                 .where(_pauses.c.scope == account.scope, _pauses.c.family == account.family)
-                .values(until=new.until, struck_at=new.struck_at, halved_until=new.halved_until)
+                .values(asdict(new))
             )
 
         await self._store.write(kept)
 
     async def allow(self, scope: str, person: str, calls: int, *, until: float) -> None:
+        """Lets a person make so many calls beyond the daily part, until a moment of the ledger's time."""
         values = {"scope": scope, "person": person, "calls": calls, "until": until}
         statement = upsert(self._store.dialect, _allowances, values).on_conflict_do_update(
             index_elements=["scope", "person"], set_={"calls": calls, "until": until}
@@ -245,17 +350,34 @@ class Ledger:
     async def join(
         self, scope: str, program: Program, *, replicas: int, guest: bool, dead: Callable[[str, int], bool]
     ) -> Share | None:
+        """Takes a share. A one-shot command takes a free one like everybody, else the extra one of its kind; whoever
+        stays longer may take its share away, and it then finds another.
+
+        Args:
+            scope: The team's host.
+            program: Who asks.
+            replicas: How many shares there are.
+            guest: It is a one-shot command.
+            dead: Says of a host and a process id whether that program is certainly gone.
+
+        Returns:
+            None where all shares are taken by replicas that are alive.
+        """
+
         def joined(connection: sa.Connection) -> Share | None:
-            self._lock(connection, Account(scope, "", 0))
+            self._locked(connection, Account(scope, "", 0))
             now = self._now(connection)
             asked = sa.select(_replicas).where(_replicas.c.scope == scope)
-            rows = {row.slot: row for row in connection.execute(asked).all()}
+            rows = {row.number: row for row in connection.execute(asked).all()}
             alive = {
-                row.slot: row
+                row.number: row
                 for row in rows.values()
                 if row.run and abs(row.seen_at - now) < LEASE and not dead(row.host, row.pid)
             }
-            number = choose({slot: bool(row.guest) for slot, row in alive.items()}, replicas, guest=guest)
+            free = [number for number in range(replicas) if number not in alive]
+            lent = [number for number in range(replicas) if number in alive and alive[number].guest]
+            extra = [GUEST] if GUEST not in alive else []
+            number = next(iter((*free, *(extra if guest else lent))), None)
             if number is None:
                 return None
             before = rows.get(number)
@@ -263,11 +385,8 @@ class Ledger:
             if alive:
                 newest = max(alive.values(), key=lambda row: row.seen_at)
                 at, epoch = now + (newest.ledger_at - newest.seen_at), newest.epoch
-            keys = {"scope": scope, "slot": number}
-            rest = {
-                "run": program.run,
-                "host": program.host,
-                "pid": program.pid,
+            keys = {"scope": scope, "number": number}
+            rest = asdict(program) | {
                 "seen_at": now,
                 "ledger_at": at,
                 "free_at": 0.0,
@@ -280,76 +399,83 @@ class Ledger:
                 )
             )
             clean = before is None or not before.run
-            return Share(number, epoch, at, clean, 0.0 if before is None else before.free_at)
+            return Share(number, program.run, epoch, at, clean, 0.0 if before is None else before.free_at)
 
         return await self._store.write(joined)
 
-    async def renew(self, scope: str, share: Share, run: str, *, at: float) -> bool:
+    async def renew(self, scope: str, share: Share, *, at: float) -> bool:
+        """Says that a replica is alive; False where somebody else has its share."""
 
         def heard(connection: sa.Connection) -> bool:
-            done = connection.execute(
-                _replicas.update()
-                .where(_replicas.c.scope == scope, _replicas.c.slot == share.number, _replicas.c.run == run)
-                .values(seen_at=self._now(connection), ledger_at=at)
-            )
-            return bool(done.rowcount)
+            seen = {"seen_at": self._now(connection), "ledger_at": at}
+            return bool(connection.execute(_of(scope, share).values(seen)).rowcount)
 
         return await self._store.write(heard)
 
-    async def leave(self, scope: str, share: Share, run: str, *, free_at: float) -> None:
-        left = (
-            _replicas.update()
-            .where(_replicas.c.scope == scope, _replicas.c.slot == share.number, _replicas.c.run == run)
-            .values(run="", free_at=free_at)
-        )
+    async def leave(self, scope: str, share: Share, *, free_at: float) -> None:
+        """Says good-bye; `free_at` is when this replica's last request stops counting."""
+        left = _of(scope, share).values(run="", free_at=free_at)
         await self._store.write(lambda connection: connection.execute(left))
 
     async def purge(self, at: float) -> None:
+        """Removes what no longer counts."""
 
         def purged(connection: sa.Connection) -> None:
-            connection.execute(_calls.delete().where(_calls.c.bucket < newest_past(at, DOUBT)))
+            connection.execute(_calls.delete().where(_calls.c.bucket < _newest_past(at, DOUBT)))
             connection.execute(_shares.delete().where(_shares.c.hour < int((at - 2 * DAY) // HOUR)))
             connection.execute(_allowances.delete().where(_allowances.c.until <= at))
 
         await self._store.write(purged)
 
-    # Parts of a transaction --------------------------------------------------------------------------------
-
-    def _lock(self, connection: sa.Connection, account: Account) -> Pause:
+    def _locked(self, connection: sa.Connection, account: Account) -> Pause:
         """The account's row, locked until the transaction ends, so that bookings come one after the other."""
         keys = {"scope": account.scope, "family": account.family}
         return Pause(*connection.execute(_lock(self._store.dialect), keys).one())
-
-    def _standing(
-        self, connection: sa.Connection, account: Account, payer: Payer, *, at: float, share: int = -2
-    ) -> tuple[Standing, str | None]:
-        """Where an account stands (without its pause), and which run has the share."""
-        keys = {
-            "scope": account.scope,
-            "family": account.family,
-            "epoch": account.epoch,
-            "oldest": newest_past(at),
-            "doubtful": newest_past(at, DOUBT),
-            "hour": int((at - DAY) // HOUR),
-            "person": payer.person,
-            "place": payer.place,
-            "at": at,
-            "slot": share,
-        }
-        row = connection.execute(_STANDING, keys).one()
-        return Standing(int(row[0]), int(row[1]), int(row[2]), int(row[3]), Pause()), row[4]
-
-    def _count(
-        self, connection: sa.Connection, account: Account, payer: Payer, *, at: float, calls: int
-    ) -> None:
-        under = {"scope": account.scope, "family": account.family, "calls": calls}
-        bucket = under | {"epoch": account.epoch, "bucket": int(at // BUCKET)}
-        hour = under | {"hour": int(at // HOUR), "person": payer.person, "place": payer.place}
-        connection.execute(_add(self._store.dialect, _calls), bucket)
-        connection.execute(_add(self._store.dialect, _shares), hour)
 
     def _now(self, connection: sa.Connection) -> float:
         if self._store.dialect != "postgresql":
             return self._store.clock.now().timestamp()
         asked = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
         return float(connection.execute(asked).scalar_one())
+
+
+def _of(scope: str, share: Share) -> sa.Update:
+    """A change of a replica's row, which hits nothing once somebody else has its share."""
+    mine = (
+        (_replicas.c.scope == scope) & (_replicas.c.number == share.number) & (_replicas.c.run == share.run)
+    )
+    return _replicas.update().where(mine)
+
+
+def _newest_past(at: float, doubt: int = 0) -> int:
+    """The newest bucket that no longer counts."""
+    return int((at - DAY - MARGIN - doubt) // BUCKET)
+
+
+def _times(account: Account, at: float) -> dict[str, Any]:
+    """What the statements ask of an account: from when on its calls count."""
+    return {
+        "scope": account.scope,
+        "family": account.family,
+        "epoch": account.epoch,
+        "oldest": _newest_past(at),
+        "doubtful": _newest_past(at, DOUBT),
+        "hour": int((at - DAY) // HOUR),
+    }
+
+
+def _refusal(before: Any, pause: Pause, ceilings: Ceilings, at: float, *, has_share: bool) -> Refused | None:
+    """Why one more call may not be booked; None where it may."""
+    if ceilings.total is None:
+        return None
+    if not has_share:
+        return Refused.SHARE
+    if pause.until > at:
+        return Refused.PAUSED
+    if before.spent >= ceilings.total:
+        return Refused.TOTAL
+    if ceilings.person is not None and before.person >= ceilings.person + before.extra:
+        return Refused.PERSON
+    if ceilings.place is not None and before.place >= ceilings.place + before.extra:
+        return Refused.PLACE
+    return None

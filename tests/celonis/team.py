@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import httpx
 
 from bot.celonis import Api, Caller, Celonis, Lane
-from bot.celonis.limits.day_ledger import Ledger
 from bot.config import Connection, KeyType, Limits, Secret
+from bot.store.ledger import Ledger
 from tests.fakes import LoopClock, MemoryLedger
 
 SECRET = "NmYxYzY0ODAtMTIzNC00ZjRmLTkwYWItYWJjZGVmMDEyMzQ1OnNlY3JldC1vZi10aGUtdGVzdHM="

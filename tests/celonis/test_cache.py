@@ -15,9 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.celonis import DataQuery, Lane
 from bot.celonis.cache import NEGATIVE, Cache, Entry
 from bot.celonis.freshness import Kind, Stretch
-from bot.celonis.limits.day_ledger import BUCKET, DAY, MARGIN, Bucket, forecast, supply
+from bot.celonis.limits.budget import forecast, supply
 from bot.config import Limits
 from bot.model.errors import BotError, NotFound, QuotaExhausted
+from bot.store.ledger import BUCKET, DAY, MARGIN, Bucket
 from tests.celonis.team import Team, World, listed, rows, too_many
 from tests.fakes import in_virtual_time
 

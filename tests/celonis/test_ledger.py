@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.celonis.limits.day_ledger import (
+from bot.store import Store
+from bot.store.ledger import (
     DAY,
     GUEST,
     LEASE,
@@ -24,18 +25,15 @@ from bot.celonis.limits.day_ledger import (
     Ceilings,
     Ledger,
     Pause,
-    Payer,
     Program,
     Refused,
     Share,
 )
-from bot.store import Store
-from bot.store.ledger import Ledger as StoredLedger
 from tests.fakes import MemoryLedger
 from tests.store.databases import ENGINES, address_of
 
 SCOPE = "dev.eu-1.celonis.cloud"
-CLERK = Payer("the clerk", "the room")
+CLERK = ("the clerk", "the room")
 ALIVE = ("alive", 1)
 
 
@@ -87,8 +85,8 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
         return asyncio.run(work)
 
     def _at(self, run: str) -> float:
-        seat, since = self.running[run]
-        return seat.at + self.true - since
+        share, since = self.running[run]
+        return share.at + self.true - since
 
     @precondition(lambda self: len(self.running) < 2)
     @rule(dead=st.booleans())
@@ -96,35 +94,35 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
         self._wall()
         self.runs += 1
         run = f"run {self.runs}"
-        seat = self._do(
+        share = self._do(
             join(self.ledger, run, replicas=2, dead=lambda _host, _pid: dead and not self.running)
         )
-        if seat is not None:
-            self.running[run] = (seat, self.true)
+        if share is not None:
+            self.running[run] = (share, self.true)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), kill=st.booleans())
     def end(self, data: st.DataObject, kill: bool) -> None:
         self._wall()
         run = data.draw(st.sampled_from(sorted(self.running)))
-        seat, _ = self.running.pop(run)
+        share, _ = self.running.pop(run)
         if not kill:
-            self._do(self.ledger.leave(SCOPE, seat, run, free_at=0.0))
+            self._do(self.ledger.leave(SCOPE, share, free_at=0.0))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), calls=st.integers(1, 5))
     def book(self, data: st.DataObject, calls: int) -> None:
         self._wall()
         run = data.draw(st.sampled_from(sorted(self.running)))
-        seat, _ = self.running[run]
+        share, _ = self.running[run]
         for _ in range(calls):
             standing = self._do(
                 self.ledger.book(
-                    Account(SCOPE, "intelligence", seat.epoch),
-                    CLERK,
+                    Account(SCOPE, "intelligence", share.epoch),
+                    *CLERK,
                     at=self._at(run),
                     ceilings=Ceilings(total=self.CEILING),
-                    fence=(seat.number, run),
+                    share=share,
                 )
             )
             if standing.refused is None:
@@ -134,8 +132,8 @@ class AnyTwentyFourHours(RuleBasedStateMachine):
     def time_goes_by(self, hours: float, beating: bool) -> None:
         self.true += hours * 3600
         self._wall()
-        for run, (seat, _) in list(self.running.items()):
-            if beating and not self._do(self.ledger.renew(SCOPE, seat, run, at=self._at(run))):
+        for run, (share, _) in list(self.running.items()):
+            if beating and not self._do(self.ledger.renew(SCOPE, share, at=self._at(run))):
                 del self.running[run]
 
     @rule(offset=st.sampled_from([0.0, 1800.0, 3600.0]))
@@ -159,9 +157,9 @@ TestAnyTwentyFourHours = AnyTwentyFourHours.TestCase
 
 
 @asynccontextmanager
-async def stored(engine: str, folder: Path, clock: SetClock) -> AsyncIterator[StoredLedger]:
+async def stored(engine: str, folder: Path, clock: SetClock) -> AsyncIterator[Ledger]:
     async with address_of(engine, folder) as address, await Store.open(address, clock) as store:
-        yield StoredLedger(store)
+        yield Ledger(store)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -173,26 +171,28 @@ async def test_every_database_counts_alike(engine: str, seed: int, tmp_path: Pat
         memory = MemoryLedger(clock)
         at = clock.seconds
         for side in (ledger, memory):
-            await join(side, "a run")
+            taken = await join(side, "a run")
+        assert taken is not None
+        shares = [taken, taken, replace(taken, run="another"), None]
         for _ in range(120):
             at += dice.choice([0.0, 1.0, 300.0, 3600.0])
             account = Account(SCOPE, dice.choice(["intelligence", "integration"]), dice.choice([1, 2]))
-            payer = Payer(dice.choice(["U1", "U2"]), dice.choice(["", "C1"]))
-            step, run = dice.randrange(8), dice.choice(["a run", "a run", "another"])
+            payer = (dice.choice(["U1", "U2"]), dice.choice(["", "C1"]))
+            step, share = dice.randrange(8), dice.choice(shares)
             said: list[object] = []
             for side in (ledger, memory):
                 match step:
                     case 0 | 1 | 2 | 3:
-                        ceilings, fence = Ceilings(20, 9, 12), (0, run)
-                        said.append(await side.book(account, payer, at=at, ceilings=ceilings, fence=fence))
+                        ceilings = Ceilings(20, 9, 12)
+                        said.append(await side.book(account, *payer, at=at, ceilings=ceilings, share=share))
                     case 4:
-                        said.append(await side.standing(account, payer, at=at))
+                        said.append(await side.standing(account, at=at))
                     case 5:
                         said.append(await side.buckets(account, at=at))
                         said.append(await side.spent_by(account, at=at))
                     case 6:
-                        await side.allow(SCOPE, payer.person, 3, until=at + 600)
-                        await side.book(account, payer, at=at, ceilings=Ceilings(), fence=(0, run), calls=2)
+                        await side.allow(SCOPE, payer[0], 3, until=at + 600)
+                        await side.book(account, *payer, at=at, ceilings=Ceilings(), share=share, calls=2)
                     case _:
                         until = at + 30.0 * (step % 3)
                         await side.pause(account, Pause(until, at, 0.0))
@@ -207,12 +207,12 @@ async def test_copies_that_book_at_the_same_moment_never_go_over_the_limit(
 ) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        await join(ledger, "a run")
+        share = await join(ledger, "a run")
         account = Account(SCOPE, "intelligence", 1)
 
         async def book() -> Refused | None:
             standing = await ledger.book(
-                account, CLERK, at=clock.seconds, ceilings=Ceilings(total=25), fence=(0, "a run")
+                account, *CLERK, at=clock.seconds, ceilings=Ceilings(total=25), share=share
             )
             return standing.refused
 
@@ -222,28 +222,26 @@ async def test_copies_that_book_at_the_same_moment_never_go_over_the_limit(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_write_that_was_confirmed_is_booked_even_over_the_limit_and_without_a_seat(
+async def test_a_write_that_was_confirmed_is_booked_even_over_the_limit_and_without_a_share(
     engine: str, tmp_path: Path
 ) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
         account = Account(SCOPE, "integration", 1)
         await ledger.pause(account, Pause(until=clock.seconds + 900, struck_at=clock.seconds))
-        standing = await ledger.book(
-            account, CLERK, at=clock.seconds, ceilings=Ceilings(), fence=(0, "nobody")
-        )
+        standing = await ledger.book(account, *CLERK, at=clock.seconds, ceilings=Ceilings(), share=None)
         assert standing.refused is None
-        assert (await ledger.standing(account, CLERK, at=clock.seconds)).spent == 1
+        assert (await ledger.standing(account, at=clock.seconds)).spent == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_seats_are_as_many_as_configured_and_one_more_for_a_guest(engine: str, tmp_path: Path) -> None:
+async def test_shares_are_as_many_as_configured_and_one_more_for_a_guest(engine: str, tmp_path: Path) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
-        seats = [await join(ledger, f"run {number}", replicas=3) for number in range(4)]
-        assert [seat.number if seat else None for seat in seats] == [0, 1, 2, None]
+        shares = [await join(ledger, f"run {number}", replicas=3) for number in range(4)]
+        assert [share.number if share else None for share in shares] == [0, 1, 2, None]
         guests = [await join(ledger, f"guest {number}", replicas=3, guest=True) for number in range(2)]
-        assert [seat.number if seat else None for seat in guests] == [GUEST, None]
+        assert [share.number if share else None for share in guests] == [GUEST, None]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -258,7 +256,7 @@ async def test_a_guest_sits_where_there_is_room_until_somebody_comes_who_stays(
         assert stays is not None
         assert (guest.number, stays.number) == (0, 0)
         assert not stays.clean, "requests of the guest may still be under way"
-        assert not await ledger.renew(SCOPE, guest, "a guest", at=guest.at)
+        assert not await ledger.renew(SCOPE, guest, at=guest.at)
         again = await join(ledger, "a guest", guest=True)
         assert again is not None
         assert again.number == GUEST
@@ -266,13 +264,13 @@ async def test_a_guest_sits_where_there_is_room_until_somebody_comes_who_stays(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_seat_tells_whether_the_one_before_said_good_bye(engine: str, tmp_path: Path) -> None:
+async def test_a_share_tells_whether_the_one_before_said_good_bye(engine: str, tmp_path: Path) -> None:
     clock = SetClock()
     async with stored(engine, tmp_path, clock) as ledger:
         first = await join(ledger, "first")
         assert first is not None
         assert first.clean
-        await ledger.leave(SCOPE, first, "first", free_at=first.at + 1.0)
+        await ledger.leave(SCOPE, first, free_at=first.at + 1.0)
         second = await join(ledger, "second")
         assert second is not None
         assert (second.clean, second.free_at) == (True, first.at + 1.0)
@@ -282,22 +280,22 @@ async def test_a_seat_tells_whether_the_one_before_said_good_bye(engine: str, tm
         assert third.epoch > second.epoch
 
 
-async def test_a_copy_whose_seat_was_taken_books_nothing(tmp_path: Path) -> None:
+async def test_a_copy_whose_share_was_taken_books_nothing(tmp_path: Path) -> None:
     clock = SetClock()
     async with stored("sqlite", tmp_path, clock) as ledger:
-        seat = await join(ledger, "stopped for long")
-        assert seat is not None
+        share = await join(ledger, "stopped for long")
+        assert share is not None
         clock.seconds += LEASE + 1
         assert await join(ledger, "its successor") is not None
         standing = await ledger.book(
-            Account(SCOPE, "intelligence", seat.epoch),
-            CLERK,
+            Account(SCOPE, "intelligence", share.epoch),
+            *CLERK,
             at=clock.seconds,
             ceilings=Ceilings(total=10),
-            fence=(seat.number, "stopped for long"),
+            share=share,
         )
         assert standing.refused is Refused.SHARE
-        assert not await ledger.renew(SCOPE, seat, "stopped for long", at=clock.seconds)
+        assert not await ledger.renew(SCOPE, share, at=clock.seconds)
 
 
 async def test_a_copy_that_starts_beside_a_living_one_keeps_its_time_line() -> None:
@@ -306,7 +304,7 @@ async def test_a_copy_that_starts_beside_a_living_one_keeps_its_time_line() -> N
     first = await join(memory, "first", replicas=2)
     assert first is not None
     clock.seconds += 7200 - 3600  # the clock was set back an hour while two went by
-    await memory.renew(SCOPE, first, "first", at=first.at + 7200)
+    await memory.renew(SCOPE, first, at=first.at + 7200)
     second = await join(memory, "second", replicas=2)
     assert second is not None
     assert second.epoch == first.epoch
@@ -320,10 +318,10 @@ def test_what_another_run_wrote_counts_an_hour_longer() -> None:
 
     async def spent(epoch: int, later: timedelta) -> int:
         account = Account(SCOPE, "intelligence", epoch)
-        return (await memory.standing(account, CLERK, at=at + later.total_seconds())).spent
+        return (await memory.standing(account, at=at + later.total_seconds())).spent
 
     account = Account(SCOPE, "intelligence", 1)
-    asyncio.run(memory.book(account, CLERK, at=at, ceilings=Ceilings(), fence=(0, ""), calls=5))
+    asyncio.run(memory.book(account, *CLERK, at=at, ceilings=Ceilings(), share=None, calls=5))
     assert asyncio.run(spent(1, timedelta(hours=24))) == 5
     assert asyncio.run(spent(1, timedelta(hours=24, minutes=11))) == 0
     assert asyncio.run(spent(2, timedelta(hours=24, minutes=11))) == 5

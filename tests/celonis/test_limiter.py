@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane
-from bot.celonis.limits.day_ledger import Standing
 from bot.config import Limits
 from bot.model.errors import BotError, QuotaExhausted, RateLimited, ServerFault, Unreachable
+from bot.store.ledger import Standing
 from tests.celonis.team import Team, World, rows, too_many
 from tests.fakes import MemoryLedger, VirtualLoop, in_virtual_time
 

@@ -11,13 +11,12 @@ import httpx
 import pytest
 
 from bot.celonis import Celonis, DataQuery, Family, Lane
-from bot.celonis.limits.day_ledger import LEASE, Program
 from bot.celonis.limits.replicas import QUIET_MINUTE, TRAVEL, certainly_gone, this_program
 from bot.config import Limits
 from bot.model.clock import SystemClock
 from bot.model.errors import BotError, ConfigError, RateLimited, StoreUnavailable
 from bot.store import Store
-from bot.store.ledger import Ledger as StoredLedger
+from bot.store.ledger import LEASE, Ledger, Program
 from tests.celonis.team import Team, World, rows, too_many
 from tests.fakes import MemoryLedger, in_virtual_time
 from tests.store.databases import ENGINES, address_of
@@ -63,7 +62,7 @@ async def ask(world: World, celonis: Celonis, number: int, **more: Any) -> BotEr
     return None
 
 
-# --- seats
+# --- shares
 
 
 @in_virtual_time
@@ -133,7 +132,7 @@ async def test_after_a_kill_the_next_copy_is_quiet_until_nothing_of_it_can_be_un
 
 
 @in_virtual_time
-async def test_a_copy_that_stood_still_for_long_sends_nothing_on_a_seat_that_is_taken() -> None:
+async def test_a_copy_that_stood_still_for_long_sends_nothing_on_a_share_that_is_taken() -> None:
     world = World(Team(there=0.0, back=0.0))
     stood_still = another_program(world.client(), "stood still")
     await stood_still.open()
@@ -195,7 +194,7 @@ async def test_a_429_that_one_copy_got_pauses_all_and_outlives_them(engine: str,
 
         def client(name: str) -> Celonis:
             connection = world.connection()
-            ledger = StoredLedger(store)
+            ledger = Ledger(store)
             celonis = Celonis(connection, clock=clock, ledger=ledger, transport=world.team, replicas=2)
             return another_program(celonis, name)
 

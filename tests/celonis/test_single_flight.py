@@ -36,7 +36,7 @@ class Door:
             raise asyncio.CancelledError
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.line.append((purpose, future))
-        purpose.queue = self
+        purpose.queue = self  # type: ignore[assignment]  # it stands in for a limiter
         try:
             await future
         finally:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import TypeAlias
 
 from bot.celonis.limits import refusals
-from bot.celonis.limits.day_ledger import (
-    Account,
-    Bucket,
-    Ceilings,
-    Pause,
-    Payer,
-    Refused,
-    Standing,
-    forecast,
-    supply,
-)
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.rate_headers import ServerView
 from bot.celonis.limits.replicas import Replica, from_database
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
 from bot.model.errors import QuotaExhausted, StoreUnavailable
+from bot.store.ledger import DAY, Account, Bucket, Ceilings, Pause, Refused, Standing
 
 ALONE = 0.02
 """Part of the day's calls that may be used while the database does not answer."""
 CUSHION = 0.05
 """Part of the day's calls that the cache leaves over: the next morning's first questions come before the calls of this
 morning have come back."""
-_ALONE_PAYER = Payer("bot:alone", "")
+WORKING_DAY = 10 * 3600.0
+"""Seconds that a day of questions is taken to last while there is no yesterday to learn from."""
+QUIET = 0.1
+"""Activity outside of it, against that within."""
+STEP = 1800.0
+"""Seconds between the moments at which the budget is looked at."""
+KNOWN_AFTER = 20 * 3600.0
+"""Seconds of history from which on yesterday says what today will be like."""
+_ALONE = "bot:alone"
 
 Booking: TypeAlias = "asyncio.Future[Standing]"
 
@@ -142,22 +142,21 @@ class Budget:
         """Books what was spent while the database was away, and learns what happened meanwhile."""
         calls, self._alone = self._alone, 0
         ledger = self._replica.ledger
-        at, fence = self._replica.at(), self._replica.fence
+        at, share = self._replica.at(), self._replica.share
         try:
             if calls:
-                await ledger.book(
-                    self.account, _ALONE_PAYER, at=at, ceilings=Ceilings(), fence=fence, calls=calls
-                )
-            self._learn(await ledger.standing(self.account, _ALONE_PAYER, at=at))
+                await ledger.book(self.account, _ALONE, at=at, ceilings=Ceilings(), share=share, calls=calls)
+            self._learn(await ledger.standing(self.account, at=at))
         except StoreUnavailable:
             self._alone += calls
             raise
 
     def _book(self, caller: Caller, ceilings: Ceilings) -> asyncio.Future[Standing]:
-        payer = Payer(caller.person, caller.place)
-        at, fence = self._replica.at(), self._replica.fence
+        at, share = self._replica.at(), self._replica.share
         return asyncio.ensure_future(
-            self._replica.ledger.book(self.account, payer, at=at, ceilings=ceilings, fence=fence)
+            self._replica.ledger.book(
+                self.account, caller.person, caller.place, at=at, ceilings=ceilings, share=share
+            )
         )
 
     def _book_alone(self, lane: Lane, booking: Booking | None) -> None:
@@ -202,7 +201,7 @@ class Budget:
             return False
         ledger, at = self._replica.ledger, self._replica.at()
         try:
-            self._learn(await from_database(self._clock, ledger.standing(self.account, Payer("", ""), at=at)))
+            self._learn(await from_database(self._clock, ledger.standing(self.account, at=at)))
             self._buckets = await from_database(self._clock, ledger.buckets(self.account, at=at))
         except (StoreUnavailable, TimeoutError):
             self._replica.lost_sight()
@@ -242,3 +241,76 @@ class Budget:
             if over <= 0:
                 return self.moment(bucket.counts_until)
         return None
+
+
+# --- looking ahead
+
+
+def forecast(buckets: Sequence[Bucket], left: int, at: float, *, over: float = 3600.0) -> float | None:
+    """When calls run out at the rate of the last hour, in ledger time; None where they last for a day.
+
+    Args:
+        buckets: The day's.
+        left: Calls left now.
+        at: Now.
+        over: Seconds whose rate goes on.
+    """
+    lately = [bucket for bucket in buckets if bucket.start > at - over]
+    begun = min((bucket.start for bucket in lately), default=at)
+    rate = sum(bucket.calls for bucket in lately) / max(at - begun, 300.0)
+    if rate <= 0:
+        return None
+    moment, have = at, float(left)
+    for bucket in sorted(buckets, key=lambda bucket: bucket.counts_until):
+        need = rate * (bucket.counts_until - moment)
+        if need >= have or bucket.counts_until > at + DAY:
+            break
+        have += bucket.calls - need
+        moment = bucket.counts_until
+    out = moment + have / rate
+    return out if out <= at + DAY else None
+
+
+def supply(buckets: Sequence[Bucket], left: int, at: float) -> float:
+    """Calls per second that may be spent now, so that they last for a day with the ups and downs that a day has.
+
+    At no moment of the coming day may more be spent than what is left now and comes back until then. Yesterday's
+    buckets say how today's questions will be spread; without a yesterday a working day is assumed from the first call
+    on.
+
+    Args:
+        buckets: The last day's, with the moments at which they come back.
+        left: Calls left now.
+        at: Now, in the ledger's time.
+    """
+    if left <= 0:
+        return 0.0
+    weights = _activity(buckets, at)
+    coming = sorted(buckets, key=lambda bucket: bucket.counts_until)
+    index, have, asked, least = 0, float(left), 0.0, inf
+    for step, weight in enumerate(weights, start=1):
+        asked += weight * STEP
+        if asked > 0:
+            least = min(least, have / asked)
+        # What comes back within a step helps from its end on.
+        while index < len(coming) and coming[index].counts_until <= at + step * STEP:
+            have += coming[index].calls
+            index += 1
+    return least * weights[0]
+
+
+def _activity(buckets: Sequence[Bucket], at: float) -> list[float]:
+    """How active each coming step of a day will be, in parts of the most active one."""
+    steps = int(DAY / STEP)
+    first = min((bucket.start for bucket in buckets), default=at)
+    if at - first < KNOWN_AFTER:
+        end = first + WORKING_DAY
+        return [1.0 if at + (step + 0.5) * STEP < end or step == 0 else QUIET for step in range(steps)]
+    calls = [0.0] * steps
+    for bucket in buckets:
+        ago = at - bucket.start
+        if 0 <= DAY - ago < DAY:
+            calls[int((DAY - ago) // STEP)] += bucket.calls
+    smooth = [(calls[step - 1] + 2 * calls[step] + calls[(step + 1) % steps]) / 4 for step in range(steps)]
+    most = max(smooth) or 1.0
+    return [max(each / most, QUIET / 2) for each in smooth]

@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from bot.celonis.request import Caller, Lane
-from bot.model.errors import BotError
+
+if TYPE_CHECKING:
+    from bot.celonis.limits.limiter import Limiter
 
 BACKGROUND_TURN = 5
 """Every fifth turn is the background's where it waits, so that people cannot starve it."""
 LATELY = 64
 """How many of the newest turns are remembered, to tell who had none."""
-
-
-class Queue(Protocol):
-    """Where a request waits for its turn."""
-
-    def promote(self, purpose: Purpose, caller: Caller) -> None:
-        """Somebody else waits for it, too."""
-        ...
-
-    def overdue(self) -> BotError:
-        """Why it has not been sent by its deadline."""
-        ...
 
 
 class Purpose:
@@ -43,7 +33,7 @@ class Purpose:
         size: Bytes of the replies that its answer was read from.
         unread: Items of the answer that could not be read.
         abandoned: Nobody waits any more; what is in the air is still taken in, and nothing more is sent.
-        queue: Where a request of it waits for its turn.
+        queue: The limiter where a request of it waits for its turn.
     """
 
     __slots__ = (
@@ -64,7 +54,7 @@ class Purpose:
         self.before_write = before_write
         self.calls = self.in_air = self.size = self.unread = 0
         self.abandoned = False
-        self.queue: Queue | None = None
+        self.queue: Limiter | None = None
 
     @property
     def lane(self) -> Lane:

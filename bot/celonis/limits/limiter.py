@@ -19,7 +19,6 @@ from bot.celonis.limits import refusals
 from bot.celonis.limits.arrival_slots import Slots
 from bot.celonis.limits.breaker import TOLERATED, Breaker, Passage
 from bot.celonis.limits.budget import Booking, Budget
-from bot.celonis.limits.day_ledger import BUCKET, LEASE, Pause, Refused
 from bot.celonis.limits.fair_queue import FairQueue, Purpose
 from bot.celonis.limits.pauses import DAILY_BACKOFF, Pauses
 from bot.celonis.limits.rate_headers import RateHeaders
@@ -27,6 +26,7 @@ from bot.celonis.limits.replicas import DATABASE_TIMEOUT, QUIET_MINUTE, Replica,
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
 from bot.model.errors import BotError, StoreUnavailable
+from bot.store.ledger import BUCKET, LEASE, Pause, Refused
 
 SPREAD = 0.95
 """Requests go out evenly, at this part of the time that the slots allow: it leaves the limit to the slots."""
@@ -103,7 +103,7 @@ class Limiter:
         self._next_at = -inf
         self._heard_of = Pause()
         self._publishing: set[asyncio.Task[None]] = set()
-        replica.tell(self)
+        replica.limiters.append(self)
 
     # Asking to be let through ------------------------------------------------------------------------------
 

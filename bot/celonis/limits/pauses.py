@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from math import inf
 
-from bot.celonis.limits.day_ledger import Pause
 from bot.celonis.limits.rate_headers import LONGEST_WAIT, RateHeaders
+from bot.store.ledger import Pause
 
 STRIKES_WITHIN = 600.0
 """Seconds within which a second 429 halves the rate."""

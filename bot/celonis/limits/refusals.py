@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.celonis.limits.day_ledger import Refused
 from bot.celonis.request import Lane
 from bot.model.errors import MOMENT, NOT_SENT, QuotaExhausted, RateLimited, StoreUnavailable, Unreachable
+from bot.store.ledger import Refused
 
 
 def resting(since: datetime, retry_in: float) -> Unreachable:

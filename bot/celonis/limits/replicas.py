@@ -10,13 +10,16 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
-from bot.celonis.limits.day_ledger import LEASE, Ledger, Program, Share
 from bot.config import Limits
 from bot.model.clock import Clock, within
 from bot.model.errors import ConfigError, StoreUnavailable
+from bot.store.ledger import LEASE, Ledger, Program, Share
+
+if TYPE_CHECKING:
+    from bot.celonis.limits.limiter import Limiter
 
 HEARTBEAT = LEASE / 3
 LOOK_AGAIN = 0.5
@@ -109,18 +112,6 @@ async def from_database(clock: Clock, awaitable: Awaitable[T]) -> T:
         work.cancel()
 
 
-class Hears(Protocol):
-    """What wants to know how it stands with the replica."""
-
-    def changed(self) -> None:
-        """The share, or the way to the database, was lost or found."""
-        ...
-
-    async def came_back(self) -> None:
-        """The database answers again. Raises `StoreUnavailable` where it does not."""
-        ...
-
-
 class Replica:
     """One per team host and program. The limiters of its API families ask it for time, slots and the database.
 
@@ -138,6 +129,7 @@ class Replica:
         share: What it has, None before it has one and after it was taken away.
         quiet_until: Monotonic seconds until which requests of whoever had the share before may still count.
         blind_since: Since when the database has not answered, None while it does.
+        limiters: Of the team's API families; they are told when share or database were lost or found.
     """
 
     def __init__(
@@ -166,16 +158,11 @@ class Replica:
         self._joined_at = 0.0
         self._beat: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
-        self._hear: list[Hears] = []
+        self.limiters: list[Limiter] = []
         self._looks: list[Callable[[], Awaitable[None]]] = []
 
     def _alone_here(self) -> bool:
         return not any(each is not self and each.scope == self.scope for each in _HERE)
-
-    @property
-    def fence(self) -> tuple[int, str]:
-        """What every booking is checked against: a replica that lost its share books nothing."""
-        return (self.share.number if self.share else -2, self.program.run)
 
     @property
     def epoch(self) -> int:
@@ -200,10 +187,6 @@ class Replica:
     def at(self) -> float:
         """The ledger's time: it goes on with the monotonic clock, whatever happens to the wall clock."""
         return (self.share.at if self.share else 0.0) + self.clock.monotonic() - self._joined_at
-
-    def tell(self, hears: Hears) -> None:
-        """From now on it is told what happens."""
-        self._hear.append(hears)
 
     def look_regularly(self, look: Callable[[], Awaitable[None]]) -> None:
         """From now on it is called with every heartbeat while the database answers."""
@@ -242,7 +225,7 @@ class Replica:
             self._beat = None
         _HERE.discard(self)
         if self.share is not None and not self.blind:
-            leaving = self.ledger.leave(self.scope, self.share, self.program.run, free_at=self.at() + free_in)
+            leaving = self.ledger.leave(self.scope, self.share, free_at=self.at() + free_in)
             with suppress(StoreUnavailable, TimeoutError):
                 await from_database(self.clock, leaving)
         self.share = None
@@ -267,7 +250,7 @@ class Replica:
         """Makes sure that the share is still this replica's; it is lost where that is not certain."""
         if self.share is None or self.blind:
             return
-        renewing = self.ledger.renew(self.scope, self.share, self.program.run, at=self.at())
+        renewing = self.ledger.renew(self.scope, self.share, at=self.at())
         try:
             if not await from_database(self.clock, renewing):
                 self.lost_share()
@@ -310,12 +293,12 @@ class Replica:
                 await self.clock.sleep(LOOK_AGAIN)
 
     async def _see_again(self) -> None:
-        for each in self._hear:
+        for each in self.limiters:
             await each.came_back()
         self.blind_since = None
         _log.warning("the bot's database answers again")
         self._changed()
 
     def _changed(self) -> None:
-        for each in self._hear:
+        for each in self.limiters:
             each.changed()

@@ -110,7 +110,7 @@ def upgrade() -> None:
     _create("celonis_allowances", {"scope": _T, "person": _T}, {"calls": _N, "until": _F})
     _create(
         "celonis_replicas",
-        {"scope": _T, "slot": _N},
+        {"scope": _T, "number": _N},
         {"run": _T, "host": _T, "pid": _N, "guest": _N, "epoch": _N}
         | {"seen_at": _F, "ledger_at": _F, "free_at": _F},
     )
