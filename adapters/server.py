@@ -113,7 +113,7 @@ async def build(
                     beside=beside,
                 )
             )
-        policy = Policy.of(settings)
+        policy = Policy(settings)
         tickets = Tickets(store, clock, token)
         audit = Audit(store, _secret_keys(settings), clock)
         stack.push_async_callback(audit.flush)

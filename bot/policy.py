@@ -19,19 +19,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from bot.config import Binding, HiddenField, On, Right, Rule, Settings, Who
+from bot.config import HiddenField, On, Right, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing
 
 __all__ = ["Asker", "Decision", "Policy", "Right", "Touch", "View"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _compiled(patterns: Iterable[str]) -> re.Pattern[str]:
 class _Patterns:
     """Patterns of one dimension: of the name, or the exact id."""
 
-    __slots__ = ("_ids", "_name", "_shown")
+    __slots__ = ("_ids", "_name")
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
         self._name = _compiled(patterns)
@@ -142,16 +144,10 @@ _JOBS = frozenset({"pool", "job"})
 _DATA = frozenset({"model", "record", "field", "kpi", "filter"})
 
 
-def _line(dimension: str) -> frozenset[str]:
-    """A dimension with everything that it lies in."""
-    upwards = {dimension}
-    while dimension in _PARENT:
-        dimension = _PARENT[dimension]
-        upwards.add(dimension)
-    return frozenset(upwards)
-
-
-_LINES = {each: _line(each) for each in _DIMENSIONS}
+_LINES = {"connection": frozenset({"connection"})}
+"""Each dimension with everything that it lies in."""
+for _each, _parent in _PARENT.items():
+    _LINES[_each] = _LINES[_parent] | {_each}
 
 
 @lru_cache(maxsize=1024)
@@ -163,48 +159,37 @@ def _leaves(given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class _Reach(IntEnum):
-    """How far a scope reaches for a touched thing."""
+    """How far a rule reaches for a touched thing."""
 
     NOT = 0
     CONTAINS = 1
     COVERS = 2
 
 
-class _Scope:
-    """One branch of what a rule grants on."""
-
-    __slots__ = ("_patterns",)
-
-    def __init__(self, patterns: Mapping[str, _Patterns]) -> None:
-        self._patterns = patterns
-
-    def connection(self, name: Name) -> bool:
-        patterns = self._patterns.get("connection")
-        return patterns is None or patterns.match(name, ids=True)
-
-    def asks(self, dimension: str) -> bool:
-        return dimension in self._patterns
-
-    def reach(self, given: Mapping[str, Name], leaf: str) -> _Reach:
-        deeper = False
-        for dimension, patterns in self._patterns.items():
-            if dimension in _LINES[leaf]:
-                name = given.get(dimension)
-                if name is None or not patterns.match(name, ids=dimension == "connection"):
-                    return _Reach.NOT
-            elif leaf in _LINES[dimension]:
-                deeper = True
-            else:
-                return _Reach.NOT
-        return _Reach.CONTAINS if deeper else _Reach.COVERS
+_Branch = Mapping[str, _Patterns]
+"""One branch of what a rule grants on: a pattern for each dimension that it speaks of."""
 
 
-def _scopes(on: On) -> tuple[_Scope, ...]:
+def _branches(on: On) -> tuple[_Branch, ...]:
     given = {each: _Patterns(getattr(on, each)) for each in _DIMENSIONS if getattr(on, each)}
     if given.keys() & _JOBS and given.keys() & _DATA:
         return ()
     leaves = _leaves(tuple(given)) or ("connection",)
-    return tuple(_Scope({key: each for key, each in given.items() if key in _LINES[leaf]}) for leaf in leaves)
+    return tuple({key: each for key, each in given.items() if key in _LINES[leaf]} for leaf in leaves)
+
+
+def _reach(branch: _Branch, given: Mapping[str, Name], leaf: str) -> _Reach:
+    deeper = False
+    for dimension, patterns in branch.items():
+        if dimension in _LINES[leaf]:
+            name = given.get(dimension)
+            if name is None or not patterns.match(name, ids=dimension == "connection"):
+                return _Reach.NOT
+        elif leaf in _LINES[dimension]:
+            deeper = True
+        else:
+            return _Reach.NOT
+    return _Reach.CONTAINS if deeper else _Reach.COVERS
 
 
 # --- people ----------------------------------------------------------------------------------------------------
@@ -220,60 +205,48 @@ def _at_home(person: Person, place: Place) -> bool:
     return platform == "local" or _same(platform, person.home) == _same(platform, place.home)
 
 
+def _key(platform: str, home: str, name: str) -> str:
+    """A place for comparing."""
+    return f"{platform}:{_same(platform, home)}:{name}"
+
+
 class _People:
     """The `who` of a rule, made ready for asking."""
 
-    __slots__ = ("_email", "_groups", "_keys", "_local", "_named", "_places")
+    __slots__ = ("_email", "_groups", "_ids", "_places", "named")
 
     def __init__(self, who: Who) -> None:
-        self._keys = frozenset(
-            (platform, *(_same(platform, part) for part in entry.partition(":")[::2]))
-            for platform, entries in (("slack", who.slack), ("teams", who.teams))
-            for entry in entries
-        )
+        self._ids = {
+            "slack": frozenset(who.slack),
+            "teams": frozenset(_same("teams", each) for each in who.teams),
+            "local": frozenset(f":{each}" for each in who.local),
+        }
         self._groups = frozenset(who.groups)
-        self._local = frozenset(who.local)
         self._email = _compiled(who.email) if who.email else None
-        self._named = bool(who.slack or who.teams or who.email or who.groups or who.local)
-        self._places = frozenset(self._place(entry) for entry in who.places)
-
-    @staticmethod
-    def _place(key: str) -> tuple[str, str, str]:
-        platform, home, name = [*key.split(":", 2), "", ""][:3]
-        return platform, _same(platform, home), name
-
-    @property
-    def of_places(self) -> bool:
-        """Whether it names places and nobody."""
-        return bool(self._places) and not self._named
+        self._places = frozenset(_key(*each.split(":", 2)) for each in who.places)
+        self.named = who.persons
+        """Whether it names any person, and not places alone."""
 
     def here(self, place: Place) -> bool:
         if not self._places:
             return True
-        home = _same(place.platform, place.home)
-        return place.id != "*" and not self._places.isdisjoint(
-            {(place.platform, home, place.id), (place.platform, home, "*")}
-        )
+        here = {_key(place.platform, place.home, each) for each in (place.id, "*")}
+        return place.id != "*" and not self._places.isdisjoint(here)
 
     def match(self, asker: Asker) -> bool:
         if not self.here(asker.place):
             return False
-        person, profile = asker.person, asker.profile
-        if not self._named:
-            return bool(self._places) and _at_home(person, asker.place)
-        return self._by_id(person) or self._by_group(person, profile) or self._by_email(asker)
+        if not self.named:
+            return bool(self._places) and _at_home(asker.person, asker.place)
+        return self._by_id(asker.person) or self._by_group(asker) or self._by_email(asker)
 
     def _by_id(self, person: Person) -> bool:
-        platform, home, user = (
-            person.platform,
-            *(_same(person.platform, part) for part in (person.home, person.id)),
-        )
-        if platform == "local":
-            return "*" in self._local or user in self._local
-        return (platform, home, user) in self._keys or (platform, home, "*") in self._keys
+        home = "" if person.platform == "local" else person.home
+        ids = {_same(person.platform, f"{home}:{each}") for each in (person.id, "*")}
+        return not ids.isdisjoint(self._ids.get(person.platform, ()))
 
-    def _by_group(self, person: Person, profile: Profile) -> bool:
-        prefix, groups = f"{person.platform}:{person.home}:", profile.groups or frozenset()
+    def _by_group(self, asker: Asker) -> bool:
+        prefix, groups = f"{asker.person.platform}:{asker.person.home}:", asker.profile.groups or frozenset()
         return any(
             each.startswith(prefix) and (each in groups or each.removeprefix(prefix) in groups)
             for each in self._groups
@@ -300,9 +273,6 @@ _DOING = {
     Right.MANAGE: "change what is set for this place",
     Right.ADMIN: "use what is for the bot's admins",
 }
-_DOING_TO = {
-    Right.CANCEL: "stop {}",
-}
 _STANDING = {
     Standing.GUEST: ("guests are refused", "Guests of this workspace cannot use me."),
     Standing.EXTERNAL: (
@@ -319,7 +289,6 @@ _DENY = "default: deny"
 _MEMBERS_READ = "default: members read"
 _HIDDEN = "hidden field"
 _NOT_BOUND = "not bound"
-_SEEN = ("connections",)
 _ASKERS = 5_000
 """People in places of whom decisions are kept."""
 _DECISIONS = 200
@@ -329,92 +298,65 @@ _DECISIONS = 200
 class _Compiled:
     """A rule made ready for asking."""
 
-    __slots__ = ("external", "label", "people", "questions", "rights", "scopes")
+    __slots__ = ("branches", "external", "label", "people", "questions", "rights")
 
     def __init__(self, number: int, rule: Rule) -> None:
         self.label = f"rule {number}: {rule.name}" if rule.name else f"rule {number}"
         self.people = _People(rule.who)
-        self.rights = tuple(dict.fromkeys(rule.may))
+        self.rights = rule.may
         self.external = rule.external
         self.questions = rule.questions
-        self.scopes = _scopes(rule.on)
+        self.branches = _branches(rule.on)
 
     def reach(self, given: Mapping[str, Name], leaves: tuple[str, ...]) -> _Reach:
         return min(
-            max((scope.reach(given, leaf) for scope in self.scopes), default=_Reach.NOT) for leaf in leaves
+            max((_reach(each, given, leaf) for each in self.branches), default=_Reach.NOT) for leaf in leaves
         )
 
 
 class Policy:
     """Answers who may do what, from the rules in the settings."""
 
-    def __init__(
-        self,
-        *,
-        rules: Iterable[Rule] = (),
-        bindings: Iterable[Binding] = (),
-        titles: Mapping[str, str] | None = None,
-        hide_fields: Iterable[HiddenField] = (),
-        members_read: bool = True,
-        contact: str = "",
-    ) -> None:
-        """Make the rules ready.
-
-        Args:
-            rules: In order; the first that grants is the one that is named.
-            bindings: Which connections exist in which workspace, tenant or on this machine.
-            titles: Connection name to what cards call it.
-            hide_fields: Fields that nobody sees.
-            members_read: Whether full members of bound workspaces read without a rule.
-            contact: Who can change the policy, in words.
-        """
-        self._rules = tuple(_Compiled(number, rule) for number, rule in enumerate(rules, 1))
-        self._titles = dict(titles or {})
-        self._members_read = members_read
-        self._contact = contact
+    def __init__(self, settings: Settings) -> None:
+        """Make the rules ready: in their order, the first that grants is the one that is named."""
+        self._rules = tuple(_Compiled(number, rule) for number, rule in enumerate(settings.policy, 1))
+        self._public = tuple(
+            each for each in self._rules if Right.PUBLIC in each.rights and not each.people.named
+        )
+        self._titles = {name: each.title for name, each in settings.connections.items()}
+        self._members_read = settings.members_read
+        self._contact = settings.admin.contact or "Whoever runs this bot"
         self._hidden = tuple(
             {key: _Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
-            for each in hide_fields
+            for each in settings.hide_fields
         )
+        self._bound = {
+            (each.platform, _same(each.platform, each.home)): tuple(dict.fromkeys(each.connections))
+            for each in settings.bindings
+        }
         # The rules never change, so what they say of the same person, profile, place and thing is always the same.
         self._decided: LRUCache[Asker, dict[Any, Any]] = LRUCache(_ASKERS)
-        self._opens: LRUCache[Place, bool] = LRUCache(_ASKERS)
-        self._bound: dict[tuple[str, str], tuple[str, ...]] = {}
-        for binding in bindings:
-            key = (binding.platform, _same(binding.platform, binding.home))
-            self._bound[key] = tuple(dict.fromkeys((*self._bound.get(key, ()), *binding.connections)))
-
-    @classmethod
-    def of(cls, settings: Settings) -> Policy:
-        """The policy that the settings describe."""
-        return cls(
-            rules=settings.policy,
-            bindings=settings.bindings,
-            titles={name: each.title for name, each in settings.connections.items()},
-            hide_fields=settings.hide_fields,
-            members_read=settings.members_read,
-            contact=settings.admin.contact,
-        )
 
     @property
     def names_pools(self) -> bool:
         """Whether any rule depends on what a data pool is called, so that a write has to read its name first."""
-        return any(scope.asks("pool") for rule in self._rules for scope in rule.scopes)
+        return any("pool" in branch for rule in self._rules for branch in rule.branches)
 
     def connections(self, place: Place) -> tuple[str, ...]:
         """The names of the connections that exist in a place, the default one first; none where it is unbound."""
         home = "" if place.platform == "local" else _same(place.platform, place.home)
         return self._bound.get((place.platform, home), ())
 
-    def hidden(self, connection: Name | None, model: Name | None, record: Name | None, field: Name) -> bool:
-        """Whether nobody may show, filter, sort, group or search by a field.
+    def hidden(self, given: Mapping[str, Name]) -> bool:
+        """Whether nobody may show, filter, sort, group or search by a field, given with what it lies in.
 
-        Where a container is not known (None), patterns of it count as met: rather hidden than shown.
+        Where a container is not known, patterns of it count as met: rather hidden than shown.
         """
-        given = {"connection": connection, "model": model, "record": record, "field": field}
-        return any(
-            all(_may_mean(patterns, given[dimension]) for dimension, patterns in each.items())
-            for each in self._hidden
+        return "field" in given and any(
+            all(
+                each not in given or patterns.match(given[each], ids=True) for each, patterns in hides.items()
+            )
+            for hides in self._hidden
         )
 
     def may(self, asker: Asker, right: Right, touch: Touch | None = None) -> Decision:
@@ -429,19 +371,19 @@ class Policy:
             The decision with the rule that made it. A thing that the asker may not read is refused in the same
             words as one that does not exist.
         """
-        known = self._known(asker)
-        decision: Decision | None = known.get((right, touch))
-        if decision is None:
-            decision = self._decide(asker, right, touch)
-            if len(known) < _DECISIONS:
-                known[right, touch] = decision
-        return decision
+        return self._kept(asker, (right, touch), lambda: self._decide(asker, right, touch))
 
-    def _known(self, asker: Asker) -> dict[Any, Any]:
+    def _kept(self, asker: Asker, question: object, answer: Callable[[], T]) -> T:
+        """What was found out about somebody before, or is now."""
         known = self._decided.get(asker)
         if known is None:
             known = self._decided[asker] = {}
-        return known
+        found: T | None = known.get(question)
+        if found is None:
+            found = answer()
+            if len(known) < _DECISIONS:
+                known[question] = found
+        return found
 
     def _decide(self, asker: Asker, right: Right, touch: Touch | None) -> Decision:
         barred = self._barred(asker)
@@ -452,7 +394,7 @@ class Policy:
             return self._may_at_all(asker, right)
         if not self._placed(given, asker.place):
             return self._refused(right)
-        if self._is_hidden(given):
+        if self.hidden(given):
             return self._refused(right, rule=_HIDDEN)
         view = self._view(asker, given["connection"].id)
         granted = self._granting(view, right, given)
@@ -463,19 +405,16 @@ class Policy:
 
     def may_all(self, asker: Asker, right: Right, touches: tuple[Touch, ...]) -> Decision:
         """Whether all of it is allowed; the first refusal is the answer. Nothing touched is `may` without a touch."""
-        known, key = self._known(asker), (right, id(touches))
-        kept: tuple[tuple[Touch, ...], Decision] | None = known.get(key)
-        if kept is not None and kept[0] is touches:
-            return kept[1]
-        decision: Decision | None = None
-        for touch in touches:
-            decision = self.may(asker, right, touch)
-            if not decision.allowed:
-                break
-        decision = decision or self.may(asker, right)
-        if len(known) < _DECISIONS:
-            known[key] = touches, decision
-        return decision
+
+        def every() -> tuple[tuple[Touch, ...], Decision]:
+            for touch in touches:
+                decision = self.may(asker, right, touch)
+                if not decision.allowed:
+                    return touches, decision
+            return touches, decision if touches else self.may(asker, right)
+
+        # What is kept holds the tuple, so that nothing else can get its id.
+        return self._kept(asker, (right, id(touches)), every)[1]
 
     def sees(self, asker: Asker, touch: Touch) -> bool:
         """Whether a thing exists for somebody here: they may read it, or something inside it."""
@@ -483,29 +422,29 @@ class Policy:
 
     def view(self, asker: Asker, connection: str) -> View:
         """What somebody sees of a connection from where they are, to be shared by all who see the same."""
-        known = self._known(asker)
-        view: View | None = known.get(connection)
-        if view is None:
+
+        def seen() -> View:
             barred = self._barred(asker) is not None or connection not in self.connections(asker.place)
-            view = known[connection] = View(connection) if barred else self._view(asker, connection)
-        return view
+            return View(connection) if barred else self._view(asker, connection)
+
+        return self._kept(asker, connection, seen)
 
     def connections_seen(self, asker: Asker) -> tuple[str, ...]:
         """The names of the connections in a place that somebody there may read something of, the default one first."""
-        known = self._known(asker)
-        seen: tuple[str, ...] | None = known.get(_SEEN)
-        if seen is None:
-            seen = known[_SEEN] = tuple(
+        return self._kept(
+            asker,
+            ("connections",),
+            lambda: tuple(
                 each
                 for each in self.connections(asker.place)
                 if self.sees(asker, Touch(connection=Name(each, each)))
-            )
-        return seen
+            ),
+        )
 
     def shows(self, view: View, touch: Touch) -> bool:
         """The same as `sees`, for everybody who shares a view; the connection is the view's."""
         given = {**_given(touch), "connection": self._name(view.connection)}
-        return not self._is_hidden(given) and self._granting(view, Right.READ, given) is not None
+        return not self.hidden(given) and self._granting(view, Right.READ, given) is not None
 
     def shows_all(self, view: View, within: Touch, part: str) -> bool:
         """Whether a view shows every `part` (model, kpi, field ..) within something, so that none need be judged."""
@@ -518,23 +457,22 @@ class Policy:
             for rule in self._applying(view)
         )
 
-    def public(self, where: Asker | Place, touches: Iterable[Touch], *, outsiders: bool = True) -> bool:
+    def public(self, place: Place, touches: Iterable[Touch], *, outsiders: bool = True) -> bool:
         """Whether everybody in a place may see all of this: rules that grant `public` to the place say so.
 
         A container among the touches stands for all that is in it. Nothing touched is not public: what shows
         nothing of Celonis need not ask.
 
         Args:
-            where: The place.
+            place: Where.
             touches: What is to be seen.
             outsiders: Whether guests or people of other organisations read along; then only rules count that say
                 that they mean them, too.
         """
-        place = where.place if isinstance(where, Asker) else where
         asked = [_given(touch) for touch in touches]
         return bool(asked) and all(
             self._placed(given, place)
-            and not self._is_hidden(given)
+            and not self.hidden(given)
             and any(
                 (rule.external or not outsiders) and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
                 for rule in self._public_in(place)
@@ -544,48 +482,31 @@ class Policy:
 
     def opens(self, place: Place) -> bool:
         """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""
-        known = self._opens.get(place)
-        if known is None:
-            known = self._opens[place] = any(not rule.external for rule in self._public_in(place))
-        return known
+        return any(not rule.external for rule in self._public_in(place))
 
     def _public_in(self, place: Place) -> Iterator[_Compiled]:
         """The rules that show something to everybody in a place."""
-        return (
-            rule
-            for rule in self._rules
-            if Right.PUBLIC in rule.rights and rule.people.of_places and rule.people.here(place)
-        )
+        return (rule for rule in self._public if rule.people.here(place))
 
     def _barred(self, asker: Asker) -> Decision | None:
         person, place = asker.person, asker.place
         known = {person.id, person.home}.isdisjoint({"", "*"})
         if person.platform != place.platform or not known:
-            return Decision(
-                allowed=False, rule=_DENY, sentence="I cannot tell who you are.", hint=self._hint()
-            )
+            return self._denied(_DENY, "I cannot tell who you are.")
         standing = Standing.MEMBER if person.platform == "local" else asker.profile.standing
         if standing is not Standing.MEMBER:
-            rule, sentence = _STANDING[standing]
-            return Decision(allowed=False, rule=rule, sentence=sentence, hint=self._hint())
+            return self._denied(*_STANDING[standing])
         if not self.connections(place):
-            return Decision(
-                allowed=False,
-                rule=_NOT_BOUND,
-                sentence="No Celonis team is connected to this workspace.",
-                hint=self._hint("connect one"),
-            )
+            sentence = "No Celonis team is connected to this workspace."
+            return self._denied(_NOT_BOUND, sentence, change="connect one")
         return None
 
     def _may_at_all(self, asker: Asker, right: Right) -> Decision:
-        view = self._view(asker, "")
-        here = [self._name(each) for each in self.connections(asker.place)]
-        for rule in self._applying(view):
-            if right in rule.rights and any(scope.connection(name) for scope in rule.scopes for name in here):
+        here = [{"connection": self._name(each)} for each in self.connections(asker.place)]
+        for rule in self._applying(view := self._view(asker, "")):
+            if right in rule.rights and any(rule.reach(each, ("connection",)) for each in here):
                 return Decision(allowed=True, rule=rule.label)
-        if right is Right.READ and view.member:
-            return Decision(allowed=True, rule=_MEMBERS_READ)
-        return self._refused(right)
+        return self._by_default(view, right) or self._refused(right)
 
     def _granting(self, view: View, right: Right, given: Mapping[str, Name]) -> Decision | None:
         leaves = _leaves(tuple(given))
@@ -593,9 +514,11 @@ class Policy:
         for rule in self._applying(view):
             if right in rule.rights and rule.reach(given, leaves) >= enough:
                 return Decision(allowed=True, rule=rule.label, questions=rule.questions)
-        if right is Right.READ and view.member:
-            return Decision(allowed=True, rule=_MEMBERS_READ)
-        return None
+        return self._by_default(view, right)
+
+    def _by_default(self, view: View, right: Right) -> Decision | None:
+        reads = right is Right.READ and view.member
+        return Decision(allowed=True, rule=_MEMBERS_READ) if reads else None
 
     def _view(self, asker: Asker, connection: str) -> View:
         """The view of somebody who is not barred."""
@@ -621,24 +544,12 @@ class Policy:
                 return True
         return False
 
-    def _is_hidden(self, given: Mapping[str, Name]) -> bool:
-        field = given.get("field")
-        return field is not None and self.hidden(
-            given.get("connection"), given.get("model"), given.get("record"), field
-        )
-
     def _refused(self, right: Right, job: Name | None = None, *, rule: str = _DENY) -> Decision:
-        doing = _DOING[right]
-        if job is not None and right in _DOING_TO:
-            doing = _DOING_TO[right].format(f"“{job.text}”")
-        return Decision(allowed=False, rule=rule, sentence=f"You may not {doing} here.", hint=self._hint())
+        doing = f"stop “{job.text}”" if job is not None and right is Right.CANCEL else _DOING[right]
+        return self._denied(rule, f"You may not {doing} here.")
 
-    def _hint(self, change: str = "change that") -> str:
-        return f"{self._contact or 'Whoever runs this bot'} can {change}."
-
-
-def _may_mean(patterns: _Patterns, name: Name | None) -> bool:
-    return name is None or patterns.match(name, ids=True)
+    def _denied(self, rule: str, sentence: str, *, change: str = "change that") -> Decision:
+        return Decision(allowed=False, rule=rule, sentence=sentence, hint=f"{self._contact} can {change}.")
 
 
 def _given(touch: Touch | None) -> dict[str, Name]:

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.catalog import Catalog, Lists
 from bot.commands import COMMANDS
 from bot.commands.command import Context, touches
-from bot.config import Binding, On, Right, Rule, Who
+from bot.config import Binding, On, Right, Rule, Settings, Who
 from bot.language.declare import names
 from bot.meaning import Meaning, Meanings, One
 from bot.model.names import Kind, Name
@@ -32,14 +32,18 @@ T = TypeVar("T")
 
 NIGHT, CLERKS = "slack:T1:NIGHT", "slack:T1:CLERKS"
 POLICY = Policy(
-    rules=(
-        Rule(name="night", who=Who(groups=(NIGHT,)), may=(Right.READ, Right.CANCEL), on=On(pool=("SAP*",))),
-        Rule(name="clerks", who=Who(groups=(CLERKS,)), may=(Right.READ,), on=On(model=("Sales",))),
-        Rule(name="open", who=Who(groups=(CLERKS, NIGHT)), may=(Right.READ,), on=On(kpi=("Open*",))),
-        Rule(name="one", who=Who(groups=(NIGHT,)), may=(Right.READ,), on=On(job=("main job",))),
-    ),
-    bindings=(Binding(slack="T1", connections=("prod",)),),
-    members_read=False,
+    Settings(
+        policy=(
+            Rule(
+                name="night", who=Who(groups=(NIGHT,)), may=(Right.READ, Right.CANCEL), on=On(pool=("SAP*",))
+            ),
+            Rule(name="clerks", who=Who(groups=(CLERKS,)), may=(Right.READ,), on=On(model=("Sales",))),
+            Rule(name="open", who=Who(groups=(CLERKS, NIGHT)), may=(Right.READ,), on=On(kpi=("Open*",))),
+            Rule(name="one", who=Who(groups=(NIGHT,)), may=(Right.READ,), on=On(job=("main job",))),
+        ),
+        bindings=(Binding(slack="T1", connections=("prod",)),),
+        members_read=False,
+    )
 )
 COMMANDS_BY_INTENT = {each.intent: each for each in COMMANDS}
 MODELS, POOLS = key(Kind.MODEL), key(Kind.POOL)

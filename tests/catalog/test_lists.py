@@ -8,13 +8,13 @@ from collections.abc import Awaitable
 import pytest
 
 from bot.catalog import Lists, Seen, matching, nearest
-from bot.config import Binding, On, Right, Rule, Who
+from bot.config import Binding, On, Right, Rule, Settings, Who
 from bot.model.errors import CelonisError, Forbidden, QuotaExhausted, Unreachable
 from bot.model.names import Kind, Name
 from bot.policy import Policy, Touch, View
 from tests.catalog.team import MODEL, Team, key, many
 
-POLICY = Policy(bindings=(Binding(local=True, connections=("prod",)),))
+POLICY = Policy(Settings(bindings=(Binding(local=True, connections=("prod",)),)))
 EVERYTHING = View("prod", member=True)
 KPIS = key(Kind.KPI, "m1")
 
@@ -192,7 +192,8 @@ async def test_thousands_of_equal_names_are_a_few_choices() -> None:
 
 async def test_a_container_that_is_called_otherwise_is_judged_anew() -> None:
     rule = Rule(who=Who(local=("*",)), may=(Right.READ,), on=On(model=("Sales",), kpi=("*",)))
-    policy = Policy(rules=(rule,), bindings=(Binding(local=True, connections=("prod",)),), members_read=False)
+    bound = (Binding(local=True, connections=("prod",)),)
+    policy = Policy(Settings(policy=(rule,), bindings=bound, members_read=False))
     team, view = Team({KPIS: {"a": "Alpha"}}), View("prod", rules=(0,))
     lists = team.shared(policy)
     for called, shown in (("Sales", ["Alpha"]), ("Buying", []), ("sales", ["Alpha"])):
@@ -209,9 +210,8 @@ async def test_people_under_the_same_rules_are_judged_once() -> None:
             return super().shows(view, touch)
 
     rule = Rule(who=Who(local=("*",)), may=(Right.READ,), on=On(kpi=("KPI number 1*",)))
-    policy = Counting(
-        rules=(rule,), bindings=(Binding(local=True, connections=("prod",)),), members_read=False
-    )
+    bound = (Binding(local=True, connections=("prod",)),)
+    policy = Counting(Settings(policy=(rule,), bindings=bound, members_read=False))
     team, view = Team({KPIS: many(20)}), View("prod", rules=(0,))
     lists = team.shared(policy)
     for _ in range(3):

@@ -13,6 +13,7 @@ import pytest
 from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
 from bot.commands.command import Context
 from bot.commands.jobs import CANCEL, CancelJob
+from bot.config import Settings
 from bot.model.cards import Card, Reader, Run, Status
 from bot.model.errors import Forbidden, NotFound, ServerFault, StoreUnavailable
 from bot.model.names import Name
@@ -119,7 +120,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         asking=cast("Any", told),
         celonis=cast("Any", SimpleNamespace(connection=SimpleNamespace(name="sandbox", sandbox=False))),
         catalog=cast("Any", SimpleNamespace(asking=told)),
-        policy=Policy(),
+        policy=Policy(Settings()),
         store=nobody,
         clock=FrozenClock(),
         table=(),

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.config import Binding, HiddenField, On, Rule, Who
+from bot.config import Binding, HiddenField, On, Rule, Settings, Who
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
@@ -20,6 +20,7 @@ BOUND = (
 )
 DATA = ("model", "record", "field", "kpi", "filter")
 JOBS = ("pool", "job")
+DIMENSIONS = ("connection", *DATA, *JOBS)
 
 patterns = st.sampled_from(("*", "main*", "id-1", "?ain job", "final*", "id-2"))
 texts = st.lists(patterns, min_size=1, max_size=2).map(tuple)
@@ -106,7 +107,11 @@ def askers(draw: st.DrawFn, standings: tuple[Standing, ...] = (Standing.MEMBER,)
 def policy(
     made: list[Rule], hidden: list[HiddenField] | None = None, *, members_read: bool = False
 ) -> Policy:
-    return Policy(rules=made, bindings=BOUND, hide_fields=hidden or (), members_read=members_read)
+    return Policy(
+        Settings(
+            policy=tuple(made), bindings=BOUND, hide_fields=tuple(hidden or ()), members_read=members_read
+        )
+    )
 
 
 @given(rule_lists, rules, st.integers(0, 4), hides, askers(), rights, touches, defaults)
@@ -189,7 +194,7 @@ def test_a_hidden_field_is_never_allowed_to_anybody(
     made: list[Rule], hidden: list[HiddenField], asker: Asker, right: Right, touch: Touch
 ) -> None:
     found = policy(made, hidden, members_read=True)
-    if touch.field is not None and found.hidden(touch.connection, touch.model, touch.record, touch.field):
+    if found.hidden({each: name for each in DIMENSIONS if (name := getattr(touch, each))}):
         assert not found.may(asker, right, touch).allowed
         assert not found.sees(asker, touch)
         assert not found.public(asker.place, (touch,), outsiders=False)

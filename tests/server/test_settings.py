@@ -95,7 +95,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
             finance, clock=SystemClock(), ledger=MemoryLedger(SystemClock()), transport=granted
         ) as celonis:
             await celonis.connect()
-        policy = Policy.of(settings)
+        policy = Policy(settings)
         asker = Asker(
             someone("U1", home="T0123456"),
             Profile(standing=Standing.MEMBER),
