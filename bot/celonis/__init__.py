@@ -16,8 +16,9 @@ Who asks, how urgently and until when travels with each request as its `Purpose`
 is asked for, `models` reads what comes back, `freshness` says how long it keeps.
 """
 
-from bot.celonis.api import Api, KeyInfo, Read
+from bot.celonis.api import Api, Read
 from bot.celonis.auth import Identity
+from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.limits.transport import CallRecord
 from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 from cachetools import TLRUCache
 
 from bot.celonis.errors import late
-from bot.celonis.freshness import STALE_BY, Kind, Stretch
+from bot.celonis.freshness import STALE_BY, Lifetime, Stretch
 from bot.celonis.limits.fair_queue import Purpose
-from bot.celonis.request import Caller, Family, Lane
+from bot.celonis.request import Call, Caller, Family, Lane
 from bot.model.clock import Clock, within
 from bot.model.errors import (
     BadQuery,
@@ -47,17 +47,7 @@ _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavaila
 _NEGATIVE = (NotFound, BadQuery, Forbidden)
 
 Fetch: TypeAlias = Callable[[Purpose], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked: the key of its answer, the API family, the kind of answer, and how `debug` shows it."""
-
-    key: str
-    family: Family
-    kind: Kind
-    method: str
-    shown: str
+"""Asks, and reads the answer."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -69,7 +59,7 @@ class Entry:
         error: What Celonis refused with, if it did.
         fetched_at: When it was asked (UTC).
         born: The same in monotonic seconds.
-        kind: How long it keeps.
+        lifetime: How long it keeps.
         size: Bytes it takes, about.
         unread: Items of it that could not be read.
     """
@@ -78,7 +68,7 @@ class Entry:
     error: CelonisError | None
     fetched_at: datetime
     born: float
-    kind: Kind
+    lifetime: Lifetime
     size: int
     unread: int = 0
 
@@ -142,49 +132,49 @@ class Cache:
         """Forgets everything: the rights of the key may be others now."""
         self._entries.clear()
 
-    def at_hand(self, question: Question, caller: Caller, fetch: Fetch) -> Entry | None:
+    def at_hand(self, call: Call, caller: Caller, fetch: Fetch) -> Entry | None:
         """An answer that can be given without waiting, an error that is still believed included.
 
         Args:
-            question: What is asked.
+            call: What is asked.
             caller: For whom; guarded work gets no answer that is past its time.
             fetch: Asks it, for an answer that has just become too old and is given all the same.
         """
         now = self._clock.monotonic()
-        stretch = self.stretches[question.family]
-        stretch.asked(question.key, question.kind, now)
-        entry = None if caller.fresh else self._entries.get(question.key)
+        stretch = self.stretches[call.family]
+        stretch.asked(call.key, call.lifetime, now)
+        entry = None if caller.fresh else self._entries.get(call.key)
         if entry is not None:
-            age, fresh_for = now - entry.born, stretch.fresh_for(question.kind)
+            age, fresh_for = now - entry.born, stretch.fresh_for(call.lifetime)
             if entry.error is not None or age <= fresh_for:
                 self.hits += 1
                 return entry
-            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, question.kind.stretched):
+            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, call.lifetime.stretched):
                 self.hits += 1
-                if question.key not in self._flights:
+                if call.key not in self._flights:
                     later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_TIMEOUT)
-                    self._take_off(question, later, fetch).waiting = 1
+                    self._take_off(call, later, fetch).waiting = 1
                 return entry
         self.misses += 1
         return None
 
-    def holds(self, question: Question, entry: Entry | None) -> bool:
+    def holds(self, call: Call, entry: Entry | None) -> bool:
         """Whether this very answer would be given now, as a fresh one."""
-        if entry is None or self._entries.get(question.key) is not entry:
+        if entry is None or self._entries.get(call.key) is not entry:
             return False
-        fresh_for = self.stretches[question.family].fresh_for(question.kind)
+        fresh_for = self.stretches[call.family].fresh_for(call.lifetime)
         return self._clock.monotonic() - entry.born <= fresh_for
 
-    def given(self, question: Question) -> None:
+    def given(self, call: Call) -> None:
         """Counts an answer that was handed out as one that it `holds`."""
-        self.stretches[question.family].asked(question.key, question.kind, self._clock.monotonic())
+        self.stretches[call.family].asked(call.key, call.lifetime, self._clock.monotonic())
         self.hits += 1
 
-    async def fetch(self, question: Question, caller: Caller, fetch: Fetch) -> tuple[Entry, bool]:
+    async def fetch(self, call: Call, caller: Caller, fetch: Fetch) -> tuple[Entry, bool]:
         """Asks, once however many want to know; `fresh` callers do not join what has begun.
 
         Args:
-            question: What is asked.
+            call: What is asked.
             caller: For whom.
             fetch: Asks it; counts what it read, and could not, on the purpose.
 
@@ -196,9 +186,9 @@ class Cache:
             Unreachable: The answer is not there by the caller's deadline.
         """
         try:
-            return await self._landed(question, caller, fetch), False
+            return await self._landed(call, caller, fetch), False
         except _UNCLEAR:
-            old = self._entries.get(question.key)
+            old = self._entries.get(call.key)
             if old is None or old.error is not None or caller.fresh or caller.lane is Lane.GUARDED:
                 raise
             return old, True
@@ -217,11 +207,11 @@ class Cache:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
 
-    async def _landed(self, question: Question, caller: Caller, fetch: Fetch) -> Entry:
-        flight = self._flights.get(question.key)
+    async def _landed(self, call: Call, caller: Caller, fetch: Fetch) -> Entry:
+        flight = self._flights.get(call.key)
         mine = flight is None or (caller.fresh and flight.purpose.begun) or flight.work.done()
         if flight is None or mine:
-            flight = self._take_off(question, caller, fetch)
+            flight = self._take_off(call, caller, fetch)
         else:
             flight.purpose.joined(caller)
         flight.waiting += 1
@@ -240,15 +230,15 @@ class Cache:
                 if not flight.purpose.in_air:
                     # Nothing is under way that was paid for, so it costs nothing to forget it.
                     flight.work.cancel()
-                    self._forget(question.key, flight)
+                    self._forget(call.key, flight)
 
-    def _take_off(self, question: Question, caller: Caller, fetch: Fetch) -> _Flight:
+    def _take_off(self, call: Call, caller: Caller, fetch: Fetch) -> _Flight:
         purpose = Purpose(caller)
-        flight = _Flight(purpose, asyncio.ensure_future(self._fetched(question, purpose, fetch)))
-        self._flights[question.key] = flight
+        flight = _Flight(purpose, asyncio.ensure_future(self._fetched(call, purpose, fetch)))
+        self._flights[call.key] = flight
 
         def landed(work: asyncio.Task[Entry]) -> None:
-            self._forget(question.key, flight)
+            self._forget(call.key, flight)
             if not work.cancelled():
                 work.exception()  # so that nobody's error is not reported as forgotten
 
@@ -259,20 +249,20 @@ class Cache:
         if self._flights.get(key) is flight:
             del self._flights[key]
 
-    async def _fetched(self, question: Question, purpose: Purpose, fetch: Fetch) -> Entry:
+    async def _fetched(self, call: Call, purpose: Purpose, fetch: Fetch) -> Entry:
         at, born = self._clock.now(), self._clock.monotonic()
         try:
             value = await fetch(purpose)
         except _NEGATIVE as error:
-            self.put(question.key, Entry(None, error, at, born, question.kind, LEAST))
+            self.put(call.key, Entry(None, error, at, born, call.lifetime, LEAST))
             raise
         finally:
-            self.stretches[question.family].cost(question.key, purpose.calls)
+            self.stretches[call.family].cost(call.key, purpose.calls)
         size = LEAST + OVERHEAD * purpose.size
-        entry = Entry(value, None, at, born, question.kind, size, purpose.unread)
-        self.put(question.key, entry)
+        entry = Entry(value, None, at, born, call.lifetime, size, purpose.unread)
+        self.put(call.key, entry)
         return entry
 
 
 def _until(_key: str, entry: Entry, now: float) -> float:
-    return now + (NEGATIVE if entry.error is not None else entry.kind.usable)
+    return now + (NEGATIVE if entry.error is not None else entry.lifetime.usable)

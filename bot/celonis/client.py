@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from bot.celonis.auth import CelonisAuth
+from bot.celonis.auth import CelonisAuth, Identity
+from bot.celonis.cache import Cache
 from bot.celonis.errors import is_web_page, no_reply, payload, refusal
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.transport import LimitedTransport
-from bot.celonis.models import CancelRuns, JobRun
+from bot.celonis.models import CancelRuns, JobRun, Me
 from bot.celonis.request import Call, Caller, Family
 from bot.config import Connection
 from bot.model.approval import Approval
@@ -75,6 +77,23 @@ class RetryBudget:
                 moments.popleft()
 
 
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What the bot is in Celonis: kind of key, the end of it, and whose it is."""
+
+    identity: Identity
+    tail: str
+    email: str = ""
+    name: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.identity is Identity.USER and (self.name or self.email):
+            return f"user key of {self.email or self.name}"
+        return str(self.identity)
+
+
 class Client:
     """The HTTP client of one connection.
 
@@ -82,12 +101,15 @@ class Client:
         connection: Address, credential, time-outs.
         limiters: Of the team, by API family.
         clock: For waiting.
-        replaced_key: Called when another key is tried.
         transport: Stands in for the network.
         random: From 0 to 1; for waiting times.
 
     Attributes:
+        connection: The same.
+        clock: The same.
+        cache: What was answered lately; forgotten when another key is tried.
         auth: What the bot is in Celonis.
+        me: Whose key it is, as `/api/cloud` said; None for an application key, and before it was asked.
         transport: The one door; has the records of the newest calls.
     """
 
@@ -97,16 +119,17 @@ class Client:
         limiters: Mapping[Family, Limiter],
         *,
         clock: Clock,
-        replaced_key: Callable[[], None],
         transport: httpx.AsyncBaseTransport | None,
         random: Callable[[], float],
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._limiters = limiters
-        self._clock = clock
+        self.clock = clock
         self._random = random
         self._retries = RetryBudget(connection.total_retry)
-        self.auth = CelonisAuth(connection, clock, replaced_key)
+        self.cache = Cache(clock)
+        self.me: Me | None = None
+        self.auth = CelonisAuth(connection, clock, self.cache.clear)
         self.transport = LimitedTransport(connection, limiters, clock, transport)
         seconds = connection.timeout
         self._http = httpx.AsyncClient(
@@ -116,6 +139,11 @@ class Client:
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_WITHIN, seconds)),
             headers={"User-Agent": AGENT, "Accept": ACCEPT},
         )
+
+    def key(self) -> KeyInfo:
+        """What the bot is in Celonis, as far as it is known without asking."""
+        me = self.me or Me()
+        return KeyInfo(self.auth.identity, self.auth.tail, me.email, me.name)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -160,10 +188,10 @@ class Client:
         try:
             return await self._http.send(request, auth=auth)
         except httpx.HTTPError as error:
-            raise no_reply(error, self._connection) from error
+            raise no_reply(error, self.connection) from error
         finally:
             for _ in range(purpose.calls - before):
-                self._retries.called(self._clock.monotonic())
+                self._retries.called(self.clock.monotonic())
 
     async def read(self, purpose: Purpose, call: Call, *, empty: bool = False) -> Any:
         """Sends a read, again where that can help, and returns its JSON.
@@ -177,36 +205,35 @@ class Client:
             CelonisError: The answer is an error, or there is none.
             QuotaExhausted: It cannot be sent in time.
         """
-        family = Family.of(call.path)
         tries = supported = 0
         while True:
             before = purpose.calls
             try:
                 reply = await self.send(purpose, call)
                 if not reply.is_success:
-                    raise refusal(reply, connection=self._connection, family=family, now=self._clock.now())
+                    raise refusal(reply, connection=self.connection, family=call.family, now=self.clock.now())
                 if empty and not reply.content.strip():
                     return None
-                found = payload(reply, connection=self._connection)
+                found = payload(reply, connection=self.connection)
                 purpose.size += len(reply.content)
             except CelonisError as error:
                 supported += bool(error.support_id)
                 # What was not sent failed for reasons that hold.
                 hopeless = purpose.calls == before or supported > 1 or not _passing(error)
-                wait = self._random() * self._connection.backoff_factor * 2**tries
+                wait = self._random() * self.connection.backoff_factor * 2**tries
                 if (
                     hopeless
-                    or tries == self._connection.total_retry
-                    or not self._may_retry(purpose, family, wait)
+                    or tries == self.connection.total_retry
+                    or not self._may_retry(purpose, call.family, wait)
                 ):
                     raise
             else:
                 return found
             tries += 1
-            await self._clock.sleep(wait)
+            await self.clock.sleep(wait)
 
     def _may_retry(self, purpose: Purpose, family: Family, wait: float) -> bool:
-        limiter, now = self._limiters[family], self._clock.monotonic()
+        limiter, now = self._limiters[family], self.clock.monotonic()
         # A pause is waited for by the limiter.
         in_time = now + max(wait, limiter.paused_for()) < purpose.deadline
         return in_time and limiter.may_retry() and self._retries.take(now)
@@ -220,7 +247,7 @@ class Client:
             OutcomeUnknown: It was sent, and what became of it is not known.
             CelonisError: Celonis refused it, or it could not be sent.
         """
-        connection = self._connection
+        connection = self.connection
         if connection.read_only:
             raise NotAllowed(
                 f"{connection.name} is set to read-only: nothing is ever changed there.",
@@ -248,9 +275,7 @@ class Client:
         if reply.is_success:
             return
         status = reply.status_code
-        refused = refusal(
-            reply, connection=connection, family=Family.of(call.path), now=self._clock.now(), write=run
-        )
+        refused = refusal(reply, connection=connection, family=call.family, now=self.clock.now(), write=run)
         if reply.is_client_error and status != _TIMED_OUT and not is_web_page(reply):
             raise refused
         raise OutcomeUnknown(

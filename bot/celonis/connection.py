@@ -10,9 +10,8 @@ from typing import Self
 
 import httpx
 
-from bot.celonis.api import Api, KeyInfo, Parts
-from bot.celonis.cache import Cache
-from bot.celonis.client import Client
+from bot.celonis.api import Api
+from bot.celonis.client import Client, KeyInfo
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.replicas import TRAVEL, Replica
@@ -135,16 +134,13 @@ class Celonis:
                 )
                 for family in Family
             }
-        self._cache = Cache(clock)
         self._client = Client(
             connection,
             self.limiters,
             clock=clock,
-            replaced_key=self._cache.clear,
             transport=transport,
             random=random,
         )
-        self._parts = Parts(connection, self._client, self._cache, clock)
         self.replica.look_regularly(self._look)
 
     # Life --------------------------------------------------------------------------------------------------
@@ -164,7 +160,7 @@ class Celonis:
 
     async def close(self) -> None:
         """Ends all calls and gives the share back."""
-        await self._cache.close(GRACE)
+        await self._client.cache.close(GRACE)
         if self._owns_limits:
             # What has not been answered by now counts like what a killed program leaves behind.
             free_in = max(limiter.free_in() for limiter in self.limiters.values())
@@ -182,7 +178,7 @@ class Celonis:
 
     async def _look(self) -> None:
         """Calculates anew how long answers keep."""
-        for family, stretch in self._cache.stretches.items():
+        for family, stretch in self._client.cache.stretches.items():
             limiter = self.limiters[family]
             if stretch.due(self._clock.monotonic()):
                 await limiter.look()
@@ -192,11 +188,11 @@ class Celonis:
 
     def on_behalf(self, caller: Caller) -> Api:
         """The calls, for one person's one request."""
-        return Api(self._parts, caller)
+        return Api(self._client, caller)
 
     def key(self) -> KeyInfo:
         """What the bot is in Celonis, as far as it is known without asking."""
-        return self._parts.key()
+        return self._client.key()
 
     def recent_calls(self, person: str | None = None) -> tuple[CallRecord, ...]:
         """The newest calls first, of one person (`Person.key`) or of all."""
@@ -236,7 +232,7 @@ class Celonis:
             mine=people.get(person, 0),
             resets_at=budget.resets_at(),
             runs_out_at=budget.runs_out_at(),
-            hit_rate=self._cache.hit_rate,
+            hit_rate=self._client.cache.hit_rate,
             people=tuple(sorted(people.items(), key=lambda each: -each[1])),
             families=tuple(families),
         )

@@ -28,8 +28,8 @@ _FEEDBACK_FROM = 10
 _SMOOTH = 0.3
 
 
-class Kind(Enum):
-    """The kinds of answers, with how long each keeps, in seconds.
+class Lifetime(Enum):
+    """How long each kind of answer keeps, in seconds.
 
     Attributes:
         fresh: It is given without another call.
@@ -74,15 +74,15 @@ class Stretch:
         self._feedback = 1.0
         self.factor = 1.0
 
-    def fresh_for(self, kind: Kind) -> float:
+    def fresh_for(self, lifetime: Lifetime) -> float:
         """Seconds for which an answer is fresh now."""
-        return min(kind.fresh * self.factor, kind.stretched)
+        return min(lifetime.fresh * self.factor, lifetime.stretched)
 
-    def asked(self, key: str, kind: Kind, now: float) -> None:
+    def asked(self, key: str, lifetime: Lifetime, now: float) -> None:
         """Somebody asked this, whether it cost a call or not."""
         demand = self._demand.get(key)
         if demand is None:
-            self._demand[key] = _Demand(1.0, now, kind.fresh, 1)
+            self._demand[key] = _Demand(1.0, now, lifetime.fresh, 1)
             if len(self._demand) > QUESTIONS:
                 self._demand.popitem(last=False)
             return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from bot.celonis.freshness import Lifetime
 from bot.celonis.request import Call, checked_id, encoded
 from bot.config import Limits
 from bot.model.errors import BadArgument
@@ -50,6 +52,7 @@ class DataQuery:
         return min(self.page_size or limits.page, limits.page)
 
 
+@lru_cache(10_000)
 def data_call(path: str, query: DataQuery, limits: Limits, *, whole_model: bool) -> Call:
     """The request for a page of data: a GET, or a POST where its address would be too long.
 
@@ -79,11 +82,13 @@ def data_call(path: str, query: DataQuery, limits: Limits, *, whole_model: bool)
         ("searchTerm", query.search),
         ("searchField", query.search_field if query.search else ""),
     ]
-    get = Call("GET", path, encoded([(name, value) for name, value in single if value]))
+    query_text = encoded([(name, value) for name, value in single if value])
+    get = Call("GET", path, query_text, lifetime=Lifetime.DATA)
     if len(get.target) <= LONGEST_URL:
         return get
     if len(",".join(query.fields)) <= LONGEST_LIST and len(sort) <= LONGEST_LIST:
-        return Call("POST", path, body={"projection": _projection(query, size, sort)})
+        projection = _projection(query, size, sort)
+        return Call("POST", path, body={"projection": projection}, lifetime=Lifetime.DATA)
     if len(get.target) <= _STILL_SENT:
         return get
     raise BadArgument(

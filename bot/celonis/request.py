@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from bot.celonis.freshness import Lifetime
 from bot.model.errors import BadArgument
 
 LONGEST_ID = 256
@@ -80,19 +82,40 @@ class Caller:
     usage: Usage = field(default_factory=Usage, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
-    """A request without its host: a path with encoded segments, an encoded query, and perhaps a JSON body."""
+    """A request without its host: a path with encoded segments, an encoded query, and perhaps a JSON body.
+
+    Attributes:
+        lifetime: How long its answer keeps.
+    """
 
     method: str
     path: str
     query: str = ""
     body: Mapping[str, Any] | None = None
+    lifetime: Lifetime = Lifetime.SCHEMA
 
     @property
     def target(self) -> str:
         """Path and query."""
         return f"{self.path}?{self.query}" if self.query else self.path
+
+    @cached_property
+    def family(self) -> Family:
+        """Which API it asks."""
+        return Family.of(self.path)
+
+    @cached_property
+    def key(self) -> str:
+        """All of it: what its answer is kept under."""
+        body = "" if self.body is None else " " + json.dumps(self.body, sort_keys=True)
+        return f"{self.method} {self.target}{body}"
+
+    @cached_property
+    def shown(self) -> str:
+        """What `debug` shows of it."""
+        return without_values(self.path, self.query)
 
 
 def encoded(parameters: Sequence[tuple[str, str]]) -> str:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bot.celonis import DataQuery, Lane
 from bot.celonis.cache import NEGATIVE, Cache, Entry
-from bot.celonis.freshness import Kind, Stretch
+from bot.celonis.freshness import Lifetime, Stretch
 from bot.celonis.limits.budget import forecast, supply
 from bot.config import Limits
 from bot.model.errors import BotError, NotFound, QuotaExhausted
@@ -53,11 +53,11 @@ class ByAgeAndBytes(RuleBasedStateMachine):
 
     @rule(
         key=st.sampled_from("abcdef"),
-        keeps=st.sampled_from(Kind),
+        keeps=st.sampled_from(Lifetime),
         size=st.integers(1, 6000),
         wrong=st.booleans(),
     )
-    def put(self, key: str, keeps: Kind, size: int, wrong: bool) -> None:
+    def put(self, key: str, keeps: Lifetime, size: int, wrong: bool) -> None:
         error = NotFound("gone") if wrong else None
         entry = Entry(object(), error, datetime(2026, 1, 1, tzinfo=UTC), self.clock.at, keeps, size)
         self.cache.put(key, entry)
@@ -86,7 +86,7 @@ class ByAgeAndBytes(RuleBasedStateMachine):
             if entry is None:
                 continue
             assert entry is self.newest[key]
-            limit = NEGATIVE if entry.error else entry.kind.usable
+            limit = NEGATIVE if entry.error else entry.lifetime.usable
             assert self.clock.at - entry.born <= limit
 
 
@@ -97,9 +97,9 @@ TestByAgeAndBytes = ByAgeAndBytes.TestCase
 def test_the_least_used_goes_first() -> None:
     cache = Cache(StandingClock(0.0), 300)
     for key in ("a", "b", "c"):
-        cache.put(key, Entry(key, None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Kind.DATA, 100))
+        cache.put(key, Entry(key, None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Lifetime.DATA, 100))
     assert cache.get("a") is not None
-    cache.put("d", Entry("d", None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Kind.DATA, 100))
+    cache.put("d", Entry("d", None, datetime(2026, 1, 1, tzinfo=UTC), 0.0, Lifetime.DATA, 100))
     assert cache.get("b") is None
     assert cache.get("a") is not None
 
@@ -107,8 +107,8 @@ def test_the_least_used_goes_first() -> None:
 def test_an_answer_that_was_asked_earlier_and_came_later_does_not_replace_a_newer_one() -> None:
     cache = Cache(StandingClock(100.0), ROOM)
     asked_at = datetime(2026, 1, 1, tzinfo=UTC)
-    cache.put("a", Entry("newer", None, asked_at, 50.0, Kind.DATA, 100))
-    cache.put("a", Entry("older", None, asked_at, 40.0, Kind.DATA, 100))
+    cache.put("a", Entry("newer", None, asked_at, 50.0, Lifetime.DATA, 100))
+    cache.put("a", Entry("older", None, asked_at, 40.0, Lifetime.DATA, 100))
     entry = cache.get("a")
     assert entry is not None
     assert entry.value == "newer"
@@ -245,7 +245,7 @@ def test_the_stretch_grows_until_the_demand_fits_and_not_further() -> None:
     now = 0.0
     while now < 3600:
         now += dice.expovariate(0.55)
-        stretch.asked(f"question {min(299, int(dice.paretovariate(0.4)))}", Kind.DATA, now)
+        stretch.asked(f"question {min(299, int(dice.paretovariate(0.4)))}", Lifetime.DATA, now)
     stretch.look(now, 1e9)
     assert stretch.factor == 1.0
     stretches = []

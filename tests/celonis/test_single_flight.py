@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.celonis import Caller, DataQuery, Lane
-from bot.celonis.cache import Cache, Question
-from bot.celonis.freshness import Kind
+from bot.celonis.cache import Cache
+from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.fair_queue import Purpose
-from bot.celonis.request import Family
+from bot.celonis.request import Call
 from bot.config import Limits
 from bot.model.errors import BotError, ServerFault, Unreachable
 from tests.celonis.team import Team, World, rows
@@ -104,7 +104,7 @@ class AllWhoAskTheSame(RuleBasedStateMachine):
         async def begin() -> None:
             deadline = self.clock.monotonic() + timeout
             caller = Caller(f"person {self.asked}", "room", lane, deadline, fresh)
-            question = Question(key, Family.OTHER, Kind.DATA, "GET", key)
+            question = Call("GET", key, lifetime=Lifetime.DATA)
             task = asyncio.ensure_future(self.cache.fetch(question, caller, fetch))
             self.waiting.append((key, caller, task))
 

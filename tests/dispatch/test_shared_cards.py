@@ -116,7 +116,7 @@ async def test_a_duration_on_a_shared_card_goes_on(text: str) -> None:
         flips = [shown.until for shown, _ in scene.built.bot._made.values() if shown.until]
         scene.clock.pass_by((min(flips) - scene.clock.now()).total_seconds() - 2)
         (celonis,) = scene.built.celonis.values()
-        for stretch in celonis._cache.stretches.values():
+        for stretch in celonis._client.cache.stretches.values():
             stretch.factor = 10.0  # answers keep longer than until then
         await checked(scene, text, OPERATOR, DIRECT)
         scene.clock.pass_by(4)

@@ -19,7 +19,7 @@ import httpx
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter, Permit
 from bot.celonis.limits.rate_headers import rate_headers
-from bot.celonis.request import Caller, Family, without_values
+from bot.celonis.request import Call, Caller, Family, without_values
 from bot.config import Connection
 from bot.model.clock import Clock
 
@@ -130,11 +130,12 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         await self._reads.aclose()
         await self._writes.aclose()
 
-    def remember(self, caller: Caller, family: Family, method: str, path: str) -> None:
-        """Notes a question that was answered without a call."""
+    def remember(self, caller: Caller, call: Call) -> None:
+        """Notes what was answered without a call."""
+        at = self._clock.now()
         self.records.append(
             CallRecord(
-                self._clock.now(), caller.person, caller.request, family, method, path, None, 0.0, cached=True
+                at, caller.person, caller.request, call.family, call.method, call.shown, None, 0.0, True
             )
         )
 
