@@ -5,10 +5,15 @@ Moments are whole microseconds since 1970 in UTC, so that both engines compare t
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, Dialect, Index, MetaData, Table, Text, TypeDecorator
+
+from bot.model.people import MessageRef, Person, Place
 
 metadata = MetaData()
 
@@ -46,9 +51,32 @@ class Words(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-def _column(name: str, kind: type[TypeDecorator[Any] | BigInteger], **more: Any) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, **more)
+class Json(TypeDecorator[Any]):
+    """A frozen dataclass, or a tuple of them, as one text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return clean(json.dumps(_adapter(self.kind).dump_python(value), ensure_ascii=False))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
+        return None if value is None else _adapter(self.kind).validate_json(value)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _column(name: str, kind: Any, **more: Any) -> Column[Any]:
+    return Column(name, kind, **{"nullable": False, **more})
 
 
 tickets = Table(
@@ -57,16 +85,16 @@ tickets = Table(
     _column("id", Words, primary_key=True),
     _column("command", Words),
     _column("sentence", Words),
-    _column("target", Words),
+    _column("target_json", Words),
     _column("connection", Words),
-    _column("asker", Words),
+    _column("asker", Json(Person)),
     _column("place_key", Words),
-    _column("place", Words),
+    _column("place", Json(Place)),
     _column("created_at", Moment),
     _column("expires_at", Moment),
     _column("state", Words),
-    _column("message", Words, nullable=True),
-    _column("claimed_by", Words, nullable=True),
+    _column("messages", Json(tuple[MessageRef, ...])),
+    _column("claimed_by", Json(Person), nullable=True),
     _column("claimed_at", Moment, nullable=True),
     _column("lease_until", Moment, nullable=True),
     _column("outcome", Words, nullable=True),
@@ -102,15 +130,15 @@ place_defaults = Table(
     _column("field", Words, primary_key=True),
     _column("value", Words),
     _column("value_id", Words),
-    _column("set_by", Words),
+    _column("set_by", Json(Person)),
     _column("set_at", Moment),
 )
 
 sentences = Table(
     "sentences",
     metadata,
-    _column("id", Words, primary_key=True),
-    _column("sentence", Words),
+    _column("key", Words, primary_key=True),
+    _column("typed", Words),
     _column("expires_at", Moment),
 )
 
@@ -118,7 +146,7 @@ threads = Table(
     "threads",
     metadata,
     _column("key", Words, primary_key=True),
-    _column("last", Words),
+    _column("typed", Words),
     _column("expires_at", Moment),
 )
 

@@ -6,21 +6,17 @@ Tickets and the audit log have modules of their own beside this one; `bot.writes
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from cachetools import TTLCache
-from pydantic import TypeAdapter
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL
 
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
@@ -38,8 +34,6 @@ _PLACES = 10_000
 _SECONDS_OF_DEFAULTS = 3.0
 """How long a place's defaults are at hand: each sentence needs them, and hardly any changes them."""
 T = TypeVar("T")
-_PERSON = TypeAdapter(Person)
-_PLACE = TypeAdapter(Place)
 
 
 class DefaultOf(StrEnum):
@@ -77,21 +71,6 @@ class Snapshot:
     fetched_at: datetime
 
 
-def as_json(row: Person | Place) -> str:
-    """A person or a place as one column."""
-    return json.dumps(asdict(row), ensure_ascii=False)
-
-
-def person_from(text: str) -> Person:
-    """The person that `as_json` wrote."""
-    return _PERSON.validate_json(text)
-
-
-def place_from(text: str) -> Place:
-    """The place that `as_json` wrote."""
-    return _PLACE.validate_json(text)
-
-
 def plausible_id(text: str) -> bool:
     """Whether text from outside can be one of the store's ids at all."""
     return _ID.match(text) is not None
@@ -104,6 +83,15 @@ def upsert(dialect: str, table: sa.Table, values: dict[str, Any]) -> Any:
 
         return postgresql.insert(table).values(values)
     return sqlite.insert(table).values(values)
+
+
+def replacing(
+    dialect: str, table: sa.Table, row: dict[str, Any], *, where: sa.ColumnElement[bool] | None = None
+) -> Any:
+    """An INSERT that replaces the row with the same primary key (only one for which `where` holds)."""
+    keys = [column.name for column in table.primary_key]
+    rest = {name: value for name, value in row.items() if name not in keys}
+    return upsert(dialect, table, row).on_conflict_do_update(index_elements=keys, set_=rest, where=where)
 
 
 class Store:
@@ -131,7 +119,13 @@ class Store:
 
     @classmethod
     async def open(
-        cls, address: str, clock: Clock, *, secret_keys: Sequence[bytes] = (), as_it_is: bool = False
+        cls,
+        address: str,
+        clock: Clock,
+        *,
+        secret_keys: Sequence[bytes] = (),
+        as_it_is: bool = False,
+        folder: tempfile.TemporaryDirectory[str] | None = None,
     ) -> Store:
         """Connects and brings the schema up to date. Several replicas may do so at the same moment.
 
@@ -141,33 +135,14 @@ class Store:
             secret_keys: Encrypt what people typed: the first one new rows, each of them what it once encrypted; what is
                 under none of them counts as expired. Without any, that can be read only as long as this store is open.
             as_it_is: Only look: neither make a file nor touch the schema.
+            folder: Where the database is, if it goes with the store; what is in it need not survive a power failure.
 
         Raises:
             ConfigError: The address cannot be used.
             StoreUnavailable: No connection, or the database belongs to a newer version; with `as_it_is` also where
                 there is none, or one of an older version.
         """
-        return await cls._open(
-            database.parse_address(address), clock, None, secret_keys=secret_keys, as_it_is=as_it_is
-        )
-
-    @classmethod
-    async def temporary(cls, clock: Clock) -> Store:
-        """A store of its own for a demo or a test; it is gone when it is closed."""
-        folder = tempfile.TemporaryDirectory(prefix="celonis-chat-", ignore_cleanup_errors=True)
-        url = URL.create("sqlite", database=str(Path(folder.name) / "celonis-chat.db"))
-        return await cls._open(url, clock, folder)
-
-    @classmethod
-    async def _open(
-        cls,
-        url: URL,
-        clock: Clock,
-        folder: tempfile.TemporaryDirectory[str] | None,
-        *,
-        secret_keys: Sequence[bytes] = (),
-        as_it_is: bool = False,
-    ) -> Store:
+        url = database.parse_address(address)
         opened = database.connect(url, lasting=folder is None)
         store = cls(opened, clock, encryption=Encryption(secret_keys), folder=folder)
         try:
@@ -193,6 +168,12 @@ class Store:
             raise
         return store
 
+    @classmethod
+    async def temporary(cls, clock: Clock) -> Store:
+        """A store of its own for a demo or a test; it is gone when it is closed."""
+        folder = tempfile.TemporaryDirectory(prefix="celonis-chat-", ignore_cleanup_errors=True)
+        return await cls.open(f"sqlite:///{folder.name}/celonis-chat.db", clock, folder=folder)
+
     async def close(self) -> None:
         """Closes every connection; a temporary store is removed."""
         await self._database.close()
@@ -215,22 +196,23 @@ class Store:
         """See `Database.write`. Only for modules of `bot.store`."""
         return await self._database.write(work)
 
-    async def _put(self, table: sa.Table, values: dict[str, Any]) -> None:
-        """Inserts a row or replaces the one with the same primary key."""
-        keys = [column.name for column in table.primary_key]
-        statement = upsert(self.dialect, table, values)
-        rest = {name: value for name, value in values.items() if name not in keys}
-        whole = statement.on_conflict_do_update(index_elements=keys, set_=rest)
-        await self.write(lambda connection: connection.execute(whole))
+    async def _put(self, table: sa.Table, **row: Any) -> None:
+        put = replacing(self.dialect, table, row)
+        await self.write(lambda connection: connection.execute(put))
 
     async def check(self) -> None:
         """Raises `StoreUnavailable` where the database does not answer."""
         await self.read(lambda connection: connection.execute(sa.select(1)).one())
 
     async def _one(self, table: sa.Table, **keys: str) -> Any | None:
-        conditions = [table.c[name] == value for name, value in keys.items()]
-        asked = sa.select(table).where(*conditions)
+        asked = sa.select(table).filter_by(**keys)
         return await self.read(lambda connection: connection.execute(asked).one_or_none())
+
+    async def _unexpired(self, table: sa.Table, key: str) -> str | None:
+        """What was encrypted under a key, as long as it is kept."""
+        asked = sa.select(table.c.typed).where(table.c.key == key, table.c.expires_at > self.clock.now())
+        found = await self.read(lambda connection: connection.execute(asked).scalar_one_or_none())
+        return None if found is None else self.encryption.decrypt(found)
 
     # Defaults of a place -----------------------------------------------------------------------------------
 
@@ -245,9 +227,7 @@ class Store:
         table = schema.place_defaults
         asked = sa.select(table).where(table.c.place_key == place_key)
         rows = await self.read(lambda connection: connection.execute(asked).all())
-        found = {
-            row.field: Default(row.value, row.value_id, person_from(row.set_by), row.set_at) for row in rows
-        }
+        found = {row.field: Default(row.value, row.value_id, row.set_by, row.set_at) for row in rows}
         read = self._defaults[place_key] = Defaults(
             connection=found.get(DefaultOf.CONNECTION),
             model=found.get(DefaultOf.MODEL),
@@ -261,26 +241,25 @@ class Store:
         A knowledge model belongs to a connection, so another connection takes the place's model away.
         """
         table = schema.place_defaults
-        old = sa.and_(table.c.place_key == place_key, table.c.field == field)
+        of_place = table.c.place_key == place_key
+        asked = sa.select(table.c.value).where(of_place, table.c.field == field)
 
         def change(connection: sa.Connection) -> None:
-            before = connection.execute(sa.select(table.c.value).where(old)).scalar_one_or_none()
-            connection.execute(table.delete().where(old))
+            gone = [field]
+            before = connection.execute(asked).scalar_one_or_none()
             if field is DefaultOf.CONNECTION and before != (value.text if value else None):
-                connection.execute(
-                    table.delete().where(table.c.place_key == place_key, table.c.field == DefaultOf.MODEL)
-                )
+                gone.append(DefaultOf.MODEL)
+            connection.execute(table.delete().where(of_place, table.c.field.in_(gone)))
             if value is not None:
-                new = {
+                row = {
+                    "place_key": place_key,
+                    "field": field,
                     "value": value.text,
                     "value_id": value.id,
-                    "set_by": as_json(by),
+                    "set_by": by,
                     "set_at": self.clock.now(),
                 }
-                statement = upsert(self.dialect, table, {"place_key": place_key, "field": field, **new})
-                connection.execute(
-                    statement.on_conflict_do_update(index_elements=["place_key", "field"], set_=new)
-                )
+                connection.execute(replacing(self.dialect, table, row))
 
         await self.write(change)
         self._defaults.pop(place_key, None)
@@ -293,25 +272,13 @@ class Store:
         Returns:
             Its id, 22 characters; the same sentence has the same one as long as the newest secret key stays.
         """
-        key = self.encryption.name(text)
-        row = {
-            "id": key,
-            "sentence": self.encryption.encrypt(text),
-            "expires_at": self.clock.now() + SENTENCES_KEPT,
-        }
-        await self._put(schema.sentences, row)
+        key, until = self.encryption.name(text), self.clock.now() + SENTENCES_KEPT
+        await self._put(schema.sentences, key=key, typed=self.encryption.encrypt(text), expires_at=until)
         return key
 
     async def sentence(self, key: str) -> str | None:
         """The sentence with this id, None where there is none (any more). Any text may be asked for."""
-        if not plausible_id(key):
-            return None
-        row = await self._one(schema.sentences, id=key)
-        return (
-            None
-            if row is None or row.expires_at <= self.clock.now()
-            else self.encryption.decrypt(row.sentence)
-        )
+        return await self._unexpired(schema.sentences, key) if plausible_id(key) else None
 
     # Threads -----------------------------------------------------------------------------------------------
 
@@ -323,23 +290,19 @@ class Store:
             last: What was asked; as the caller writes it.
             keep_for: For how long.
         """
-        table = schema.threads
-        rest = {"last": self.encryption.encrypt(last), "expires_at": self.clock.now() + keep_for}
+        encrypted, until = self.encryption.encrypt(last), self.clock.now() + keep_for
 
         def keep(connection: sa.Connection) -> None:
             # In one order, so that two replicas never wait for each other.
             for digest in sorted(map(_digest, keys)):
-                statement = upsert(self.dialect, table, {"key": digest, **rest})
-                connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=rest))
+                row = {"key": digest, "typed": encrypted, "expires_at": until}
+                connection.execute(replacing(self.dialect, schema.threads, row))
 
         await self.write(keep)
 
     async def last(self, key: str) -> str | None:
         """What was last asked in a conversation, None where nothing is known (any more)."""
-        row = await self._one(schema.threads, key=_digest(key))
-        return (
-            None if row is None or row.expires_at <= self.clock.now() else self.encryption.decrypt(row.last)
-        )
+        return await self._unexpired(schema.threads, _digest(key))
 
     # Deliveries --------------------------------------------------------------------------------------------
 
@@ -351,19 +314,17 @@ class Store:
             keep_for: How long later ones are told from the first.
         """
         now = self.clock.now()
-        table = schema.deliveries
-        statement = upsert(self.dialect, table, {"key": _digest(key), "expires_at": now + keep_for})
-        statement = statement.on_conflict_do_update(
-            index_elements=["key"], set_={"expires_at": now + keep_for}, where=table.c.expires_at <= now
-        ).returning(table.c.key)
-        return await self.write(lambda connection: connection.execute(statement).one_or_none() is not None)
+        row = {"key": _digest(key), "expires_at": now + keep_for}
+        took = replacing(self.dialect, schema.deliveries, row, where=schema.deliveries.c.expires_at <= now)
+        took = took.returning(schema.deliveries.c.key)
+        return await self.write(lambda connection: connection.execute(took).one_or_none() is not None)
 
     # Conversations -----------------------------------------------------------------------------------------
 
     async def keep_conversation(self, whose: Person | Place, reference: str) -> None:
         """Keeps what the adapter needs (JSON) to write to a person or into a place later; the newest one counts."""
-        row = {"whose": _whose(whose), "reference": reference, "seen_at": self.clock.now()}
-        await self._put(schema.conversations, row)
+        now = self.clock.now()
+        await self._put(schema.conversations, whose=_whose(whose), reference=reference, seen_at=now)
 
     async def conversation(self, whose: Person | Place) -> str | None:
         """What was kept for this person or place."""
@@ -382,7 +343,7 @@ class Store:
             fetched_at: When Celonis said so.
         """
         row = {"connection": connection, "scope": scope, "content": content, "fetched_at": fetched_at}
-        await self._put(schema.snapshots, row)
+        await self._put(schema.snapshots, **row)
 
     async def snapshot(self, connection: str, scope: str) -> Snapshot | None:
         """The last snapshot, whatever its age."""
@@ -397,26 +358,18 @@ class Store:
         Returns:
             How many rows went.
         """
-        tables = schema
         gone = (
-            (tables.sentences, tables.sentences.c.expires_at <= now),
-            (tables.threads, tables.threads.c.expires_at <= now),
-            (tables.deliveries, tables.deliveries.c.expires_at <= now),
-            (tables.snapshots, tables.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
-            (tables.tickets, tables.tickets.c.finished_at <= now - TICKETS_KEPT),
+            schema.sentences.delete().where(schema.sentences.c.expires_at <= now),
+            schema.threads.delete().where(schema.threads.c.expires_at <= now),
+            schema.deliveries.delete().where(schema.deliveries.c.expires_at <= now),
+            schema.snapshots.delete().where(schema.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
+            schema.tickets.delete().where(schema.tickets.c.finished_at <= now - TICKETS_KEPT),
         )
-        removed = 0
-        for table, condition in gone:
-            removed += await self.write(_deletion(table, condition))
-        return removed
+        return await self.write(lambda connection: sum(connection.execute(each).rowcount for each in gone))
 
 
 def _digest(key: str) -> str:
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _deletion(table: sa.Table, condition: sa.ColumnElement[bool]) -> Callable[[sa.Connection], int]:
-    return lambda connection: connection.execute(table.delete().where(condition)).rowcount
 
 
 def _whose(whose: Person | Place) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
 
 from bot.model.people import MessageRef, Person, Place
 from bot.store import schema
-from bot.store.store import Store, as_json, person_from, place_from, plausible_id
-
-_MESSAGES: TypeAdapter[tuple[MessageRef, ...]] = TypeAdapter(tuple[MessageRef, ...])
+from bot.store.store import Store, plausible_id
 
 
 class State(StrEnum):
@@ -89,33 +84,22 @@ class Ticket:
     finished_at: datetime | None = None
 
 
-def _ticket(store: Store, row: Any) -> Ticket:
-    return Ticket(
-        id=row.id,
-        command=row.command,
-        sentence=store.encryption.decrypt(row.sentence) or "",
-        target_json=row.target,
-        connection=row.connection,
-        asker=person_from(row.asker),
-        place=place_from(row.place),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        state=State(row.state),
-        messages=_messages(row.message),
-        claimed_by=None if row.claimed_by is None else person_from(row.claimed_by),
-        claimed_at=row.claimed_at,
-        lease_until=row.lease_until,
-        outcome=None if row.outcome is None else Outcome(row.outcome),
-        outcome_note=row.outcome_note,
-        finished_at=row.finished_at,
-    )
-
-
-def _messages(written: str | None) -> tuple[MessageRef, ...]:
-    return () if written is None else _MESSAGES.validate_json(written)
-
-
+_FIELDS = tuple(each.name for each in fields(Ticket))
 _T = schema.tickets
+_WORKED_ON = _T.c.state.in_((State.CLAIMED, State.SENDING))
+
+
+def _ticket(store: Store, row: Any) -> Ticket:
+    values = {each: getattr(row, each) for each in _FIELDS}
+    values["sentence"] = store.encryption.decrypt(row.sentence) or ""
+    values["state"] = State(row.state)
+    values["outcome"] = None if row.outcome is None else Outcome(row.outcome)
+    return Ticket(**values)
+
+
+def _only(key: str | None) -> sa.ColumnElement[bool]:
+    """This ticket, or each where it is None."""
+    return sa.true() if key is None else _T.c.id == key
 
 
 async def _select(store: Store, *conditions: sa.ColumnElement[bool]) -> tuple[Ticket, ...]:
@@ -124,9 +108,7 @@ async def _select(store: Store, *conditions: sa.ColumnElement[bool]) -> tuple[Ti
     return tuple(found for row in rows if (found := _ticket(store, row)).sentence)
 
 
-async def _move(
-    store: Store, conditions: Sequence[sa.ColumnElement[bool]], **values: Any
-) -> tuple[Ticket, ...]:
+async def _move(store: Store, *conditions: sa.ColumnElement[bool], **values: Any) -> tuple[Ticket, ...]:
     """One UPDATE: whoever it returns a row to, and nobody else, has made the step."""
     move = _T.update().where(*conditions).values(**values).returning(_T)
     rows = await store.write(lambda connection: connection.execute(move).all())
@@ -134,27 +116,21 @@ async def _move(
     return tuple(sorted(moved, key=lambda ticket: (ticket.created_at, ticket.id)))
 
 
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(_T.c.state == State.OPEN, _T.c.expires_at <= now)
+async def _move_one(
+    store: Store, key: str, *conditions: sa.ColumnElement[bool], **values: Any
+) -> Ticket | None:
+    """The ticket with this id after the step, None where it did not make it; any text may be given."""
+    if not plausible_id(key):
+        return None
+    moved = await _move(store, _T.c.id == key, *conditions, **values)
+    return moved[0] if moved else None
 
 
 async def insert(store: Store, ticket: Ticket) -> None:
     """Writes a new, open ticket."""
-    row = _T.insert().values(
-        id=ticket.id,
-        command=ticket.command,
-        sentence=store.encryption.encrypt(ticket.sentence),
-        target=ticket.target_json,
-        connection=ticket.connection,
-        asker=as_json(ticket.asker),
-        place_key=ticket.place.key,
-        place=as_json(ticket.place),
-        created_at=ticket.created_at,
-        expires_at=ticket.expires_at,
-        state=ticket.state,
-        outcome_note=ticket.outcome_note,
-    )
-    await store.write(lambda connection: connection.execute(row))
+    values = {each: getattr(ticket, each) for each in _FIELDS}
+    values |= {"sentence": store.encryption.encrypt(ticket.sentence), "place_key": ticket.place.key}
+    await store.write(lambda connection: connection.execute(_T.insert().values(values)))
 
 
 async def load(store: Store, key: str) -> Ticket | None:
@@ -169,11 +145,10 @@ async def attach(store: Store, key: str, message: MessageRef) -> None:
     """Notes one more message that shows the question, in whatever state it is."""
 
     def note(connection: sa.Connection) -> None:
-        held = sa.select(_T.c.message).where(_T.c.id == key).with_for_update()
-        messages = _messages(connection.execute(held).scalar_one_or_none())
-        if message not in messages:
-            written = json.dumps([asdict(each) for each in (*messages, message)], ensure_ascii=False)
-            connection.execute(_T.update().where(_T.c.id == key).values(message=written))
+        held = sa.select(_T.c.messages).where(_T.c.id == key).with_for_update()
+        messages = connection.execute(held).scalar_one_or_none()
+        if messages is not None and message not in messages:
+            connection.execute(_T.update().where(_T.c.id == key).values(messages=(*messages, message)))
 
     await store.write(note)
 
@@ -182,83 +157,65 @@ async def answer(
     store: Store, key: str, by: Person, now: datetime, *, to: State, lease_until: datetime | None = None
 ) -> Ticket | None:
     """Moves an open ticket that has not run out to CLAIMED or DISMISSED; None where it was not open any more."""
-    if not plausible_id(key):
-        return None
-    moved = await _move(
+    return await _move_one(
         store,
-        [_T.c.id == key, _T.c.state == State.OPEN, _T.c.expires_at > now],
+        key,
+        _T.c.state == State.OPEN,
+        _T.c.expires_at > now,
         state=to,
-        claimed_by=as_json(by),
+        claimed_by=by,
         claimed_at=now,
         lease_until=lease_until,
         finished_at=now if to is State.DISMISSED else None,
     )
-    return moved[0] if moved else None
 
 
 async def expire(store: Store, now: datetime, key: str | None = None) -> tuple[Ticket, ...]:
     """Moves the open tickets that have run out (or only this one) to EXPIRED and returns them."""
-    conditions = [_is_due(now)] if key is None else [_T.c.id == key, _is_due(now)]
-    return await _move(store, conditions, state=State.EXPIRED, finished_at=now)
+    due = (_only(key), _T.c.state == State.OPEN, _T.c.expires_at <= now)
+    return await _move(store, *due, state=State.EXPIRED, finished_at=now)
 
 
 async def announce(store: Store, ticket: Ticket, now: datetime, lease_until: datetime) -> Ticket | None:
     """Moves a ticket from CLAIMED to SENDING, for the claim it holds and while its lease lasts; None otherwise."""
-    moved = await _move(
+    return await _move_one(
         store,
-        [
-            _T.c.id == ticket.id,
-            _T.c.state == State.CLAIMED,
-            _T.c.claimed_at == ticket.claimed_at,
-            _T.c.lease_until > now,
-        ],
+        ticket.id,
+        _T.c.state == State.CLAIMED,
+        _T.c.claimed_at == ticket.claimed_at,
+        _T.c.lease_until > now,
         state=State.SENDING,
         lease_until=lease_until,
     )
-    return moved[0] if moved else None
 
 
 async def renew(store: Store, key: str, held_until: datetime, now: datetime, lease_until: datetime) -> bool:
     """Lengthens a lease that still lasts; False where somebody else has taken the ticket over, or it is finished."""
-    moved = await _move(
-        store,
-        [
-            _T.c.id == key,
-            _T.c.state.in_((State.CLAIMED, State.SENDING)),
-            _T.c.lease_until == held_until,
-            _T.c.lease_until > now,
-        ],
-        lease_until=lease_until,
-    )
-    return bool(moved)
+    still = (_WORKED_ON, _T.c.lease_until == held_until, _T.c.lease_until > now)
+    return await _move_one(store, key, *still, lease_until=lease_until) is not None
 
 
 async def finish(store: Store, key: str, outcome: Outcome, note: str, now: datetime) -> Ticket | None:
     """Moves a ticket from CLAIMED or SENDING to DONE; None where it was neither."""
-    if not plausible_id(key):
-        return None
-    moved = await _move(
+    return await _move_one(
         store,
-        [_T.c.id == key, _T.c.state.in_((State.CLAIMED, State.SENDING))],
+        key,
+        _WORKED_ON,
         state=State.DONE,
         outcome=outcome,
         outcome_note=note,
         lease_until=None,
         finished_at=now,
     )
-    return moved[0] if moved else None
-
-
-def _run_out(state: State, now: datetime, key: str | None) -> list[sa.ColumnElement[bool]]:
-    conditions = [_T.c.state == state, _T.c.lease_until <= now]
-    return conditions if key is None else [*conditions, _T.c.id == key]
 
 
 async def give_up(store: Store, now: datetime, note: str, key: str | None = None) -> tuple[Ticket, ...]:
     """Moves claimed tickets whose lease has run out (or only this one) to ABANDONED: nothing was sent for them."""
     return await _move(
         store,
-        _run_out(State.CLAIMED, now, key),
+        _only(key),
+        _T.c.state == State.CLAIMED,
+        _T.c.lease_until <= now,
         state=State.ABANDONED,
         outcome=Outcome.NOTHING_SENT,
         outcome_note=note,
@@ -271,7 +228,8 @@ async def take_over(
     store: Store, now: datetime, lease_until: datetime, key: str | None = None
 ) -> tuple[Ticket, ...]:
     """Gives tickets that were being sent (or only this one), and whose lease has run out, to this caller alone."""
-    return await _move(store, _run_out(State.SENDING, now, key), lease_until=lease_until)
+    left = (_only(key), _T.c.state == State.SENDING, _T.c.lease_until <= now)
+    return await _move(store, *left, lease_until=lease_until)
 
 
 async def open_in(store: Store, place_key: str, now: datetime) -> tuple[Ticket, ...]:

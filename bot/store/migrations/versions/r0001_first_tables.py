@@ -72,15 +72,16 @@ def upgrade() -> None:
     texts = (
         "command",
         "sentence",
-        "target",
+        "target_json",
         "connection",
         "asker",
         "place_key",
         "place",
+        "messages",
         "state",
         "outcome_note",
     )
-    maybe_texts = ("message", "claimed_by", "outcome")
+    maybe_texts = ("claimed_by", "outcome")
     maybe_moments = ("claimed_at", "lease_until", "finished_at")
     _create(
         "tickets",
@@ -97,8 +98,8 @@ def upgrade() -> None:
 
     of_a_place = {"value": _T, "value_id": _T, "set_by": _T, "set_at": _N}
     _create("place_defaults", {"place_key": _T, "field": _T}, of_a_place)
-    _create("sentences", {"id": _T}, {"sentence": _T, "expires_at": _N})
-    _create("threads", {"key": _T}, {"last": _T, "expires_at": _N})
+    _create("sentences", {"key": _T}, {"typed": _T, "expires_at": _N})
+    _create("threads", {"key": _T}, {"typed": _T, "expires_at": _N})
     _create("deliveries", {"key": _T}, {"expires_at": _N})
     _create("conversations", {"whose": _T}, {"reference": _T, "seen_at": _N})
     _create("snapshots", {"connection": _T, "scope": _T}, {"content": _T, "fetched_at": _N})
