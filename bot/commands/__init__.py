@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bot.commands.access import ALLOW, DEBUG, PERMISSIONS, QUOTA, STATUS, WHOAMI
+from bot.commands.cancel import CANCEL
 from bot.commands.command import AnyCommand
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
 from bot.commands.help import HELP
-from bot.commands.jobs import CANCEL, JOB, JOBS, POOLS
+from bot.commands.jobs import JOB, JOBS, POOLS
 from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS

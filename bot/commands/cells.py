@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
+from bot.celonis import Header
 from bot.model.cards import Cell, Day, Flag, Missing, Moment, Number, Words
 
 NUMERIC = frozenset({"integer", "float", "number"})
@@ -42,14 +44,46 @@ def cell(kind: str, value: object, *, format: str = "", unit: str = "") -> Cell:
     return Words(str(value))
 
 
-def _number(value: object) -> int | float | Decimal | None:
-    if isinstance(value, int | float):
-        return value if math.isfinite(value) else None
+def value_of(
+    row: Mapping[str, object],
+    column: str,
+    headers: Mapping[str, Header],
+    kind: str = "",
+    *,
+    format: str = "",  # noqa: A002 - Celonis' own word
+    unit: str = "",
+) -> Cell:
+    """The value in one column of a row of a data reply.
+
+    Args:
+        row: By the columns' ids.
+        column: The column's id.
+        headers: What Celonis says of the columns, by id.
+        kind: The type to go by, where it is known better than from the header.
+        format: The format where the header gives none.
+        unit: The unit where the header gives none.
+    """
+    header = headers.get(column)
+    if header is not None:
+        kind, format, unit = kind or header.type, header.format or format, header.unit or unit  # noqa: A001 - as above
+    return cell(kind, row.get(column), format=format, unit=unit)
+
+
+def decimal(value: object) -> Decimal | None:
+    """A finite number that may stand as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def _number(value: object) -> int | float | Decimal | None:
+    if isinstance(value, int | float):
+        return value if math.isfinite(value) else None
+    return decimal(value)
 
 
 def _moment(value: object) -> date | datetime | None:

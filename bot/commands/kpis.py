@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import ClassVar
 
 from bot.celonis import DataQuery, Header
 from bot.celonis import Kpi as KpiReply
-from bot.celonis.filter_expr import filter_expressions
-from bot.commands.cells import cell, is_numeric
+from bot.commands.cells import decimal, value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, page_of, table
-from bot.commands.records import span
-from bot.language.conditions import Values
+from bot.commands.lists import PAGE, back, count, list_card, page_of
+from bot.commands.records import condition
 from bot.language.declare import CelonisIntent, Count, Names, OneName, Where, clause
 from bot.model.cards import (
     Block,
@@ -71,26 +69,19 @@ async def _kpis(intent: Kpis, context: Context) -> Card:
         (Words(each.name), _target(each), Words(_direction(each)), Words(each.description or ""))
         for each in shown
     ]
-    columns = (Column("KPI"), Column("Target", numeric=True), Column("Better is"), Column("Description"))
-    blocks: tuple[Block, ...] = (
-        (table(intent, columns, rows, page=intent.page, total=len(listed)),)
-        if listed
-        else (Text("No KPI is visible here."),)
+    buttons = tuple(
+        Button(each.name, Run(ShowKpi(kpis=(Name(each.name, each.id),), model=intent.model, via=intent.via)))
+        for each in shown[:4]
     )
-    return Card(
-        headline(f"{count(len(listed), 'KPI')} in {intent.model.text}"),
-        title=f"KPIs of {intent.model.text}",
-        blocks=blocks,
-        buttons=(
-            *(
-                Button(
-                    each.name,
-                    Run(ShowKpi(kpis=(Name(each.name, each.id),), model=intent.model, via=intent.via)),
-                )
-                for each in shown[:4]
-            ),
-            *back(intent, intent.page),
-        ),
+    return list_card(
+        intent,
+        (Column("KPI"), Column("Target", numeric=True), Column("Better is"), Column("Description")),
+        rows,
+        page=intent.page,
+        total=len(listed),
+        what="KPI",
+        of=intent.model.text,
+        buttons=buttons,
         source=context.source(intent.model.text),
     )
 
@@ -113,16 +104,7 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
         raise BadArgument("Which KPI?", hint=f"Say “kpis of {intent.model.text}” for the list.")
     model = intent.model
     about = await _about(intent.kpis, model, context)
-    expressions: tuple[str, ...] = ()
-    notes: list[Block] = []
-    if intent.where is not None:
-        types = await _types(intent, context)
-        values = Values(types, zone=context.zone, now=context.now)
-        expressions = filter_expressions(intent.where, values.read)
-        notes = [
-            Text(f"{name}: {span(start, end, context.reader)}", quiet=True)
-            for name, start, end in values.ranges(intent.where)
-        ]
+    expressions, notes = condition(intent.where, await _types(intent, context), context)
     limits = context.asking.limits
     size = limits.page - limits.page % PAGE or limits.page
     first = (intent.page - 1) * PAGE
@@ -153,7 +135,7 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
     )
     cells = tuple(
         (
-            *(_field_cell(row, each, headers) for each in intent.by),
+            *(value_of(row, each.id, headers) for each in intent.by),
             *(_kpi_cell(row, each, headers, about) for each in intent.kpis),
         )
         for row in shown
@@ -183,9 +165,8 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
 async def _types(intent: ShowKpi, context: Context) -> dict[str, str]:
     """Types of the fields that the condition names; ids are `record.field`."""
     assert intent.model is not None
-    assert intent.where is not None
     types: dict[str, str] = {}
-    for comparison in comparisons(intent.where):
+    for comparison in comparisons(intent.where) if intent.where else ():
         record, _, field_id = comparison.field.id.partition(".")
         details = await context.asking.record(intent.model.id, record)
         types |= {
@@ -231,42 +212,19 @@ def _values(
     )
 
 
-def _field_cell(row: Mapping[str, object], name: Name, headers: Mapping[str, Header]) -> Cell:
-    header = headers.get(name.id)
-    kind = header.type if header else "string"
-    if header is None:
-        return cell(kind, row.get(name.id))
-    return cell(kind, row.get(name.id), format=header.format, unit=header.unit)
-
-
 def _kpi_cell(
     row: Mapping[str, object], name: Name, headers: Mapping[str, Header], about: Mapping[str, KpiReply]
 ) -> Cell:
-    header = headers.get(name.id)
     kpi = about.get(name.id)
-    kind = header.type if header and is_numeric(header.type) else "number"
-    return cell(
-        kind,
-        row.get(name.id),
-        format=(header.format if header else "") or (kpi.format if kpi else ""),
-        unit=(header.unit if header else "") or (kpi.unit if kpi else ""),
+    return value_of(
+        row, name.id, headers, "number", format=kpi.format if kpi else "", unit=kpi.unit if kpi else ""
     )
-
-
-def _decimal(value: object) -> Decimal | None:
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def _target(kpi: KpiReply) -> Cell:
     if kpi.target in {None, ""}:
         return Missing()
-    number = _decimal(kpi.target)
+    number = decimal(kpi.target)
     return Words(str(kpi.target)) if number is None else Number(number, kpi.format, kpi.unit)
 
 
@@ -276,7 +234,7 @@ def _direction(kpi: KpiReply) -> str:
 
 def _meets(value: Decimal, kpi: KpiReply) -> bool | None:
     """Whether a value is as good as its target; None where there is no target or no direction."""
-    target = _decimal(kpi.target)
+    target = decimal(kpi.target)
     match _direction(kpi):
         case "higher" if target is not None:
             return value >= target
@@ -289,7 +247,7 @@ def _meets(value: Decimal, kpi: KpiReply) -> bool | None:
 def _against(value: Cell, kpi: KpiReply, reader: Reader) -> str:
     if not isinstance(value, Number):
         return "no value" if isinstance(value, Missing) else ""
-    number = _decimal(value.value)
+    number = decimal(value.value)
     meets = None if number is None else _meets(number, kpi)
     if meets is None:
         return ""
@@ -301,10 +259,10 @@ def _worst_first(rows: Sequence[Mapping[str, object]], kpi: KpiReply) -> list[Ma
     direction = _direction(kpi)
     if not direction:
         return list(rows)
-    known = [row for row in rows if _decimal(row.get(kpi.id)) is not None]
-    unknown = [row for row in rows if _decimal(row.get(kpi.id)) is None]
+    known = [row for row in rows if decimal(row.get(kpi.id)) is not None]
+    unknown = [row for row in rows if decimal(row.get(kpi.id)) is None]
     ordered = sorted(
-        known, key=lambda row: _decimal(row.get(kpi.id)) or Decimal(0), reverse=direction == "lower"
+        known, key=lambda row: decimal(row.get(kpi.id)) or Decimal(0), reverse=direction == "lower"
     )
     return [*ordered, *unknown]
 
@@ -316,7 +274,7 @@ def _summary(
         return "no values"
     if kpi is None or not whole:
         return count(len(rows), "value")
-    met = [_meets(number, kpi) for row in rows if (number := _decimal(row.get(kpi.id))) is not None]
+    met = [_meets(number, kpi) for row in rows if (number := decimal(row.get(kpi.id))) is not None]
     if not met or None in met:
         return count(len(rows), "value")
     missed = met.count(False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bot.model.cards import Button, Cell, Column, Run, Table
+from bot.model.cards import Button, Card, Cell, Column, Run, Source, Table, Text, headline
 from bot.model.errors import BadArgument
 from bot.model.intents import Intent
 
@@ -36,11 +36,11 @@ def table(
     rows: Sequence[tuple[Cell, ...]],
     *,
     page: int,
+    total: int,
     size: int = PAGE,
-    total: int | None = None,
 ) -> Table:
     """One page as a table. `total` is how many rows there are; `rows` are those of this page."""
-    left = 0 if total is None else max(0, total - page * size)
+    left = max(0, total - page * size)
     more = Button(f"Next {min(left, size)}", Run(_at(intent, page + 1))) if left else None
     return Table(tuple(columns), tuple(rows), more=more, hidden=left)
 
@@ -55,6 +55,67 @@ def _at(intent: Intent, page: int) -> Intent:
     return replace(intent, **changed)
 
 
-def count(number: int, one: str, several: str = "") -> str:
+def list_card(
+    intent: Intent,
+    columns: Sequence[Column],
+    rows: Sequence[tuple[Cell, ...]],
+    *,
+    page: int,
+    total: int,
+    what: str,
+    of: str,
+    model: str = "",
+    buttons: tuple[Button, ...] = (),
+    source: Source,
+) -> Card:
+    """A list of things of one kind in something.
+
+    Args:
+        intent: What asks for it.
+        columns: What is told of each thing.
+        rows: The things of this page.
+        page: Which one it is, from 1.
+        total: How many things there are.
+        what: What one of them is called: `record`.
+        of: What they are in.
+        model: The knowledge model that this is in, if it is none itself.
+        buttons: Ways on from here.
+        source: Where the list came from.
+    """
+    within = f", {model}" if model else ""
+    return Card(
+        headline(f"{count(total, what)} in {of}"),
+        title=f"{what[0].upper()}{what[1:]}s of {of}{within}",
+        blocks=(
+            table(intent, columns, rows, page=page, total=total)
+            if total
+            else Text(f"No {what} is visible here."),
+        ),
+        buttons=(*buttons, *back(intent, page)),
+        source=source,
+    )
+
+
+def nothing_shared(what: str, grant: str, source: Source) -> Card:
+    """Where not even the outermost list holds anything: who can change that.
+
+    Args:
+        what: What one of the things is called.
+        grant: What a Celonis admin has to grant.
+        source: Where the list came from.
+    """
+    return Card(
+        f"No {what} is visible here",
+        blocks=(
+            Text(
+                f"Either nothing is shared with this bot's key (a Celonis admin grants {grant}), or the bot's "
+                "policy shows you none."
+            ),
+        ),
+        source=source,
+    )
+
+
+def count(number: int, one: str) -> str:
     """A number with its noun: `1 job`, `3 jobs`."""
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
+    return f"{number:,} {one if number == 1 else one + 's'}"

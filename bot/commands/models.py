@@ -8,7 +8,7 @@ from typing import ClassVar
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseModel
 from bot.commands.kpis import Kpis
-from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.lists import PAGE, back, count, nothing_shared, page_of, table
 from bot.commands.records import Filters, Records
 from bot.language.declare import CelonisIntent, Count, OneName, clause
 from bot.model.cards import (
@@ -49,16 +49,7 @@ class ShowModel(CelonisIntent):
 async def _models(intent: Models, context: Context) -> Card:
     found = await context.catalog.listed(Kind.MODEL)
     if not found:
-        return Card(
-            "No knowledge model is visible here",
-            blocks=(
-                Text(
-                    "Either nothing is shared with this bot's key (a Celonis admin grants USE PACKAGE on the Studio "
-                    "package), or the bot's policy shows you none."
-                ),
-            ),
-            source=context.live_source(),
-        )
+        return nothing_shared("knowledge model", "USE PACKAGE on the Studio package", context.live_source())
     shown = page_of(found, intent.page)
     rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in shown]
     here = {each.name for each in shown}

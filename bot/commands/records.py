@@ -7,19 +7,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from bot.catalog import Item
-from bot.celonis import DataQuery, Header
+from bot.catalog import Item, Seen
+from bot.celonis import DataQuery
 from bot.celonis.filter_expr import filter_expressions
-from bot.commands.cells import cell, is_numeric
+from bot.commands.cells import is_numeric, value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.lists import PAGE, back, count, list_card, page_of
 from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
 from bot.model.cards import (
     Block,
     Button,
     Card,
-    Cell,
     Choices,
     Column,
     Notice,
@@ -92,42 +91,35 @@ class Data(CelonisIntent):
 async def _records(intent: Records, context: Context) -> Card:
     assert intent.model is not None
     found = await context.catalog.listed(Kind.RECORD, intent.model)
-    shown = page_of(found, intent.page)
-    return Card(
-        headline(f"{count(len(found), 'record')} in {intent.model.text}"),
-        title=f"Records of {intent.model.text}",
-        blocks=_listing(intent, found, "Id", page=intent.page, empty="No record is visible here."),
-        buttons=(
-            *(
-                Button(each.name, Run(Data(record=each.as_name, model=intent.model, via=intent.via)))
-                for each in shown[:4]
-            ),
-            *back(intent, intent.page),
-        ),
-        source=context.list_source(Kind.RECORD, intent.model),
+    buttons = tuple(
+        Button(each.name, Run(Data(record=each.as_name, model=intent.model, via=intent.via)))
+        for each in page_of(found, intent.page)[:4]
     )
+    return _names_of(intent, intent.model, found, context, buttons)
 
 
 async def _filters(intent: Filters, context: Context) -> Card:
     assert intent.model is not None
-    found = await context.catalog.listed(Kind.FILTER, intent.model)
-    return Card(
-        headline(f"{count(len(found), 'filter')} in {intent.model.text}"),
-        title=f"Filters of {intent.model.text}",
-        blocks=_listing(intent, found, "Id", page=intent.page, empty="No filter is visible here."),
-        buttons=back(intent, intent.page),
-        source=context.list_source(Kind.FILTER, intent.model),
+    return _names_of(
+        intent, intent.model, await context.catalog.listed(Kind.FILTER, intent.model), context, ()
     )
 
 
-def _listing(
-    intent: Records | Filters, found: Sequence[Item], second: str, *, page: int, empty: str
-) -> tuple[Block, ...]:
-    if not found:
-        return (Text(empty),)
-    rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in page_of(found, page)]
-    columns = (Column("Name"), Column(second), Column("Description"))
-    return (table(intent, columns, rows, page=page, total=len(found)),)
+def _names_of(
+    intent: Records | Filters, model: Name, found: Seen, context: Context, buttons: tuple[Button, ...]
+) -> Card:
+    kind = found.listing.kind
+    return list_card(
+        intent,
+        (Column("Name"), Column("Id"), Column("Description")),
+        [(Words(each.name), Words(each.id), Words(each.about)) for each in page_of(found, intent.page)],
+        page=intent.page,
+        total=len(found),
+        what=kind.value,
+        of=model.text,
+        buttons=buttons,
+        source=context.list_source(kind, model),
+    )
 
 
 async def _fields(intent: Fields, context: Context) -> Card:
@@ -145,20 +137,16 @@ async def _fields(intent: Fields, context: Context) -> Card:
         )
         for each in page_of(found, intent.page)
     ]
-    columns = (Column("Name"), Column("Id"), Column("Type"), Column("Format"))
-    blocks = (
-        (table(intent, columns, rows, page=intent.page, total=len(found)),)
-        if found
-        else (Text("No field is visible here."),)
-    )
-    return Card(
-        headline(f"{count(len(found), 'field')} in {intent.record.text}"),
-        title=f"Fields of {intent.record.text}, {intent.model.text}",
-        blocks=blocks,
-        buttons=(
-            Button("Show rows", Run(Data(record=intent.record, model=intent.model, via=intent.via))),
-            *back(intent, intent.page),
-        ),
+    return list_card(
+        intent,
+        (Column("Name"), Column("Id"), Column("Type"), Column("Format")),
+        rows,
+        page=intent.page,
+        total=len(found),
+        what="field",
+        of=intent.record.text,
+        model=intent.model.text,
+        buttons=(Button("Show rows", Run(Data(record=intent.record, model=intent.model, via=intent.via))),),
         source=context.source(intent.model.text),
     )
 
@@ -185,12 +173,7 @@ async def _data(intent: Data, context: Context) -> Card:
             hint="Name the fields you need behind “show”.",
         )
     types = {each.id: each.type or "string" for each in details.fields}
-    expressions: tuple[str, ...] = ()
-    periods: tuple[tuple[str, datetime | None, datetime | None], ...] = ()
-    if intent.where is not None:
-        values = Values(types, zone=context.zone, now=context.now)
-        expressions = filter_expressions(intent.where, values.read)
-        periods = values.ranges(intent.where)
+    expressions, periods = condition(intent.where, types, context)
     first = (intent.page - 1) * PAGE
     size = limits.page - limits.page % PAGE or limits.page
     page = await context.asking.record_data(
@@ -220,12 +203,14 @@ async def _data(intent: Data, context: Context) -> Card:
         blocks.append(
             Table(
                 columns,
-                tuple(tuple(_value(row, each.id, headers, types) for each in show) for row in rows),
+                tuple(
+                    tuple(value_of(row, each.id, headers, types.get(each.id, "")) for each in show)
+                    for row in rows
+                ),
                 more=Button("Next rows", Run(replace(intent, page=intent.page + 1))) if more else None,
             )
         )
-    for name, start_of, end_of in periods:
-        blocks.append(Text(f"{name}: {span(start_of, end_of, context.reader)}", quiet=True))
+    blocks += periods
     if not intent.show and len(listed) > SHOWN_FIELDS:
         left = len(listed) - SHOWN_FIELDS
         blocks.append(
@@ -277,20 +262,27 @@ def _verdict(intent: Data, record: Name, first: int, shown: int, *, more: bool) 
     return f"{record.text}: {count(shown, 'row')}"
 
 
-def _value(
-    row: Mapping[str, object], field_id: str, headers: Mapping[str, Header], types: Mapping[str, str]
-) -> Cell:
-    header = headers.get(field_id)
-    kind = types.get(field_id) or (header.type if header else "") or "string"
-    return cell(
-        kind,
-        row.get(field_id),
-        format=header.format if header else "",
-        unit=header.unit if header else "",
+def condition(
+    where: Condition | None, types: Mapping[str, str], context: Context
+) -> tuple[tuple[str, ...], tuple[Text, ...]]:
+    """A condition as Celonis wants it, and the periods in it as they were really asked.
+
+    Args:
+        where: As it was said; None where nothing was.
+        types: Celonis' type of each field in it, by id.
+        context: For zone and moment.
+    """
+    if where is None:
+        return (), ()
+    values = Values(types, zone=context.zone, now=context.now)
+    periods = tuple(
+        Text(f"{name}: {_span(start, end, context.reader)}", quiet=True)
+        for name, start, end in values.ranges(where)
     )
+    return filter_expressions(where, values.read), periods
 
 
-def span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
+def _span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
     """A half-open range in words, with its zone, as it was really asked: always with its dates, since it is quoted."""
     zone, reader = f"({reader.zone})", replace(reader, today=None)
     if start is not None and end is not None:

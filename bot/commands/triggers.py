@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bot.commands.command import Command, Context
-from bot.commands.lists import back, count, page_of, table
+from bot.commands.lists import list_card, page_of
 from bot.language.declare import CelonisIntent, Count, OneName, clause
-from bot.model.cards import Card, Column, Text, Words, headline
+from bot.model.cards import Card, Column, Words
 from bot.model.names import Kind, Name
 from bot.policy import Right
 
@@ -33,16 +33,14 @@ async def _triggers(intent: Triggers, context: Context) -> Card:
     rows = [
         (Words(each.name), Words(each.id), Words(record.name)) for each, record in page_of(found, intent.page)
     ]
-    columns = (Column("Name"), Column("Id"), Column("Record"))
-    return Card(
-        headline(f"{count(len(found), 'trigger')} in {intent.model.text}"),
-        title=f"Triggers of {intent.model.text}",
-        blocks=(
-            (table(intent, columns, rows, page=intent.page, total=len(found)),)
-            if found
-            else (Text("No trigger is visible here."),)
-        ),
-        buttons=back(intent, intent.page),
+    return list_card(
+        intent,
+        (Column("Name"), Column("Id"), Column("Record")),
+        rows,
+        page=intent.page,
+        total=len(found),
+        what="trigger",
+        of=intent.model.text,
         source=context.source(intent.model.text),
     )
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
+from bot.commands.cancel import CANCEL
 from bot.commands.command import Context
-from bot.commands.jobs import CANCEL, CancelJob
+from bot.commands.jobs import CancelJob
 from bot.config import Settings
 from bot.model.cards import Card, Reader, Run, Status
 from bot.model.errors import Forbidden, NotFound, ServerFault, StoreUnavailable

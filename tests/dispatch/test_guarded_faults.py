@@ -270,7 +270,7 @@ async def test_a_program_that_dies_anywhere_sends_one_call_at_most_and_the_end_i
         assert isinstance(dead, asyncio.CancelledError)
         scene.clock.pass_by(120)
         if at == "before":
-            monkeypatch.setattr("bot.commands.jobs.PATIENCE", 0.0)
+            monkeypatch.setattr("bot.commands.cancel.PATIENCE", 0.0)
         await scene.built.bot.recover()
         assert shown_in(scene, ref)[-1].startswith(told)
         assert len(scene.cancels()) == (told == "STOPPED")
