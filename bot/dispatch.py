@@ -17,7 +17,7 @@ from bot.catalog import Catalog, Lists
 from bot.celonis import Api, Caller, Lane, Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
+from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.help import Help
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
@@ -42,6 +42,7 @@ from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
 from bot.writes.cards import ShowQuestion
 from bot.writes.carry_out import Writes
+from bot.writes.guarded import GuardedCommand
 from bot.writes.question import Questions
 from bot.writes.recover import recover
 from bot.writes.ticket import Tickets

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from bot.catalog import CLOSE, Alternative, Item, Resolution, Seen, label_of, matching, nearest
 from bot.commands.again import AGAIN, Recall
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
+from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.help import Help
 from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
@@ -35,6 +35,7 @@ from bot.model.names import Kind, Name, fold
 from bot.policy import Right, Touch
 from bot.visit import Visit
 from bot.writes.cards import ShowQuestion
+from bot.writes.guarded import GuardedCommand
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bot.commands import COMMANDS
-from bot.commands.command import AnyCommand, GuardedCommand
+from bot.commands.command import AnyCommand
 from bot.model.errors import ConfigError
+from bot.writes.guarded import GuardedCommand
 
 Json: TypeAlias = dict[str, Any]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, overload
@@ -179,8 +179,8 @@ class Listing:
         return found
 
     async def _judged(self, policy: Policy, view: View, within: tuple[tuple[Kind, Name], ...]) -> int:
-        given = {PARTS[kind]: name for kind, name in within}
-        part = PARTS[self.kind]
+        given = {kind.name.lower(): name for kind, name in within}
+        part = self.kind.name.lower()  # the policy calls each kind so
         if policy.shows_all(view, Touch(**given), part):
             return _EVERYTHING
         bits, turns = bytearray(len(self) // 8 + 1), Turns()
@@ -191,18 +191,6 @@ class Listing:
                     bits[number >> 3] |= 1 << (number & 7)
             await turns.after(STEP)
         return int.from_bytes(bits, "little")
-
-
-PARTS: Mapping[Kind, str] = {
-    Kind.MODEL: "model",
-    Kind.RECORD: "record",
-    Kind.FIELD: "field",
-    Kind.KPI: "kpi",
-    Kind.FILTER: "filter",
-    Kind.POOL: "pool",
-    Kind.JOB: "job",
-}
-"""What the policy calls each kind of thing that is listed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.audience import Shown
 from bot.celonis import CancelRuns, Execution, JobRun
-from bot.commands.command import Context, GuardedCommand
+from bot.commands.command import Context
 from bot.commands.jobs import (
     ACTIVE,
     CancelJob,
@@ -46,7 +46,7 @@ from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.card_text import error_text
 from bot.render.values import dated, when
-from bot.writes.guarded import Checked, Ended, Progress, Question
+from bot.writes.guarded import Checked, Ended, GuardedCommand, Progress, Question
 from bot.writes.ticket import Outcome
 
 SOON = 60.0

@@ -1,13 +1,12 @@
 """What a command is, and what it gets to work with.
 
-Commands are an open set, so they are entries of a table. A `Command` answers; a `GuardedCommand` changes something,
-so it is split into the steps between which the gate stands: `ask` makes the question, `check` reads again after the
-click, `send` spends the approval, `follow` watches until the outcome is known.
+Commands are an open set, so they are entries of a table. A `Command` answers; a `GuardedCommand` (`bot.writes.guarded`)
+changes something.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -16,8 +15,6 @@ from zoneinfo import ZoneInfo
 from bot.audience import Shown
 from bot.catalog import Catalog
 from bot.celonis import Api, Celonis
-from bot.language.declare import names
-from bot.model.approval import Approval
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
 from bot.model.intents import Intent
@@ -26,10 +23,9 @@ from bot.model.people import Person, Place, Profile
 from bot.policy import Asker, Policy, Right, Touch
 from bot.store import Store
 from bot.visit import ZoneOf
-from bot.writes.guarded import Checked, Follow, Question
+from bot.writes.guarded import AnyGuarded, touches
 
-I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent" beside T for "target"
-T = TypeVar("T")
+I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,45 +114,6 @@ class Context:
         return replace(self, asking=self.asking.fresh())
 
 
-# --- what the policy is asked ----------------------------------------------------------------------------------
-
-_SCOPES: Mapping[Kind, str] = {
-    Kind.CONNECTION: "connection",
-    Kind.MODEL: "model",
-    Kind.RECORD: "record",
-    Kind.POOL: "pool",
-    Kind.JOB: "job",
-}
-_PARTS: Mapping[Kind, str] = {Kind.FIELD: "field", Kind.KPI: "kpi", Kind.FILTER: "filter"}
-
-
-def touches(intent: Intent) -> tuple[Touch, ...]:
-    """The resources that a resolved intent names: each field, KPI and filter, or where it names none, their scope.
-
-    Fields of a question to a whole knowledge model are `record.field`, so they bring their record with them.
-    """
-    scopes: dict[str, Name] = {}
-    parts: list[tuple[str, Name]] = []
-    for _, kind, name in names(intent):
-        if kind in _SCOPES:
-            scopes[_SCOPES[kind]] = name
-        elif kind in _PARTS:
-            parts.append((_PARTS[kind], name))
-    found = [] if parts else [Touch(**scopes)]
-    for part, name in parts:
-        within = dict(scopes)
-        if part == "field" and "record" not in scopes and "." in name.id:
-            record, _, field_id = name.id.partition(".")
-            within["record"] = Name(record, record)
-            found.append(Touch(**within, field=Name(name.text, field_id)))
-        else:
-            found.append(Touch(**within, **{part: name}))
-    return tuple(found)
-
-
-# --- the two kinds of commands ---------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Command(Generic[I]):
     """One entry of the table: something that only reads (or only changes the bot's own defaults).
@@ -189,49 +146,4 @@ class Command(Generic[I]):
         return self.right
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedCommand(Generic[I, T]):
-    """One entry of the table: something that changes Celonis, behind a question.
-
-    Attributes:
-        example: As for `Command`.
-        summary: As for `Command`.
-        right: As for `Command`; may depend on the intent (a full load is a right of its own).
-        target: The type of the frozen target, for storing it; nothing else can be done with the approval.
-        ask: Reads live and gives the target; what to show instead where there is nothing to ask.
-        question: How a target is asked about; reads nothing.
-        hits: The resources that a target changes, by the names with which it was read.
-        check: Reads live after the click.
-        plainly: What it does, without saying to what: all that a place without the right `public` gets to know.
-        send: Spends the approval. Raises `OutcomeUnknown` where the end of the call was not seen.
-        follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
-            whether Celonis has taken the call, or nobody knows whether it arrived; `by` names who confirmed;
-            `progress` shows where it stands meanwhile.
-        aliases: As for `Command`.
-        touches: What the sentence names, for the log; the policy is asked about what `hits` tells.
-    """
-
-    example: I
-    summary: str
-    right: Right | Callable[[I], Right]
-    target: type[T]
-    ask: Callable[[I, Context], Awaitable[T | Shown]]
-    question: Callable[[T, Context], Question]
-    hits: Callable[[T], tuple[Touch, ...]]
-    check: Callable[[T, Context], Awaitable[Checked[T]]]
-    send: Callable[[Approval[T], Context], Awaitable[None]]
-    follow: Follow[T]
-    plainly: str
-    aliases: tuple[str, ...] = ()
-    touches: Callable[[I], tuple[Touch, ...]] = touches
-
-    @property
-    def intent(self) -> type[I]:
-        return type(self.example)
-
-    def right_for(self, intent: I) -> Right:
-        """The right that this intent needs."""
-        return self.right if isinstance(self.right, Right) else self.right(intent)
-
-
-AnyCommand: TypeAlias = Command[Any] | GuardedCommand[Any, Any]
+AnyCommand: TypeAlias = Command[Any] | AnyGuarded

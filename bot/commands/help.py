@@ -9,7 +9,7 @@ from rapidfuzz import process
 
 from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
-from bot.commands.command import AnyCommand, Command, Context, GuardedCommand
+from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.jobs import Jobs
 from bot.commands.lists import back, page_of, table
 from bot.commands.models import Models
@@ -19,6 +19,7 @@ from bot.model.cards import Button, Card, Column, Run, Text, Words, headline
 from bot.model.errors import BadArgument
 from bot.model.intents import Intent
 from bot.policy import Right
+from bot.writes.guarded import GuardedCommand
 
 FEW = 12
 

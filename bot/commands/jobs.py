@@ -14,7 +14,7 @@ from bot.audience import Shown
 from bot.catalog import Turns
 from bot.celonis import JobRun
 from bot.celonis.models import Job, JobStatus
-from bot.commands.command import Command, Context, touches
+from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, nothing_shared, page_of, table
 from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
 from bot.model.cards import (
@@ -38,6 +38,7 @@ from bot.model.errors import BadArgument
 from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.values import duration, duration_until
+from bot.writes.guarded import touches
 
 ACTIVE = frozenset({"RUNNING", "QUEUED"})
 ORDER = ("RUNNING", "QUEUED", "FAIL", "CANCEL", "SUCCESS", "SKIPPED", "")

@@ -103,21 +103,35 @@ class Writes:
 
     async def _late(self, write: Write) -> None:
         """A click on a question that is no longer open: what became of it, looked up where a crash cut it off."""
-        if write.ticket.state is State.EXPIRED:
-            await self._questions.note(write, "expired")
-            await self._questions.ended(write, past(write))
-        left: tuple[Ticket, ...] = ()
+        over = write.ticket.state is State.EXPIRED
         if write.ticket.state in {State.CLAIMED, State.SENDING}:
-            left = await self._tickets.abandoned(write.ticket.id)
-        for each in left:
-            write = replace(write, ticket=each)
-            if each.state is State.SENDING:
-                async with self.keeping(each) as lost:
-                    await write.visit.show(await self.watch(write, lost, write.visit.show))
-                return
-            await self._questions.note(write, "abandoned", outcome=Outcome.NOTHING_SENT.value)
-            await self._questions.ended(write, past(write))
-        await write.visit.show(past(write))
+            for left in await self._tickets.abandoned(write.ticket.id):
+                write, over = replace(write, ticket=left), True
+        show = write.visit.show
+        await show(await self.settle(write, show) if over else past(write))
+
+    async def settle(self, write: Write, show: Callable[[Shown], Awaitable[None]]) -> Shown:
+        """Brings a question to its end that has run out, or that a crash left half done; its messages show it.
+
+        What was claimed only was not sent. What was being sent is looked up, never sent again.
+
+        Args:
+            write: An expired question, or what `Tickets.abandoned` handed to this caller.
+            show: Shows where it stands meanwhile.
+
+        Returns:
+            The end.
+        """
+        match write.ticket.state:
+            case State.SENDING:
+                async with self.keeping(write.ticket) as lost:
+                    return await self.watch(write, lost, show)
+            case State.ABANDONED:
+                await self._questions.note(write, "abandoned", outcome=Outcome.NOTHING_SENT.value)
+            case _:
+                await self._questions.note(write, "expired")
+        await self._questions.ended(write, past(write))
+        return past(write)
 
     # --- behind the gate ---
 

@@ -19,7 +19,7 @@ from bot.policy import Asker, Touch
 from bot.store.tickets import State, Ticket
 from bot.visit import Parts, Visit, entry
 from bot.writes.cards import bare_end, bare_question, past, whole_question
-from bot.writes.guarded import ContextOf, Guarded, Write, called_now
+from bot.writes.guarded import AnyGuarded, ContextOf, Write, called_now
 from bot.writes.ticket import Tickets
 
 log = structlog.get_logger()
@@ -43,13 +43,13 @@ class Questions:
         self,
         parts: Parts,
         tickets: Tickets,
-        commands: Sequence[Guarded],
+        commands: Sequence[AnyGuarded],
         parse: Callable[[str], tuple[Intent, ...]],
         context: ContextOf,
     ) -> None:
         self._parts = parts
         self._tickets = tickets
-        self._commands: Mapping[str, Guarded] = {each.intent.words: each for each in commands}
+        self._commands: Mapping[str, AnyGuarded] = {each.intent.words: each for each in commands}
         self._parse = parse
         self._context = context
         self._refusals: TTLCache[str, dict[Person, int]] = TTLCache(
@@ -58,7 +58,7 @@ class Questions:
 
     # --- asking ---
 
-    async def ask(self, command: Guarded, intent: Intent, visit: Visit) -> None:
+    async def ask(self, command: AnyGuarded, intent: Intent, visit: Visit) -> None:
         """Asks. The rights are those of this moment, and judged on the names that Celonis gives now.
 
         Raises:

@@ -12,7 +12,6 @@ from bot.model.errors import BotError, StoreUnavailable, TicketGone
 from bot.model.people import Clicked, Request
 from bot.store.tickets import Outcome, State, Ticket
 from bot.visit import Parts, Visit
-from bot.writes.cards import past
 from bot.writes.carry_out import Writes
 from bot.writes.guarded import Write
 from bot.writes.question import Questions
@@ -23,8 +22,6 @@ log = structlog.get_logger()
 
 async def recover(parts: Parts, tickets: Tickets, questions: Questions, writes: Writes) -> int:
     """Brings questions that a crash left half done to a true end, and ends those that have run out in their messages.
-
-    What was claimed only was not sent. What was being sent is looked up, never sent again.
 
     Args:
         parts: What the bot is made of.
@@ -68,22 +65,11 @@ async def _recover(
             card = Card("UNKNOWN: what became of this. Look in Celonis", status=Status.FAILED)
             await questions.tell(ticket, Shown(card, ()), parts.today())
         return
-    match ticket.state:
-        case State.SENDING:
 
-            async def progress(said: Shown) -> None:
-                await questions.tell(ticket, said, await write.visit.reader_of(said))
+    async def tell(said: Shown) -> None:
+        await questions.tell(ticket, said, await write.visit.reader_of(said))
 
-            async with writes.keeping(ticket) as lost:
-                await writes.watch(write, lost, progress)
-        case State.ABANDONED:
-            await questions.note(write, "abandoned", outcome=Outcome.NOTHING_SENT.value)
-            await questions.ended(write, past(write))
-        case State.EXPIRED:
-            await questions.note(write, "expired")
-            await questions.ended(write, past(write))
-        case _:
-            pass
+    await writes.settle(write, tell)
 
 
 async def _taken_up(ticket: Ticket, parts: Parts, questions: Questions) -> Write | None:

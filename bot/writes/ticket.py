@@ -172,16 +172,7 @@ class Tickets:
         Returns:
             False: the lease ran out and the ticket was ended elsewhere; nothing may be sent.
         """
-        hold = self._held.get(ticket.id)
-        if hold is None:
-            return False
-        async with hold.turn:
-            now = self._clock.now()
-            fresh = self._hold(now)
-            if await tickets.announce(self._store, ticket, now, fresh.until) is None:
-                return False
-            hold.until, hold.until_monotonic, hold.announced = fresh.until, fresh.until_monotonic, True
-        return True
+        return await self._lengthen(ticket, sending=True)
 
     async def keep(self, ticket: Ticket) -> bool:
         """Lengthens the lease while work goes on; due well before it runs out (`LEASE`).
@@ -189,16 +180,23 @@ class Tickets:
         Returns:
             False: somebody else has taken it over, or it is finished; stop working on it.
         """
+        return await self._lengthen(ticket, sending=False)
+
+    async def _lengthen(self, ticket: Ticket, *, sending: bool) -> bool:
         hold = self._held.get(ticket.id)
         if hold is None:
             return False
         async with hold.turn:
             now = self._clock.now()
             fresh = self._hold(now)
-            if not await tickets.renew(self._store, ticket.id, hold.until, now, fresh.until):
-                return False
-            hold.until, hold.until_monotonic = fresh.until, fresh.until_monotonic
-        return True
+            if sending:
+                done = await tickets.announce(self._store, ticket, now, fresh.until) is not None
+            else:
+                done = await tickets.renew(self._store, ticket.id, hold.until, now, fresh.until)
+            if done:
+                hold.until, hold.until_monotonic = fresh.until, fresh.until_monotonic
+                hold.announced = hold.announced or sending
+        return done
 
     async def finish(self, key: str, outcome: Outcome, note: str = "") -> bool:
         """Writes down how a claimed ticket ended. The first one to say so counts.

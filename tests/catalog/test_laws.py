@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bot.catalog import Catalog, Lists
 from bot.commands import COMMANDS
-from bot.commands.command import Context, touches
+from bot.commands.command import Context
 from bot.config import Binding, On, Right, Rule, Settings, Who
 from bot.language.declare import names
 from bot.meaning import Meaning, Meanings, One
@@ -26,6 +26,7 @@ from bot.model.people import Person, Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Touch
 from bot.store import Default, Defaults
 from bot.visit import Visit
+from bot.writes.guarded import touches
 from tests.catalog.team import Team, key
 
 T = TypeVar("T")

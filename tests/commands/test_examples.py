@@ -12,7 +12,6 @@ from adapters.teams.adaptive import render as render_teams
 from adapters.terminal.text import render_text
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
-from bot.commands.command import GuardedCommand
 from bot.explain import explain
 from bot.language.parse import Entry, Grammar
 from bot.language.say import say
@@ -22,6 +21,7 @@ from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.card_json import to_json
 from bot.render.values import dated
+from bot.writes.guarded import GuardedCommand
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import OPERATOR, START, StoryClock, someone, stage
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bot.commands import COMMANDS
-from bot.commands.command import GuardedCommand
 from bot.language.say import say
 from bot.model.cards import Card, Fact, Facts, Number, Reader, Status, Table, Words
 from bot.model.people import Clicked, Said
@@ -18,6 +17,7 @@ from bot.policy import Right
 from bot.render.card_text import footer
 from bot.sandbox import Fault
 from bot.store import Store
+from bot.writes.guarded import GuardedCommand
 from tests.story import CHANNEL, DIRECT, OPERATOR, Stage, StoryClock, answers_to, someone, stage
 
 BY_WORDS = {command.intent.words: command for command in COMMANDS}

@@ -21,8 +21,8 @@ from adapters.teams.manifest import (
     teams_package,
 )
 from bot.commands import COMMANDS
-from bot.commands.command import GuardedCommand
 from bot.model.errors import ConfigError
+from bot.writes.guarded import GuardedCommand
 
 PROJECT = Path(__file__).parents[2]
 SCHEMA = PROJECT / ".." / "shared" / "specs" / "teams" / "MicrosoftTeams.schema.json"
