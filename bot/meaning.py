@@ -22,7 +22,6 @@ from bot.language.parse import Entry, Grammar, unchecked
 from bot.language.say import say
 from bot.model.cards import Button, Run, Source
 from bot.model.errors import (
-    ApiDisabled,
     Forbidden,
     NotAllowed,
     NotFound,
@@ -224,7 +223,7 @@ class Meanings:
         try:
             readings = self.grammar.parse(f"kpi {text}")
             found = [await self._resolve(each, visit, misspelt=misspelt) for each in readings]
-        except (Forbidden, NotFound, ApiDisabled):
+        except (Forbidden, NotFound):
             return []
         return _unique(each for resolution in found for each in resolution.alternatives)
 
@@ -283,7 +282,7 @@ async def _named(context: Context) -> list[Seen]:
     async def look(kind: Kind, *within: Name) -> Iterable[Item]:
         try:
             seen = await context.catalog.listed(kind, *within)
-        except (Forbidden, NotFound, ApiDisabled):
+        except (Forbidden, NotFound):
             return ()
         found.append(seen)
         return seen

@@ -8,7 +8,6 @@ import copy
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
 from urllib.parse import quote
 
 import httpx
@@ -71,15 +70,11 @@ class CelonisAuth(httpx.Auth):
     @property
     def identity(self) -> Identity:
         """What the bot is in Celonis, as far as it is known."""
-        match self._credential:
-            case OAuthClient():
-                return Identity.OAUTH
-            case Secret():
-                if self._kind is None:
-                    return Identity.UNKNOWN
-                return Identity.APPLICATION if self._kind is KeyType.APP_KEY else Identity.USER
-            case _:
-                assert_never(self._credential)
+        if isinstance(self._credential, OAuthClient):
+            return Identity.OAUTH
+        if self._kind is None:
+            return Identity.UNKNOWN
+        return Identity.APPLICATION if self._kind is KeyType.APP_KEY else Identity.USER
 
     @property
     def tail(self) -> str:
@@ -98,17 +93,14 @@ class CelonisAuth(httpx.Auth):
             CelonisError: A token was needed and not given.
         """
         for last in (False, True):
-            match self._credential:
-                case Secret() as key:
-                    sent = f"{(self._kind or KeyType.APP_KEY).scheme} {key.reveal()}"
-                case OAuthClient() as client:
-                    async with self._renewing:
-                        if self._needs_token():
-                            asked_at = self._clock.monotonic()
-                            self._receive(asked_at, (yield self._asking_for_token(client, request)))
-                    sent = f"Bearer {self._token.secret if self._token else ''}"
-                case _:
-                    assert_never(self._credential)
+            if isinstance(self._credential, OAuthClient):
+                async with self._renewing:
+                    if self._needs_token():
+                        asked_at = self._clock.monotonic()
+                        self._receive(asked_at, (yield self._asking_for_token(self._credential, request)))
+                sent = f"Bearer {self._token.secret if self._token else ''}"
+            else:
+                sent = f"{(self._kind or KeyType.APP_KEY).scheme} {self._credential.reveal()}"
             request.headers["Authorization"] = sent
             response = yield request
             if response.status_code != _UNAUTHORIZED or is_web_page(response):
@@ -126,25 +118,21 @@ class CelonisAuth(httpx.Auth):
 
     def _other_is_worth_a_try(self, sent: str) -> bool:
         """Celonis answered 401: whether there is something else to send now."""
-        match self._credential:
-            case OAuthClient():
-                if self._token is not None and sent == f"Bearer {self._token.secret}":
-                    self._token = None
-                    self._read_again()
-                return True
-            case Secret() as key:
-                if not sent.endswith(f" {key.reveal()}") or self._read_again():
-                    return True
-                if self._connection.key_type is not None or self._proven:
-                    return False
-                if self._tried_other:
-                    self._kind = None
-                    return False
-                self._tried_other = True
-                self._kind = (self._kind or KeyType.APP_KEY).other
-                return True
-            case _:
-                assert_never(self._credential)
+        if isinstance(self._credential, OAuthClient):
+            if self._token is not None and sent == f"Bearer {self._token.secret}":
+                self._token = None
+                self._read_again()
+            return True
+        if not sent.endswith(f" {self._credential.reveal()}") or self._read_again():
+            return True
+        if self._connection.key_type is not None or self._proven:
+            return False
+        if self._tried_other:
+            self._kind = None
+            return False
+        self._tried_other = True
+        self._kind = (self._kind or KeyType.APP_KEY).other
+        return True
 
     def _read_again(self) -> bool:
         """Takes the secret anew from its file; says whether it is another one."""

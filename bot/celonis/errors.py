@@ -28,7 +28,6 @@ from bot.config import Connection
 from bot.model.errors import (
     MOMENT,
     NOT_SENT,
-    ApiDisabled,
     BadQuery,
     CelonisError,
     Forbidden,
@@ -244,7 +243,7 @@ def refusal(
     status, name, said = reply.status_code, connection.name, _envelope(reply)
     match status:
         case 429:
-            return _rate_limited(reply, said, name, now)
+            return _rate_limited(reply, name, now)
         case _ if is_web_page(reply) and 400 <= status < 500:  # noqa: PLR2004 - HTTP's own numbers
             return _web_page(reply, connection)
         case 401 if not said.is_json and _SCHEME_MISSING in reply.text:
@@ -258,33 +257,29 @@ def refusal(
                 f"{name} does not accept the bot's key.",
                 hint="The bot's admin should check the key and its type (application or user key), or make a new one.",
                 status=status,
-                code=said.code,
             )
         case 403:
-            return _forbidden(reply, said, connection, family, write)
+            return _forbidden(reply, connection, family, write)
         case 404 if said.code.startswith("LIMIT_"):
             return CelonisError(
                 f"{name} has no limits configured for its API, so it refuses every question.",
                 hint="The Celonis account team has to set them.",
                 status=status,
-                code=said.code,
             )
         case 404:
             return NotFound(
                 said.said or f"{name} does not have that (any more).",
                 hint=_ELSEWHERE[family],
                 status=status,
-                code=said.code,
             )
         case 400 | 405 | 406 | 409 | 413 | 414 | 415 | 422:
             return BadQuery(
                 f"Celonis refuses the question: {said.said or f'HTTP {status}'}",
                 hint=_FIXES.get(said.code, "Say it another way, or ask for less."),
                 status=status,
-                code=said.code,
             )
         case _ if status >= 500:  # noqa: PLR2004 - HTTP's own number
-            return _fault(reply, said, name)
+            return _fault(reply, name)
         case _ if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own numbers
             return UnexpectedReply(
                 f"{name} wants to send the bot to another address (HTTP {status}); it did not go there.",
@@ -296,7 +291,6 @@ def refusal(
                 f"{name} answered in a way that its API does not document (HTTP {status}).",
                 hint=_IF_IT_STAYS,
                 status=status,
-                code=said.code,
             )
 
 
@@ -311,7 +305,7 @@ def _web_page(reply: httpx.Response, connection: Connection) -> UnexpectedReply:
 
 
 def _forbidden(
-    reply: httpx.Response, said: _Envelope, connection: Connection, family: Family, write: JobRun | None
+    reply: httpx.Response, connection: Connection, family: Family, write: JobRun | None
 ) -> CelonisError:
     """What was refused, in the words of what was tried, and who has to grant what."""
     tried = "see this" if write is None else f"stop {foreign(write.job_name)}"
@@ -329,12 +323,12 @@ def _forbidden(
             f"Celonis admin has to grant it to the client. {grant}"
         )
     elif family is Family.INTELLIGENCE and not reply.content.strip():
-        return ApiDisabled(
+        return Forbidden(
             f"The Intelligence API is not switched on for {connection.name}.",
             hint="The Celonis account team has to enable it for the team; the bot's key is not the reason.",
             status=reply.status_code,
         )
-    return Forbidden(f"{sentence}.", hint=grant, status=reply.status_code, code=said.code)
+    return Forbidden(f"{sentence}.", hint=grant, status=reply.status_code)
 
 
 def _missing_scope(connection: Connection, family: Family, *, write: bool) -> str:
@@ -346,7 +340,7 @@ def _missing_scope(connection: Connection, family: Family, *, write: bool) -> st
     return "" if wanted in asked or (enough in asked and not write) else wanted
 
 
-def _fault(reply: httpx.Response, said: _Envelope, name: str) -> ServerFault:
+def _fault(reply: httpx.Response, name: str) -> ServerFault:
     found = _SUPPORT_ID.search(reply.text)
     support_id = found[1] if found else ""
     hint = _LATER
@@ -357,17 +351,15 @@ def _fault(reply: httpx.Response, said: _Envelope, name: str) -> ServerFault:
         hint=hint,
         undone=f"{name} gave no answer. Nothing was changed.",
         status=reply.status_code,
-        code=said.code,
         support_id=support_id,
     )
 
 
-def _rate_limited(reply: httpx.Response, said: _Envelope, name: str, now: datetime) -> RateLimited:
+def _rate_limited(reply: httpx.Response, name: str, now: datetime) -> RateLimited:
     wait = rate_headers(reply.headers, now, text=reply.text).wait
     until = None if wait is None else now + timedelta(seconds=wait)
     return RateLimited(
         f"{name} has had enough questions for the moment.",
         moment=until,
         hint=f"I hold back until {'Celonis answers again' if until is None else MOMENT}.",
-        code=said.code,
     )

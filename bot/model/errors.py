@@ -13,10 +13,9 @@ BotError                    `sentence` is for the person who can act, `hint` the
 ├─ StoreUnavailable         the bot's admin: the database does not answer
 ├─ ConfigError              the bot's admin: every problem of the settings at once
 ├─ ApprovalSpent            a programming error: one approval, one call
-└─ CelonisError             the other side; keeps status, error code and support id
+└─ CelonisError             the other side; keeps status and support id
    ├─ Unauthorized          the bot's admin: the key is not valid (or of the other kind)
-   ├─ Forbidden             the Celonis admin: a grant is missing
-   ├─ ApiDisabled           the Celonis admin: the API is switched off for the team
+   ├─ Forbidden             the Celonis admin: a grant is missing, or the API is switched off for the team
    ├─ NotFound              the asker: Celonis does not have it (any more)
    ├─ BadQuery              the asker: Celonis refuses the question
    ├─ RateLimited           time: 429
@@ -168,7 +167,6 @@ class CelonisError(BotError):
 
     Attributes:
         status: HTTP status.
-        code: Celonis' `errorCode`, empty where there is none.
         support_id: The id Celonis support asks for, empty where there is none.
     """
 
@@ -181,13 +179,11 @@ class CelonisError(BotError):
         hint: str = "",
         undone: str = "Nothing was changed.",
         status: int | None = None,
-        code: str = "",
         support_id: str = "",
         moment: datetime | None = None,
     ) -> None:
         super().__init__(sentence, hint=hint, undone=undone, moment=moment)
         self.status = status
-        self.code = code
         self.support_id = support_id
 
 
@@ -198,13 +194,7 @@ class Unauthorized(CelonisError):
 
 
 class Forbidden(CelonisError):
-    """403 with a body: the key lacks a grant."""
-
-    who = Who.CELONIS_ADMIN
-
-
-class ApiDisabled(CelonisError):
-    """403 without a body: the Intelligence API is switched off for the team."""
+    """403: the key lacks a grant, or (where the reply has no body) the API is switched off for the team."""
 
     who = Who.CELONIS_ADMIN
 
@@ -224,15 +214,12 @@ class BadQuery(CelonisError):
 class RateLimited(CelonisError):
     """429. `moment` is when Celonis will answer again, None where it did not say."""
 
-    def __init__(
-        self, sentence: str, *, moment: datetime | None = None, hint: str = "", code: str = ""
-    ) -> None:
+    def __init__(self, sentence: str, *, moment: datetime | None = None, hint: str = "") -> None:
         super().__init__(
             sentence,
             hint=hint,
             undone="Celonis did not answer the question.",
             status=429,
-            code=code,
             moment=moment,
         )
 

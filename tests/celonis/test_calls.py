@@ -15,7 +15,6 @@ from bot.celonis.request import Family
 from bot.config import Connection, Limits, Secret
 from bot.model.clock import SystemClock
 from bot.model.errors import (
-    ApiDisabled,
     BadArgument,
     BadQuery,
     BotError,
@@ -320,7 +319,7 @@ def reply(status: int, body: object = "", **headers: str) -> httpx.Response:
             Who.CELONIS_ADMIN,
             "does not let",
         ),
-        (403, "", ApiDisabled, Who.CELONIS_ADMIN, "not switched on"),
+        (403, "", Forbidden, Who.CELONIS_ADMIN, "not switched on"),
         (
             400,
             {

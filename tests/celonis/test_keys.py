@@ -8,7 +8,7 @@ import pytest
 
 from bot.celonis import Identity
 from bot.config import KeyType, Secret
-from bot.model.errors import ApiDisabled, Forbidden, Unauthorized
+from bot.model.errors import Forbidden, Unauthorized
 from tests.celonis.conftest import Bench, oauth_client
 
 
@@ -108,7 +108,7 @@ async def test_a_missing_grant_names_it_and_a_team_without_the_api_names_the_acc
             "open-purchase-requisition.purchase-requisition-km"
         )
     assert "USE PACKAGE" in forbidden.value.hint
-    with pytest.raises(ApiDisabled) as disabled:
+    with pytest.raises(Forbidden) as disabled:
         await (await bench.asking(keys.disabled)).knowledge_models()
     assert "account team" in disabled.value.hint
 

@@ -80,12 +80,9 @@ EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
         errors.ConfigError(["CELONIS_URL is not set."]),
         errors.ApprovalSpent("This confirmation was used before."),
         errors.Unauthorized("Celonis does not accept the bot's key.", status=401),
-        errors.Forbidden(
-            "The bot's key may not do that.", hint="Grant USE PACKAGE.", status=403, code="ADMIN_ACCESS_ERROR"
-        ),
-        errors.ApiDisabled("The Intelligence API is switched off for this team.", status=403),
-        errors.NotFound("Celonis has no such record.", status=404, code="KM_RECORD_NOTFOUND"),
-        errors.BadQuery("Celonis refuses the question.", status=400, code="KM_FIELD_NOTFOUND"),
+        errors.Forbidden("The bot's key may not do that.", hint="Grant USE PACKAGE.", status=403),
+        errors.NotFound("Celonis has no such record.", status=404),
+        errors.BadQuery("Celonis refuses the question.", status=400),
         errors.RateLimited(f"Celonis has asked the bot to be silent until {errors.MOMENT}.", moment=TOMORROW),
         errors.ServerFault("Celonis failed.", status=500, support_id="0b1e5c1e-8f3a-4a5e-9d57-000000000001"),
         errors.Unreachable(f"Celonis has not answered since {errors.MOMENT}.", moment=START),

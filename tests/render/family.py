@@ -314,14 +314,9 @@ FAILURES: tuple[errors.BotError, ...] = (
     errors.ConfigError(["celonis_url: not an https address", "policy: no rule"]),
     errors.ApprovalSpent("An approval was used twice.", hint="Nothing was sent the second time."),
     errors.Unauthorized("Celonis does not accept the key.", hint="The bot's admin was told.", status=401),
-    errors.Forbidden(
-        "The key lacks USE PACKAGE.", hint="A Celonis admin can grant it.", status=403, code="FORBIDDEN"
-    ),
-    errors.ApiDisabled(
-        "The Intelligence API is switched off.", hint="A Celonis admin can switch it on.", status=403
-    ),
+    errors.Forbidden("The key lacks USE PACKAGE.", hint="A Celonis admin can grant it.", status=403),
     errors.NotFound("Celonis has no such record any more.", status=404, support_id="req-1"),
-    errors.BadQuery("Celonis refuses the question: “$filter: eq null”.", status=400, code="INVALID_FILTER"),
+    errors.BadQuery("Celonis refuses the question: “$filter: eq null”.", status=400),
     errors.RateLimited(
         "Celonis asks for a pause.", moment=_RESET, hint=f"I hold back until {errors.MOMENT}."
     ),

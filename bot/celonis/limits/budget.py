@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import TypeAlias
 
-from bot.celonis.limits import refusals
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.rate_headers import ServerView
 from bot.celonis.limits.replicas import Replica, from_database
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
-from bot.model.errors import QuotaExhausted, StoreUnavailable
+from bot.model.errors import MOMENT, NOT_SENT, QuotaExhausted, StoreUnavailable
 from bot.store.ledger import DAY, Account, Bucket, Ceilings, Pause, Refused, Standing
 
 ALONE = 0.02
@@ -162,7 +161,7 @@ class Budget:
     def _book_alone(self, lane: Lane, booking: Booking | None) -> None:
         """Without the database: people only, a small part of the day, after a quiet minute."""
         if lane is not Lane.PEOPLE or self._alone >= int(self.limit * ALONE) // self._replica.replicas:
-            raise refusals.no_database()
+            raise no_database()
         self._alone += 1
         if booking is not None:
             booking.add_done_callback(self._booked_after_all)
@@ -226,8 +225,24 @@ class Budget:
     async def over(self, lane: Lane, refused: Refused) -> QuotaExhausted:
         """The refusal, with the moment from which the lane may ask again where that is known."""
         if refused is not Refused.TOTAL:
-            return refusals.part_spent(refused)
-        return refusals.day_spent(lane, self.limit, await self._free_at(lane))
+            who = "You have" if refused is Refused.PERSON else "This place has"
+            return QuotaExhausted(
+                f"{who} used up the share of today's calls.",
+                hint="What was asked before is still answered, with its age. An admin of the bot can allow more: "
+                "“quota allow <person> <n> today”.",
+            )
+        match lane:
+            case Lane.GUARDED:
+                whose = f"All {self.limit:,} calls of the day are spent."
+            case Lane.PEOPLE:
+                whose = (
+                    "The day's calls are spent but for a reserve that is kept for stopping and starting jobs."
+                )
+            case Lane.BACKGROUND:
+                whose = "The rest of the day's calls is kept for people."
+        until = await self._free_at(lane)
+        when = f"Calls come back from {MOMENT} on." if until else "Ask again later."
+        return QuotaExhausted(whose, moment=until, hint=when)
 
     async def _free_at(self, lane: Lane) -> datetime | None:
         now, reserve = self._clock.monotonic(), self._reserve(lane)
@@ -241,6 +256,15 @@ class Budget:
             if over <= 0:
                 return self.moment(bucket.counts_until)
         return None
+
+
+def no_database() -> StoreUnavailable:
+    """The refusal while the database is away: without it only people ask, and only a little."""
+    return StoreUnavailable(
+        "The bot's database does not answer, so it cannot know what may still be asked of Celonis.",
+        hint="Ask again in a minute; the bot's admin has to look at the database.",
+        undone=NOT_SENT,
+    )
 
 
 # --- looking ahead

@@ -15,17 +15,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
 
-from bot.celonis.limits import refusals
 from bot.celonis.limits.arrival_slots import Slots
 from bot.celonis.limits.breaker import TOLERATED, Breaker, Passage
-from bot.celonis.limits.budget import Booking, Budget
+from bot.celonis.limits.budget import Booking, Budget, no_database
 from bot.celonis.limits.fair_queue import FairQueue, Purpose
 from bot.celonis.limits.pauses import DAILY_BACKOFF, Pauses
 from bot.celonis.limits.rate_headers import RateHeaders
 from bot.celonis.limits.replicas import DATABASE_TIMEOUT, QUIET_MINUTE, Replica, from_database
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
-from bot.model.errors import BotError, StoreUnavailable
+from bot.model.errors import (
+    MOMENT,
+    NOT_SENT,
+    BotError,
+    QuotaExhausted,
+    RateLimited,
+    StoreUnavailable,
+    Unreachable,
+)
 from bot.store.ledger import BUCKET, LEASE, Pause, Refused
 
 SPREAD = 0.95
@@ -196,7 +203,7 @@ class Limiter:
         """Why a request that still waits has not been sent by its deadline."""
         now = self._clock.monotonic()
         if self._replica.blind:
-            return refusals.no_database()
+            return no_database()
         return self._paused() if self.pauses.until > now else self._crowded(self._expected_at(now, 0))
 
     # Telling how it ended ----------------------------------------------------------------------------------
@@ -290,7 +297,7 @@ class Limiter:
             with suppress(asyncio.CancelledError):
                 await self._pump
         for purpose in list(self._turns):
-            self._refuse(purpose, refusals.stopping())
+            self._refuse(purpose, QuotaExhausted("The bot is being stopped.", hint="Ask again in a minute."))
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
     # Turns -------------------------------------------------------------------------------------------------
@@ -402,12 +409,16 @@ class Limiter:
     def _hopeless(self, purpose: Purpose, now: float, *, queued: bool) -> BotError | None:
         """Why a request cannot be sent before its deadline, as far as that is known already."""
         if self.breaker.passage(now) is Passage.BLOCKED:
-            since = self._clock.now() - timedelta(seconds=now - (self.breaker.since or now))
-            return refusals.resting(since, self.breaker.retry_in(now))
+            return Unreachable(
+                f"Celonis has not answered since {MOMENT}.",
+                moment=self._clock.now() - timedelta(seconds=now - (self.breaker.since or now)),
+                hint=f"I try again in {max(1, round(self.breaker.retry_in(now)))} seconds.",
+                undone=NOT_SENT,
+            )
         if self._replica.blind:
             # How long the database stays away is not known, so people wait for it until their deadline.
             waits = purpose.lane is Lane.PEOPLE and now < purpose.deadline
-            return None if waits else refusals.no_database()
+            return None if waits else no_database()
         if self.pauses.until > now and self.pauses.until > purpose.deadline:
             return self._paused()
         if now >= purpose.deadline:
@@ -419,11 +430,19 @@ class Limiter:
         return None
 
     def _paused(self) -> BotError:
-        return refusals.paused(self._clock.now() + timedelta(seconds=self.paused_for()))
+        return RateLimited(
+            f"Celonis has asked the bot to be silent until {MOMENT}.",
+            moment=self._clock.now() + timedelta(seconds=self.paused_for()),
+            hint="Ask again then.",
+        )
 
     def _crowded(self, start: float) -> BotError:
         seconds = max(0.0, start - self._clock.monotonic())
-        return refusals.crowded(self._clock.now() + timedelta(seconds=seconds))
+        return QuotaExhausted(
+            "Too many questions at once: this one would have come too late.",
+            moment=self._clock.now() + timedelta(seconds=seconds),
+            hint=f"Ask again from {MOMENT} on.",
+        )
 
     # Pauses among replicas ---------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def this_program(run: str | None = None) -> Program:
+def this_program() -> Program:
     """This program, as the one that has a share.
 
     Process ids mean something only within one boot of a machine and one of its process namespaces.
@@ -48,7 +48,7 @@ def this_program(run: str | None = None) -> Program:
         marks.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
     with suppress(OSError):
         marks.append(str(Path("/proc/self/ns/pid").readlink()))
-    return Program(run or secrets.token_hex(8), "/".join(marks), os.getpid())
+    return Program(secrets.token_hex(8), "/".join(marks), os.getpid())
 
 
 _HERE: WeakSet[Replica] = WeakSet()
