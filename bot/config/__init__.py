@@ -10,10 +10,10 @@ toml cannot write.
 
 from bot.config.address import host_matches, is_loopback, team_root
 from bot.config.connection import Connection, DataModelRef, KeyType, Limits, OAuthClient
-from bot.config.loading import ENVIRONMENT, Need, load
+from bot.config.loading import ENVIRONMENT, load
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
-from bot.config.section import Section
+from bot.config.section import Need, Section
 from bot.config.settings import (
     GERMAN,
     AuditSettings,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from bot.config.address import CELONIS_DOMAIN, is_label, is_loopback, team_root
+from bot.config.address import CELONIS_DOMAIN, https_or_loopback, is_label, team_root
 from bot.config.secret import Secret
 from bot.config.section import Reading, Section, fault, form
 from bot.model.errors import ConfigError
@@ -157,8 +157,7 @@ class Connection(Section):
         reading: Reading | None = info.context
         if reading is None:
             parts = urlsplit(url)
-            safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-            if not safe or not parts.hostname or parts.path or parts.query or parts.username:
+            if not https_or_loopback(url) or parts.path or parts.query:
                 raise ValueError("the team's address is https://, a host, and nothing behind it")
             return url
         if not reading.asks or not {"team", "cluster"} <= info.data.keys():

@@ -8,7 +8,6 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from bot.config.address import is_host_pattern
 from bot.config.connection import DEFAULT_CONNECTION, POINTERS
 from bot.config.rules import Right
 from bot.config.secret import Secret, secret_fault
-from bot.config.section import Found, Loc, Reading
+from bot.config.section import Found, Loc, Need, Reading
 from bot.config.settings import DEFAULT_DATABASE, SHORTEST_SECRET_KEY, SLACK_API_URL, Settings
 from bot.model.errors import ConfigError
 from bot.redaction import looks_secret, redact
@@ -100,14 +99,6 @@ _SECRET_KEYS = frozenset(
     }
     | {each.name.casefold() for each in ENVIRONMENT if each.filed}
 )
-
-
-class Need(IntEnum):
-    """How much a command needs configured; each level includes the ones before it."""
-
-    NOTHING = 0
-    CONNECTION = 1
-    SERVING = 2
 
 
 def load(
@@ -196,8 +187,7 @@ class _Reader:
                 if isinstance(each, str) and is_host_pattern(each)
             ),
             asks=asks,
-            connects=asks and need >= Need.CONNECTION,
-            serves=need >= Need.SERVING,
+            need=need,
             chats=chats,
         )
         return self._validated(reading)
@@ -214,15 +204,21 @@ class _Reader:
 
     def _file(self, toml: Path) -> dict[str, Any]:
         try:
-            return tomllib.loads(toml.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            self._say(("toml",), f"{toml.name} cannot be read ({error.strerror or type(error).__name__}).")
-        except UnicodeDecodeError:
-            self._say(("toml",), f"{toml.name} is not UTF-8 text; save it as UTF-8.")
+            return tomllib.loads(self._text(toml, toml.name, ("toml",)) or "")
         except tomllib.TOMLDecodeError as error:
             where = re.search(r"\(at [^()]*\)\Z", str(error))
             self._say(("toml",), f"{toml.name} is not valid TOML{f' {where.group()}' if where else ''}.")
-        return {}
+            return {}
+
+    def _text(self, file: Path, called: str, place: Loc) -> str | None:
+        """What a file holds, None where it cannot be read, which is noted."""
+        try:
+            return file.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            self._say(place, f"{called} cannot be read ({error.strerror or type(error).__name__}).")
+        except UnicodeDecodeError:
+            self._say(place, f"{called} is not UTF-8 text; save it as UTF-8.")
+        return None
 
     def _without_secrets(self, value: Any, place: Loc) -> Any:
         """What stands in the file, with literal secrets reported and emptied."""
@@ -317,16 +313,11 @@ class _Reader:
         return self._from_file(Path(file), f"{variable}_FILE", variable, place)
 
     def _from_file(self, file: Path, setting: str, name: str, place: Loc) -> Secret:
-        try:
-            value = file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            self._say(place, f"{setting} names a file that cannot be read ({why}).")
-        except UnicodeDecodeError:
-            self._say(place, f"{setting} names a file that is not text.")
-        else:
-            return self._checked(Secret(value, name=name, file=file), f"The file that {setting} names", place)
-        return Secret("", name=name)
+        called = f"The file that {setting} names"
+        value = self._text(file, called, place)
+        if value is None:
+            return Secret("", name=name)
+        return self._checked(Secret(value.strip(), name=name, file=file), called, place)
 
     def _checked(self, secret: Secret, called: str, place: Loc) -> Secret:
         self._called[place] = called

@@ -37,7 +37,7 @@ class Secret:
         if self._file is None:
             return self
         try:
-            value = self._file.read_text(encoding="utf-8").strip()
+            value = self._file.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError):
             return self
         return self if secret_fault(value, blanks=True) else Secret(value, name=self.name, file=self._file)

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 
@@ -30,6 +31,14 @@ Fault: TypeAlias = tuple[Loc, str]
 """A place below a table, and what follows its name in the sentence: ` must …`, `: …` or `.key must …`."""
 
 
+class Need(IntEnum):
+    """How much a command needs configured; each level includes the ones before it."""
+
+    NOTHING = 0
+    CONNECTION = 1
+    SERVING = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is known while settings are read, beyond the table in hand.
@@ -38,16 +47,14 @@ class Reading:
         names: Of all connections, those with faults included.
         hosts: That stand for a team, outside Celonis' own domain.
         asks: Whether Celonis will be asked; else no connection is needed, and none is there.
-        connects: Whether a connection is needed.
-        serves: Whether all is needed that `serve` needs.
+        need: What must be there, beyond being right where it is there.
         chats: `slack` and `teams`, where something is given for them.
     """
 
     names: frozenset[str]
     hosts: tuple[str, ...]
     asks: bool
-    connects: bool
-    serves: bool
+    need: Need
     chats: frozenset[str]
 
 
@@ -144,15 +151,6 @@ class _OneOrSeveral:
     ) -> dict[str, Any]:
         several = handler(schema)
         return {"anyOf": [several["items"], several]}
-
-
-class OrText:
-    """Tells the JSON Schema of a table that a text may stand for it."""
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
 
 def _listed(value: object) -> object:

@@ -23,7 +23,7 @@ from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, 
 from bot.config.connection import Connection, DataModelRef, Limits
 from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who, is_uuid
 from bot.config.secret import Secret
-from bot.config.section import Fault, Loc, OrText, Reading, Section, Several, checked, fault, meant, refuse
+from bot.config.section import Fault, Loc, Need, Reading, Section, Several, checked, fault, meant, refuse
 from bot.model.clock import known_zones
 from bot.model.errors import ConfigError
 
@@ -234,9 +234,9 @@ class Settings(Section):
     members_read: bool = Field(
         True, description="Whether full members of bound workspaces may read, privately, without a rule."
     )
-    hide_fields: tuple[Annotated[HiddenField, BeforeValidator(_hidden), OrText()], ...] = Field(
-        (), description="Fields that nobody ever sees or uses; a plain text is a pattern of the field."
-    )
+    hide_fields: tuple[
+        Annotated[HiddenField, BeforeValidator(_hidden, json_schema_input_type=str | HiddenField)], ...
+    ] = Field((), description="Fields that nobody ever sees or uses; a plain text is a pattern of the field.")
     limits: Limits = Field(default_factory=Limits, description="Limits of the Celonis team.")
     connections: dict[str, Connection] = Field(default_factory=dict, description="Connections by name.")
     bindings: tuple[Binding, ...] = Field(
@@ -341,12 +341,12 @@ class Settings(Section):
 
     def _lacking(self, reading: Reading) -> Iterator[Fault]:
         """What the command needs and nobody gave."""
-        if reading.connects and not reading.names:
+        if reading.asks and reading.need >= Need.CONNECTION and not reading.names:
             yield (
                 ("connections",),
                 ": No Celonis team is configured; set CELONIS_URL and CELONIS_API_TOKEN.",
             )
-        if not reading.serves:
+        if reading.need < Need.SERVING:
             return
         if not self.zone:
             yield ("zone",), ' is missing; it decides when "today" is. Write zone = "Europe/Berlin".'

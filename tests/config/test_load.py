@@ -428,7 +428,10 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         ('[connections.p]\nurl = "a"\nteam = "acme"', "connections.p.url is set beside a team or cluster"),
         ('[connections.p]\napi_token_env = "MISSING"', "names MISSING, which is not set."),
         ('[connections.p]\napi_token_env = "not-a-name"', "must be the name of an environment variable"),
-        ('[connections.p]\napi_token_file = "missing"', "names a file that cannot be read (No such file"),
+        (
+            '[connections.p]\napi_token_file = "missing"',
+            "The file that connections.p.api_token_file names cannot be read (No such file",
+        ),
         (
             '[connections.p]\napi_token_file = "a"\napi_token_env = "A"',
             "connections.p.api_token_file stands beside api_token_env; keep one of them.",
