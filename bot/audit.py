@@ -16,21 +16,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import structlog
 
-from bot.audit_entries import (
-    Checkpoint,
-    Entry,
-    Gap,
-    as_json,
-    name_in,
-    told_by,
-    written,
-)
-from bot.audit_keys import Keys, same
+from bot.audit_entries import Checkpoint, Entry, Gap, Keys, as_json, name_in, same, told_by, written
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.store import Store, audit_rows
@@ -178,9 +169,7 @@ class Audit:
         seen = self._seen
         end, _ = await audit_rows.end(self._store)
         found = {row.seq: row for row in await audit_rows.after(self._store, seen.count - 1, 1)}
-        if not _holds(seen, end, found):
-            self._tell_rolled_back(seen, end)
-        elif end.count > seen.count and self._keys.seals(end):
+        if self._still_holds(seen, end, found) and end.count > seen.count and self._keys.seals(end):
             self._saw(end)
         return end
 
@@ -194,8 +183,7 @@ class Audit:
             )
 
         def make(head: Head, found: Mapping[int, Row]) -> tuple[Sequence[Row], Head]:
-            if not _holds(seen, head, found):
-                self._tell_rolled_back(seen, head)
+            if not self._still_holds(seen, head, found):
                 raise StoreUnavailable(
                     "The audit log is not as this program left it: it was cut, or the database was put back.",
                     hint="Find out why, with celonis-chat audit verify and a head from the log stream; a restarted "
@@ -206,14 +194,10 @@ class Audit:
                 sealed = self._keys.seals(head)
             except ConfigError as error:
                 raise StoreUnavailable(error.problems[0], undone=_UNDONE) from error
-            newest = found.get(max(found, default=0))
-            sound = sealed and (newest.seq if newest else 0) <= head.count
+            newest = found[max(found)] if found else Row(0, "", "", "")
+            sound = sealed and newest.seq <= head.count
             # A tampered log still takes rows. They then follow on what is there, and the seal stays broken for good.
-            last = (
-                head
-                if sound
-                else Head(max(head.count, newest.seq if newest else 0), newest.digest if newest else "")
-            )
+            last = head if sound else Head(max(head.count, newest.seq), newest.digest)
             whole: list[tuple[datetime, Entry | Gap | Checkpoint]] = [*contents]
             if checkpoint:
                 whole.append((self._clock.now(), Checkpoint(checkpoint, found[checkpoint].digest)))
@@ -230,14 +214,17 @@ class Audit:
     def _saw(self, head: Head) -> None:
         if head.count > self._seen.count:
             self._seen = head
-            log.info("audit log", head=f"{head.count}:{head.digest}")
+            log.info("audit log", head=str(head))
 
-    def _tell_rolled_back(self, seen: Head, found: Head) -> None:
-        log.error(
-            "audit log was cut or put back",
-            seen=f"{seen.count}:{seen.digest}",
-            head=f"{found.count}:{found.digest}",
-        )
+    def _still_holds(self, seen: Head, end: Head, found: Mapping[int, Row]) -> bool:
+        """Whether the log holds what this program saw of it, and a line in the log stream where not; a row may be
+        gone under a checkpoint.
+        """
+        row = found.get(seen.count)
+        if end.count >= seen.count and (not seen.count or row is None or row.digest == seen.digest):
+            return True
+        log.error("audit log was cut or put back", seen=str(seen), head=str(end))
+        return False
 
     async def verify(self, head: str = "") -> Verified | Broken:
         """Reads the whole log and says whether it is what was written.
@@ -279,7 +266,12 @@ class Audit:
             if highest <= last.count:
                 break
         first = oldest.seq if oldest else 1
-        if problem := self._problem_before(oldest, vouched) or self._problem_behind(last, end, at):
+        gone = str(first - 1)
+        if oldest and first > 1 and gone not in vouched:
+            return Broken(1, f"The log begins with row {first}, and no checkpoint vouches for row {gone}.")
+        if oldest and first > 1 and (problem := self._problem(oldest, Head(first - 1, vouched[gone]))):
+            return problem
+        if problem := self._problem_behind(last, end, at):
             return problem
         if 0 < at < first and vouched.get(str(at)) != digest:
             raise BadArgument(
@@ -288,25 +280,17 @@ class Audit:
                 hint="Give a head of a later row.",
                 undone="Whether the log was put back to an earlier state was not checked.",
             )
-        return Verified(last.count, f"{last.count}:{last.digest}", first, nameless)
+        return Verified(last.count, str(last), first, nameless)
 
     async def export(self) -> AsyncIterator[str]:
         """Every row as a line of JSON, oldest first; lines have no end of line.
 
-        Each has `seq`, `key`, `person` (null where there is none), `digest` and `entry`.
+        Each is a `Row` with `person` null where there is none, and with its content as an object where it can be read.
         """
         seq = _BEFORE_ALL
         while rows := await audit_rows.after(self._store, seq, _PAGE):
             for row in rows:
-                yield as_json(
-                    {
-                        "seq": row.seq,
-                        "key": row.key,
-                        "person": row.person,
-                        "digest": row.digest,
-                        "entry": told_by(row) or row.entry,
-                    }
-                )
+                yield as_json(asdict(row) | {"entry": told_by(row) or row.entry})
             seq = rows[-1].seq
 
     def _problem(self, row: Row, last: Head) -> Broken | None:
@@ -320,16 +304,6 @@ class Audit:
         if row.person is not None and not same(key.person(row.person), str(told_by(row).get("person"))):
             return Broken(row.seq, f"The name beside row {row.seq} is not the one that was written.")
         return None
-
-    def _problem_before(self, oldest: Row | None, vouched: Mapping[str, str]) -> Broken | None:
-        if oldest is None or oldest.seq <= 1:
-            return None
-        gone = oldest.seq - 1
-        if str(gone) not in vouched:
-            return Broken(
-                1, f"The log begins with row {oldest.seq}, and no checkpoint vouches for row {gone}."
-            )
-        return self._problem(oldest, Head(gone, vouched[str(gone)]))
 
     def _problem_behind(self, last: Head, end: Head, at: int) -> Broken | None:
         if at > last.count:
@@ -346,9 +320,3 @@ class Audit:
                 f"The log ends with row {last.count}, but {end.count} were written: rows were cut off.",
             )
         return None
-
-
-def _holds(seen: Head, head: Head, found: Mapping[int, Row]) -> bool:
-    """Whether a log still holds what this program saw of it; a row may be gone under a checkpoint."""
-    row = found.get(seen.count)
-    return head.count >= seen.count and (not seen.count or row is None or row.digest == seen.digest)

@@ -46,6 +46,9 @@ class Head:
     digest: str = ""
     seal: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.count}:{self.digest}"
+
 
 def _number(found: Any) -> int:
     """A number as the bot wrote it; SQLite holds anything in any column, and what is no number becomes -1."""
@@ -90,7 +93,7 @@ async def append(
         before = Head(_number(found.length), str(found.digest), str(found.seal))
         rows, head = make(before, _found(connection, wanted))
         connection.execute(_ROWS.insert(), [asdict(row) for row in rows])
-        new = {"length": head.count, "digest": head.digest, "seal": head.seal}
+        new: dict[str, Any] = {"length": head.count, "digest": head.digest, "seal": head.seal}
         if checkpoint:
             new["checkpoint"] = checkpoint
         connection.execute(_HEAD.update().where(_HEAD.c.id == _ONLY).values(new))
@@ -103,10 +106,7 @@ async def append(
 
 async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
     """The rows behind this number, in order, at most `limit`."""
-    return await _select(store, sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit))
-
-
-async def _select(store: Store, asked: sa.Select[Any]) -> tuple[Row, ...]:
+    asked = sa.select(_ROWS).where(_ROWS.c.seq > seq).order_by(_ROWS.c.seq).limit(limit)
     return tuple(map(_row, await store.read(lambda connection: connection.execute(asked).all())))
 
 
