@@ -124,7 +124,8 @@ class Catalog:
         """
         open_ones = [Alternative(intent)]
         error: UsageError | None = None
-        for step in (self._with_model, self._with_record, self._with_pool, self._with_rest):
+        steps = self._with_model, self._with_record, self._with_pool, self._with_job, self._with_rest
+        for step in steps:
             done: list[Alternative] = []
             for each in open_ones:
                 try:
@@ -193,29 +194,22 @@ class Catalog:
         self, alternative: Alternative, _default: Name | None, *, misspelt: bool
     ) -> list[Alternative]:
         pool: Name | None = getattr(alternative.intent, "pool", None)
-        job: Name | None = getattr(alternative.intent, "job", None)
-        if pool is None and job is None:
+        if pool is None:
             return [alternative]
         pools = await self.listed(Kind.POOL)
-        if pool is None:
-            assert job is not None
-            everywhere = [await self.listed(Kind.JOB, each.as_name) for each in pools]
-            return await self._expand(alternative, "job", Kind.JOB, job, everywhere, misspelt=misspelt)
-        placed = await self._expand(alternative, "pool", Kind.POOL, pool, [pools], misspelt=misspelt)
+        return await self._expand(alternative, "pool", Kind.POOL, pool, [pools], misspelt=misspelt)
+
+    async def _with_job(
+        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
+    ) -> list[Alternative]:
+        job: Name | None = getattr(alternative.intent, "job", None)
         if job is None:
-            return placed
-        found: list[Alternative] = []
-        trouble: UsageError | None = None
-        for each in placed:
-            within: Name = each.intent.pool  # type: ignore[attr-defined]  # set by _expand
-            jobs = [await self.listed(Kind.JOB, within)]
-            try:
-                found += await self._expand(each, "job", Kind.JOB, job, jobs, within.text, misspelt=misspelt)
-            except UsageError as error:
-                trouble = error
-        if not found and trouble is not None:
-            raise trouble
-        return found
+            return [alternative]
+        pool: Name | None = alternative.intent.pool  # type: ignore[attr-defined]  # jobs are only ever named within a pool
+        pools = [pool] if pool else [each.as_name for each in await self.listed(Kind.POOL)]
+        jobs = [await self.listed(Kind.JOB, each) for each in pools]
+        within = pool.text if pool else ""
+        return await self._expand(alternative, "job", Kind.JOB, job, jobs, within, misspelt=misspelt)
 
     async def _with_rest(
         self, alternative: Alternative, _default: Name | None, *, misspelt: bool

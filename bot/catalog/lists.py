@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from cachetools import LRUCache
@@ -20,7 +20,6 @@ from cachetools import LRUCache
 from bot.catalog.listing import Listing, Seen, Turns, steps
 from bot.celonis import Api
 from bot.celonis.api import LIST_PAGE
-from bot.celonis.models import Field, Filter, KnowledgeModel, Kpi, Record
 from bot.config import Limits
 from bot.model.errors import CelonisError, NotFound, QuotaExhausted, StoreUnavailable, Who
 from bot.model.names import Kind, Name
@@ -58,6 +57,7 @@ class Lists:
         self._store = store
         self._policy = policy
         self._kept: LRUCache[str, Listing] = LRUCache(room, getsizeof=lambda listing: listing.size)
+        self._long_pages = 0.0
         self._making: dict[str, asyncio.Task[Listing | None]] = {}
 
     async def seen(self, view: View, kind: Kind, within: Sequence[Name], asking: Api, now: datetime) -> Seen:
@@ -74,15 +74,14 @@ class Lists:
             CelonisError, QuotaExhausted: It cannot be had, or the key has lost the right to it.
         """
         listing = await self._read(kind, within, asking, now)
-        placed = tuple(zip(_WITHIN.get(kind, ()), within, strict=True))
+        placed = tuple(zip(_READ[kind].within, within, strict=True))
         return Seen(listing, placed, await listing.sight(self._policy, view, placed))
 
     def fresh_until(self, listing: Listing, limits: Limits) -> datetime:
         """When a list has to be read again."""
         fresh = FRESH
         if _pages(listing) > LONG:
-            long = sum(pages for each in self._kept.values() if (pages := _pages(each)) > LONG)
-            fresh = max(FRESH, timedelta(days=long / (FOR_LONG_LISTS * limits.per_day)))
+            fresh = max(FRESH, timedelta(days=self._long_pages / (FOR_LONG_LISTS * limits.per_day)))
         return listing.checked_at + min(fresh, USABLE)
 
     async def _read(self, kind: Kind, within: Sequence[Name], asking: Api, now: datetime) -> Listing:
@@ -95,7 +94,7 @@ class Lists:
             if kept is not None and now < self.fresh_until(kept, asking.limits):
                 return kept
         try:
-            found = await _fetched(kind, within, asking)
+            found = await _READ[kind].fetch(asking, *(each.id for each in within))
         except (QuotaExhausted, CelonisError) as error:
             lost = isinstance(error, NotFound) or error.who in {Who.BOT_ADMIN, Who.CELONIS_ADMIN}
             if lost or kept is None or now - kept.fetched_at >= USABLE:
@@ -106,7 +105,7 @@ class Lists:
             fetched_at = min(now, asking.reads[-1].fetched_at)
             made = await self._once(scope, self._renewed(scope, kind, found, fetched_at, now))
         else:  # kept, it would be given out without a word about what is missing
-            made = await Listing.build(kind, now, _rows(found))
+            made = await Listing.build(kind, now, _rows(kind, found))
         assert made is not None
         return made
 
@@ -139,11 +138,11 @@ class Lists:
     ) -> Listing:
         """The list as Celonis has it now."""
         kept = self._kept.get(scope)
-        if kept is None or not await kept.equals(_rows(found)):
-            kept = self._swap(scope, await Listing.build(kind, fetched_at, _rows(found)))
+        if kept is None or not await kept.equals(_rows(kind, found)):
+            kept = self._swap(scope, await Listing.build(kind, fetched_at, _rows(kind, found)))
         kept.fetched_at, kept.checked_at = fetched_at, now
         lines, turns = [], Turns()
-        for chunk in _rows(found):
+        for chunk in _rows(kind, found):
             lines.append(json.dumps(chunk, ensure_ascii=False))
             await turns.after(len(chunk))
         with suppress(StoreUnavailable):  # then it is asked for again, which costs a call and no answer
@@ -156,6 +155,7 @@ class Lists:
             self.generation += 1
         with suppress(ValueError):  # it alone is larger than all the room
             self._kept[scope] = new
+        self._long_pages = sum(pages for each in self._kept.values() if (pages := _pages(each)) > LONG)
         return new
 
 
@@ -169,12 +169,36 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
-_WITHIN: Mapping[Kind, tuple[Kind, ...]] = {
-    Kind.RECORD: (Kind.MODEL,),
-    Kind.KPI: (Kind.MODEL,),
-    Kind.FILTER: (Kind.MODEL,),
-    Kind.FIELD: (Kind.MODEL, Kind.RECORD),
-    Kind.JOB: (Kind.POOL,),
+class _Read(NamedTuple):
+    """How the names of one kind are read.
+
+    Attributes:
+        within: What they lie in, from the outside in.
+        fetch: Asks Celonis, with the ids of those.
+        about: What lists show beside a name.
+    """
+
+    within: tuple[Kind, ...]
+    fetch: Callable[..., Awaitable[Sequence[_Named]]]
+    about: Callable[[Any], str] = lambda _: ""
+
+
+async def _fields(asking: Api, model_id: str, record_id: str) -> Sequence[_Named]:
+    return (await asking.record(model_id, record_id)).fields
+
+
+_READ: Mapping[Kind, _Read] = {
+    Kind.MODEL: _Read((), lambda asking: asking.knowledge_models(), lambda each: each.published),
+    Kind.RECORD: _Read(
+        (Kind.MODEL,), lambda asking, model: asking.records(model), lambda each: each.description
+    ),
+    Kind.KPI: _Read((Kind.MODEL,), lambda asking, model: asking.kpis(model), lambda each: each.description),
+    Kind.FILTER: _Read(
+        (Kind.MODEL,), lambda asking, model: asking.filters(model), lambda each: each.description
+    ),
+    Kind.FIELD: _Read((Kind.MODEL, Kind.RECORD), _fields, lambda each: each.type),
+    Kind.POOL: _Read((), lambda asking: asking.pools()),
+    Kind.JOB: _Read((Kind.POOL,), lambda asking, pool: asking.jobs(pool)),
 }
 
 
@@ -183,40 +207,8 @@ def _pages(listing: Listing) -> float:
     return len(listing) / LIST_PAGE if paged else 1.0
 
 
-async def _fetched(kind: Kind, within: Sequence[Name], asking: Api) -> Sequence[_Named]:
-    ids = [each.id for each in within]
-    match kind:
-        case Kind.MODEL:
-            return await asking.knowledge_models()
-        case Kind.RECORD:
-            return await asking.records(*ids)
-        case Kind.KPI:
-            return await asking.kpis(*ids)
-        case Kind.FILTER:
-            return await asking.filters(*ids)
-        case Kind.FIELD:
-            return (await asking.record(*ids)).fields
-        case Kind.POOL:
-            return await asking.pools()
-        case Kind.JOB:
-            return await asking.jobs(*ids)
-        case _:
-            raise ValueError(f"there is no list of names of every {kind}")
-
-
-def _rows(found: Sequence[_Named]) -> Iterator[list[tuple[str, str, str]]]:
+def _rows(kind: Kind, found: Sequence[_Named]) -> Iterator[list[tuple[str, str, str]]]:
     """Id, name and what is shown beside it, a step at a time."""
+    about = _READ[kind].about
     for step in steps(len(found)):
-        yield [(each.id, each.name, _about(each)) for each in found[step]]
-
-
-def _about(thing: _Named) -> str:
-    match thing:
-        case KnowledgeModel():
-            return thing.published
-        case Field():
-            return thing.type
-        case Record() | Kpi() | Filter():
-            return thing.description
-        case _:
-            return ""
+        yield [(each.id, each.name, about(each)) for each in found[step]]

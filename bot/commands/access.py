@@ -137,13 +137,15 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
 async def _whoami(_intent: WhoAmI, context: Context) -> Card:
     person, profile, place = context.person, context.profile, context.place
     rights = [right for right in Right if context.policy.may(context.asker, right).allowed]
+    name = profile.name or person.name or person.id
+    may = ", ".join(right.value for right in rights) or "nothing"
     facts = [
-        Fact("You", Words(profile.name or person.name or person.id)),
+        Fact("You", Words(name)),
         Fact("Known here as", Words(person.key)),
         Fact("This place", Words(place.key)),
         Fact("Standing", Words(profile.standing.value)),
         Fact("E-mail", Words(profile.email) if profile.email else Missing()),
-        Fact("You may", Words(", ".join(right.value for right in rights) or "nothing")),
+        Fact("You may", Words(may)),
     ]
     rules = sorted({context.policy.may(context.asker, right).rule for right in rights})
     if rules:
@@ -157,9 +159,7 @@ async def _whoami(_intent: WhoAmI, context: Context) -> Card:
         key = await context.asking.key()
         blocks.append(Facts((Fact("The bot's key", Words(key.sentence)), Fact("Ends in", Words(key.tail)))))
     return Card(
-        headline(
-            f"You are {profile.name or person.name or person.id}; you may {', '.join(r.value for r in rights) or 'nothing'}"
-        ),
+        headline(f"You are {name}; you may {may}"),
         title="Who you are here",
         blocks=tuple(blocks),
         source=context.live_source() if Right.ADMIN in rights else None,
@@ -281,11 +281,7 @@ async def _debug(intent: Debug, context: Context) -> Card:
         for each in page_of(calls, intent.page)
     ]
     columns = (
-        Column("When"),
-        Column("API"),
-        Column("Method"),
-        Column("Path"),
-        Column("Status"),
+        *map(Column, ("When", "API", "Method", "Path", "Status")),
         Column("ms", numeric=True),
         Column("Cached"),
     )
