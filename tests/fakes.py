@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from bot.model.clock import Clock
 from bot.store import Store
+from bot.store.database import Database
 from bot.store.encryption import Encryption
 from bot.store.ledger import Ledger
 from bot.store.schema import metadata
@@ -156,7 +157,7 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, T]]) -> Callable[...
     return run
 
 
-class MemoryDatabase:
+class MemoryDatabase(Database):
     """SQLite in memory, asked at once and not in a thread, so that virtual time stands still meanwhile."""
 
     dialect = "sqlite"
@@ -169,11 +170,6 @@ class MemoryDatabase:
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         with self._engine.begin() as connection:
             return work(connection)
-
-    read = write
-
-    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
-        await self.write(work)
 
     async def close(self) -> None:
         self._engine.dispose()

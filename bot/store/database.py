@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -28,28 +29,28 @@ _READERS = 2
 T = TypeVar("T")
 
 
-class Database(Protocol):
+class Database(ABC):
     """Whole transactions: `work` gets a connection, and what it returns is returned. Everything raises
     `StoreUnavailable` where the database fails.
     """
 
     dialect: str
 
-    async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Runs something in a transaction that only reads."""
-        ...
-
+    @abstractmethod
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Runs something in a transaction that writes: committed at its end, rolled back by any exception."""
-        ...
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Runs something in a transaction that only reads."""
+        return await self.write(work)
 
     async def alone(self, work: Callable[[sa.Connection], None]) -> None:
         """Like `write`, and no other program does the same at the same time."""
-        ...
+        await self.write(work)
 
+    @abstractmethod
     async def close(self) -> None:
         """Ends what runs, and closes every connection."""
-        ...
 
 
 def connect(url: URL, *, lasting: bool = True) -> Database:
@@ -117,8 +118,8 @@ def _as_we_use_it(engine: sa.Engine, *, lasting: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-class SqliteFile:
-    """SQLite, a whole transaction at a time, in threads.
+class SqliteFile(Database):
+    """SQLite, a whole transaction at a time, in threads. A writer holds the whole file, so it is alone anyway.
 
     A driver that goes to its thread and back for every step of a transaction waits each time for its turn in the event
     loop: some twenty times for one booking, seconds when the loop is busy. Here the loop is left once.
@@ -145,10 +146,6 @@ class SqliteFile:
         or it goes on to its end.
         """
         return await self._run(self._writing, self._writer, work)
-
-    async def alone(self, work: Callable[[sa.Connection], None]) -> None:
-        """See `Database`; a writer holds the whole file."""
-        await self.write(work)
 
     def make(self) -> None:
         """An empty file that only its owner can read; one that exists stays as it is.
@@ -200,7 +197,7 @@ def _transacted(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         return work(connection)
 
 
-class PostgresServer:
+class PostgresServer(Database):
     """PostgreSQL, shared by the replicas."""
 
     dialect = "postgresql"
@@ -226,10 +223,6 @@ class PostgresServer:
                 "server_settings": settings,
             },
         )
-
-    async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """See `Database`."""
-        return await self.write(work)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """See `Database`."""
