@@ -361,26 +361,18 @@ class Settings(Section):
                     "SLACK_APP_TOKEN), or MICROSOFT_APP_ID, MICROSOFT_APP_PASSWORD and MICROSOFT_APP_TENANT_ID."
                 ),
             )
-        bound = {each.platform for each in self.bindings}
-        if "slack" in chats - bound:
-            yield (
-                ("bindings",),
-                ': No Slack workspace is bound; add [[bindings]] with slack = "T…" (its team id) and connections = [...].',
-            )
-        if "teams" in chats - bound:
-            yield (
-                ("bindings",),
-                ": No Teams tenant is bound; add [[bindings]] with teams = (the tenant's id) and connections = [...].",
-            )
+        unbound = {
+            "slack": 'No Slack workspace is bound; add [[bindings]] with slack = "T…" (its team id)',
+            "teams": "No Teams tenant is bound; add [[bindings]] with teams = (the tenant's id)",
+        }
+        for platform in sorted(chats - {each.platform for each in self.bindings}):
+            yield ("bindings",), f": {unbound[platform]} and connections = [...]."
 
     def _limit_faults(self) -> Iterator[Fault]:
-        every: list[tuple[Loc, Limits]] = [(("limits",), self.limits)]
-        every += [
-            (("connections", name, "limits"), each.limits)
-            for name, each in self.connections.items()
-            if each.limits != self.limits
-        ]
-        for loc, limits in every:
+        own = {("connections", name, "limits"): each.limits for name, each in self.connections.items()}
+        every: dict[Loc, Limits] = {("limits",): self.limits}
+        every |= {loc: limits for loc, limits in own.items() if limits != self.limits}
+        for loc, limits in every.items():
             if limits.people_reserve > limits.background_reserve:
                 yield (
                     (*loc, "people_reserve"),
