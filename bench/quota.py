@@ -197,7 +197,7 @@ def true_window(
             program.end()
     violations, most = judged(arrivals, window)
     seconds_alive = [life.seconds(finished) for life in lives]
-    # Copies sit down in the order in which they started, and a copy's share follows from its seat.
+    # Copies take shares in the order in which they started.
     slots = sum(alive * slots_of(Limits(), replicas, number) for number, alive in enumerate(seconds_alive))
     return {
         "replicas": replicas,

@@ -12,8 +12,8 @@ The way of a call::
                 Limiter.admit                    a turn, a slot, a booking in the day's ledger, or a refusal with its end
                 httpx                            the network
 
-Who asks, how urgently and until when travels with each request as its `Purpose`. `query` and `filter_expr` write what
-is asked for, `models` reads what comes back, `freshness` says how long it keeps.
+Who asks, how urgently and until when travels with each request as its `Purpose`. `request` and `filter_expr` write
+what is asked for, `models` reads what comes back, `freshness` says how long it keeps.
 """
 
 from bot.celonis.api import Api, Read
@@ -22,8 +22,7 @@ from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.limits.transport import CallRecord
 from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi
-from bot.celonis.query import DataQuery
-from bot.celonis.request import Caller, Family, Lane, Usage
+from bot.celonis.request import Caller, DataQuery, Family, Lane, Usage
 
 __all__ = [
     "Api",

@@ -20,8 +20,7 @@ from bot.celonis.errors import odd_shape
 from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.models import CancelRuns, DataPage, JobRun
-from bot.celonis.query import DataQuery, data_call
-from bot.celonis.request import Call, Caller, encoded, segment
+from bot.celonis.request import Call, Caller, DataQuery, data_call, encoded, segment
 from bot.config import KeyType, Limits
 from bot.model.approval import Approval
 

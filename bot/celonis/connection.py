@@ -190,10 +190,6 @@ class Celonis:
         """The calls, for one person's one request."""
         return Api(self._client, caller)
 
-    def key(self) -> KeyInfo:
-        """What the bot is in Celonis, as far as it is known without asking."""
-        return self._client.key()
-
     def recent_calls(self, person: str | None = None) -> tuple[CallRecord, ...]:
         """The newest calls first, of one person (`Person.key`) or of all."""
         records = self._client.transport.records
@@ -282,7 +278,7 @@ class Celonis:
                 hint=f"The bot's admin should set the key type to {set_as.other}.",
                 status=401,
             ) from None
-        return self.key()
+        return self._client.key()
 
     def _starting(self, lane: Lane) -> Caller:
         return Caller("bot:start", "", lane, self._clock.monotonic() + self.connection.timeout)

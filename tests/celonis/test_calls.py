@@ -489,7 +489,7 @@ async def test_no_secret_is_in_logs_errors_or_reprs_over_a_full_run(
                 said += [str(chain), repr(chain), repr(vars(chain))]
                 chain = chain.__cause__
     said += [repr(each) for each in celonis.recent_calls()]
-    said += [repr(celonis.connection), repr(await celonis.quota("the clerk")), repr(celonis.key())]
+    said += [repr(celonis.connection), repr(await celonis.quota("the clerk")), repr(celonis._client.key())]
     said += [repr(vars(celonis._client.auth)), caplog.text]
     for text in said:
         assert key.secret not in text

@@ -28,7 +28,7 @@ async def test_a_key_of_unknown_kind_works_without_the_check_at_start(bench: Ben
     key = bench.sandbox.keys.user
     celonis = await bench.client(key, key_type=None)
     assert len(await bench.ask(celonis).knowledge_models()) > 1
-    assert celonis.key().identity is Identity.USER
+    assert celonis._client.key().identity is Identity.USER
     assert len(bench.sandbox.log) == 2, "one call as an application key, one as a user key"
 
 
@@ -53,7 +53,7 @@ async def test_a_key_that_nobody_knows_is_refused_in_both_kinds_and_not_shown(be
     with pytest.raises(Unauthorized) as error:
         await celonis.connect()
     assert secret not in str(error.value) + error.value.hint
-    assert secret not in repr(celonis.connection) + repr(celonis.key())
+    assert secret not in repr(celonis.connection) + repr(celonis._client.key())
     assert "key" in error.value.hint
 
 

@@ -14,8 +14,7 @@ from pydantic import TypeAdapter
 from bot.celonis import DataQuery, Family
 from bot.celonis.limits.rate_headers import LONGEST_WAIT, RateHeaders, rate_headers
 from bot.celonis.models import Header, Job, JobStatus, KnowledgeModel, Kpi, LoadInfo, PoolOverview, Record
-from bot.celonis.query import LONGEST_LIST, LONGEST_URL, data_call
-from bot.celonis.request import checked_id, segment, without_values
+from bot.celonis.request import LONGEST_LIST, LONGEST_URL, checked_id, data_call, segment, without_values
 from bot.config import Connection, Limits, OAuthClient, Secret
 from bot.model.errors import BadArgument
 

@@ -53,19 +53,21 @@ _TOO_MANY, _FAULT = 429, 500
 
 @dataclass(slots=True)
 class Permit:
-    """One request may be sent now. Exactly one of the limiter's `answered`, `failed` or `unsent` ends it.
+    """One request may be sent now. The first of the limiter's `answered`, `failed`, `abandoned` and `unsent` ends it.
 
     Attributes:
         slot: None for a confirmed write that found none in time, and after the end.
         probe: It finds out whether Celonis answers again.
         granted: When (monotonic).
         not_before: From when on its slot is free.
+        ended: What comes of it was told.
     """
 
     slot: int | None
     probe: bool
     granted: float
     not_before: float = 0.0
+    ended: bool = False
 
 
 class Limiter:
@@ -231,12 +233,16 @@ class Limiter:
 
     def failed(self, permit: Permit, *, sent: bool) -> None:
         """No answer will be seen; `sent` is whether any of the request can have reached the server."""
+        if permit.ended:
+            return
         now = self._clock.monotonic()
         self._seen(permit, now + self._timeout if sent else now)
         self.breaker.failed(now, probe=permit.probe)
 
     def abandoned(self, permit: Permit) -> None:
         """The request was sent, and nobody waits for its answer any more."""
+        if permit.ended:
+            return
         self._seen(permit, self._clock.monotonic() + self._timeout)
         self.breaker.unsent(probe=permit.probe)
 
@@ -250,6 +256,7 @@ class Limiter:
 
     def _seen(self, permit: Permit, at: float) -> None:
         """Until when the server may see the request."""
+        permit.ended = True
         if permit.slot is not None:
             self.slots.answered(permit.slot, at)
             permit.slot = None

@@ -143,7 +143,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, purpose: Purpose, limiter: Limiter, permit: Permit
     ) -> httpx.Response:
         at, started, caller = self._clock.now(), self._clock.monotonic(), purpose.caller
-        family, status, settled = Family.of(request.url.path), None, False
+        family, status = Family.of(request.url.path), None
         purpose.calls += 1
         purpose.in_air += 1
         caller.usage.calls[family] += 1
@@ -155,29 +155,23 @@ class LimitedTransport(httpx.AsyncBaseTransport):
                     status, now = response.status_code, self._clock.now()
                     if status != _TOO_MANY:
                         limiter.answered(permit, status, rate_headers(response.headers, now))
-                        settled = True
                     whole = await _whole(response)
-                    if not settled:
+                    if status == _TOO_MANY:
                         limiter.answered(permit, status, rate_headers(response.headers, now, text=whole.text))
-                        settled = True
                     return whole
                 finally:
                     await response.aclose()
         except BEFORE_SENDING:
             caller.usage.calls[family] -= 1
             limiter.failed(permit, sent=False)
-            settled = True
             raise
         except (TimeoutError, httpx.HTTPError) as error:
-            if not settled:
-                limiter.failed(permit, sent=True)
-                settled = True
+            limiter.failed(permit, sent=True)
             if isinstance(error, TimeoutError):
                 raise httpx.ReadTimeout("the reply took too long", request=request) from error
             raise
         finally:
-            if not settled:
-                limiter.abandoned(permit)
+            limiter.abandoned(permit)
             purpose.in_air -= 1
             path = without_values(
                 request.url.raw_path.partition(b"?")[0].decode(), request.url.query.decode()
