@@ -135,7 +135,7 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
 
 
 async def _whoami(_intent: WhoAmI, context: Context) -> Card:
-    person, profile, place = context.person, context.profile, context.place
+    person, profile, place = context.asker.person, context.asker.profile, context.asker.place
     rights = [right for right in Right if context.policy.may(context.asker, right).allowed]
     name = profile.name or person.name or person.id
     may = ", ".join(right.value for right in rights) or "nothing"
@@ -168,7 +168,7 @@ async def _whoami(_intent: WhoAmI, context: Context) -> Card:
 
 def _listed_as(context: Context) -> str:
     """How a person stands in the policy: local ones by name alone, all others with their home."""
-    person = context.person
+    person = context.asker.person
     return person.id if person.platform == "local" else f"{person.home}:{person.id}"
 
 
@@ -196,7 +196,7 @@ async def _permissions(_intent: Permissions, context: Context) -> Card:
 
 
 async def _quota(_intent: ShowQuota, context: Context) -> Card:
-    quota = await context.celonis.quota(context.person.key)
+    quota = await context.celonis.quota(context.asker.person.key)
     tightest = quota.tightest
     facts = [
         Fact("API", Words(tightest.family.value)),
@@ -246,7 +246,7 @@ async def _allow(intent: AllowQuota, context: Context) -> Card:
     if _PERSON_KEY.match(text):
         person = text
     elif here is not None:
-        person = f"{context.person.platform}:{context.place.home}:{here[1]}"
+        person = f"{context.asker.person.platform}:{context.asker.place.home}:{here[1]}"
     else:
         raise BadArgument(
             "Who is meant?", hint="Say it as in “quota allow slack:T1:U1 200 today”; whoami shows the key."
@@ -267,7 +267,7 @@ async def _allow(intent: AllowQuota, context: Context) -> Card:
 
 
 async def _debug(intent: Debug, context: Context) -> Card:
-    calls = context.celonis.recent_calls(context.person.key)
+    calls = context.celonis.recent_calls(context.asker.person.key)
     rows = [
         (
             Moment(each.at),

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
 
 from bot.audience import Shown
 from bot.catalog import Catalog
@@ -19,7 +18,6 @@ from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
-from bot.model.people import Person, Place, Profile
 from bot.policy import Asker, Policy, Right, Touch
 from bot.store import Store
 from bot.visit import ZoneOf
@@ -67,22 +65,6 @@ class Context:
     public: Callable[[tuple[Touch, ...]], bool] = lambda _touches: False
     model_default: Name | None = None
     zone_of: ZoneOf = ZoneOf.BOT
-
-    @property
-    def person(self) -> Person:
-        return self.asker.person
-
-    @property
-    def profile(self) -> Profile:
-        return self.asker.profile
-
-    @property
-    def place(self) -> Place:
-        return self.asker.place
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.reader.zone)
 
     def source(self, model: str = "") -> Source:
         """Where everything that was read for this answer came from."""

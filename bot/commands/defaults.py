@@ -48,17 +48,21 @@ def _may_change(context: Context) -> None:
     Raises:
         NotAllowed: Not here, not by this person.
     """
-    if context.place.visibility is Visibility.PERSONAL:
+    if context.asker.place.visibility is Visibility.PERSONAL:
         return
     decision = context.policy.may(context.asker, Right.MANAGE)
     if not decision.allowed:
         raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
 
 
+async def _keep(of: DefaultOf, value: Name, context: Context) -> None:
+    await context.store.set_default(context.asker.place.key, of, value, context.asker.person)
+
+
 async def _use_model(intent: UseModel, context: Context) -> Card:
     _may_change(context)
     assert intent.model is not None
-    await context.store.set_default(context.place.key, DefaultOf.MODEL, intent.model, context.person)
+    await _keep(DefaultOf.MODEL, intent.model, context)
     return Card(
         headline(f"{intent.model.text} is now the default here"),
         blocks=(Text("Questions that name no knowledge model are asked of this one."),),
@@ -81,7 +85,7 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
             headline(f"Which time zone is “{intent.zone}”?"),
             buttons=tuple(Button(zone, Run(UseZone(zone=zone))) for zone in near),
         )
-    await context.store.set_default(context.place.key, DefaultOf.ZONE, Name(wanted), context.person)
+    await _keep(DefaultOf.ZONE, Name(wanted), context)
     return Card(
         headline(f"Times here are now those of {wanted}"),
         blocks=(Text("It decides what “last month” is, and when a time of day comes."),),
@@ -101,7 +105,7 @@ async def _use_connection(intent: UseConnection, context: Context) -> Card:
             f"I know no connection called “{intent.connection.text}” here.",
             hint=f"There is {', '.join(context.connections)}.",
         )
-    await context.store.set_default(context.place.key, DefaultOf.CONNECTION, Name(chosen), context.person)
+    await _keep(DefaultOf.CONNECTION, Name(chosen), context)
     return Card(headline(f"Questions here now go to {chosen}"))
 
 

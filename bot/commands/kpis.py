@@ -259,12 +259,12 @@ def _worst_first(rows: Sequence[Mapping[str, object]], kpi: KpiReply) -> list[Ma
     direction = _direction(kpi)
     if not direction:
         return list(rows)
-    known = [row for row in rows if decimal(row.get(kpi.id)) is not None]
-    unknown = [row for row in rows if decimal(row.get(kpi.id)) is None]
-    ordered = sorted(
-        known, key=lambda row: decimal(row.get(kpi.id)) or Decimal(0), reverse=direction == "lower"
-    )
-    return [*ordered, *unknown]
+
+    def place(row: Mapping[str, object]) -> tuple[bool, Decimal]:
+        number = decimal(row.get(kpi.id))
+        return number is None, (number or Decimal(0)) * (-1 if direction == "lower" else 1)
+
+    return sorted(rows, key=place)
 
 
 def _summary(

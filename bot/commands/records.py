@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from bot.catalog import Item, Seen
 from bot.celonis import DataQuery
@@ -274,7 +275,7 @@ def condition(
     """
     if where is None:
         return (), ()
-    values = Values(types, zone=context.zone, now=context.now)
+    values = Values(types, zone=ZoneInfo(context.reader.zone), now=context.now)
     periods = tuple(
         Text(f"{name}: {_span(start, end, context.reader)}", quiet=True)
         for name, start, end in values.ranges(where)

@@ -91,30 +91,30 @@ def past(write: Write) -> Shown:
     Raises:
         TicketGone: It is open still.
     """
-    ask_again = (Button("Ask again", Run(write.intent)),)
-    ticket, hits = write.ticket, write.hits
+    ticket = write.ticket
 
-    def beside(text: str, buttons: tuple[Button, ...] = ask_again) -> Shown:
-        card = Card(headline(text), title=write.title, buttons=buttons, status=Status.REFUSED)
-        return Shown(card, hits, replaces=False)
+    def end(text: str, *, again: bool = True, over: bool = False, status: Status = Status.REFUSED) -> Shown:
+        """What takes the question's place where it is `over`, else what is said beside it."""
+        buttons = (Button("Ask again", Run(write.intent)),) if again else ()
+        card = Card(headline(text), title=write.title, buttons=buttons, status=status)
+        return Shown(card, write.hits, editable=over, replaces=over)
 
     match ticket.state:
         case State.EXPIRED:
-            expired = beside("The question has expired; nothing was done")
-            return replace(expired, editable=True, replaces=True)
+            return end("The question has expired; nothing was done", over=True)
         case State.ABANDONED:
-            given_up = beside("Interrupted before anything was sent; nothing was done")
-            card = replace(given_up.card, status=Status.FAILED)
-            return replace(given_up, card=card, editable=True, replaces=True)
+            return end(
+                "Interrupted before anything was sent; nothing was done", over=True, status=Status.FAILED
+            )
         case State.DISMISSED:
-            return beside("Already answered with no; nothing was done")
+            return end("Already answered with no; nothing was done")
         case State.CLAIMED | State.SENDING:
             who = name_of(ticket.claimed_by) if ticket.claimed_by else "Somebody"
-            return beside(f"{who} has answered this; it is being done", ())
+            return end(f"{who} has answered this; it is being done", again=False)
         case State.DONE:
             outcome = ticket.outcome or Outcome.UNKNOWN
             if outcome in NOT_DONE:
-                return beside(f"Already answered. {ticket.outcome_note or outcome.value}")
-            return beside(f"Already done once, not again: {outcome.value}")
+                return end(f"Already answered. {ticket.outcome_note or outcome.value}")
+            return end(f"Already done once, not again: {outcome.value}")
         case State.OPEN:
             raise TicketGone("Somebody else answered at the same moment.", hint="Look at the message again.")
