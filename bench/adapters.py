@@ -473,7 +473,6 @@ def settings_for(options: Json, folder: str) -> Any:
         options["key"],
         zone="Europe/Berlin",
         secret_key=secrets.token_hex(32),
-        database_url=f"sqlite:///{folder}/bench.db",
     )
     names = tuple(settings.connections)
     teams = options["platforms"] == "both"
@@ -484,6 +483,7 @@ def settings_for(options: Json, folder: str) -> Any:
                 config.Binding(teams=TENANT, connections=names),
             ),
             "chat": config.ChatLimits(per_minute=10_000_000),
+            "database_url": config.Secret(f"sqlite:///{folder}/bench.db"),
             "slack": config.Slack(
                 bot_token=config.Secret(TOKEN),
                 signing_secret=config.Secret(SECRET),

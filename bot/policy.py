@@ -389,7 +389,7 @@ class Policy:
         barred = self._barred(asker)
         if barred is not None:
             return barred
-        given = _given(touch)
+        given = _given(touch) if touch else {}
         if not given:
             return self._may_at_all(asker, right)
         if not self._placed(given, asker.place):
@@ -552,7 +552,5 @@ class Policy:
         return Decision(allowed=False, rule=rule, sentence=sentence, hint=f"{self._contact} can {change}.")
 
 
-def _given(touch: Touch | None) -> dict[str, Name]:
-    if touch is None:
-        return {}
+def _given(touch: Touch) -> dict[str, Name]:
     return {each: name for each in _DIMENSIONS if (name := getattr(touch, each)) is not None}

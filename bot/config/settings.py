@@ -405,8 +405,6 @@ class Settings(Section):
         *,
         zone: str,
         secret_key: str,
-        database_url: str = DEFAULT_DATABASE,
-        locale: str = "en",
         data_models: Mapping[str, DataModelRef] | None = None,
     ) -> Settings:
         """Settings for an embedded sandbox; nothing comes from the environment or a file.
@@ -416,8 +414,6 @@ class Settings(Section):
             api_token: One of the sandbox's keys.
             zone: IANA time zone of the person in front of the screen.
             secret_key: Random; seals the audit log.
-            database_url: For SQLAlchemy, with an async driver.
-            locale: For numbers and dates.
             data_models: Knowledge model id to the data model behind it.
 
         Returns:
@@ -426,13 +422,8 @@ class Settings(Section):
         Raises:
             ConfigError: The address is not on this machine.
         """
-        bare = cls(
-            database_url=Secret(database_url, name="DATABASE_URL"),
-            zone=zone,
-            locale=locale,
-            secret_keys=(Secret(secret_key, name="CELONIS_CHAT_SECRET_KEY"),),
-        )
-        return bare.over_sandbox(url, api_token, data_models=data_models)
+        keys = (Secret(secret_key, name="CELONIS_CHAT_SECRET_KEY"),)
+        return cls(zone=zone, secret_keys=keys).over_sandbox(url, api_token, data_models=data_models)
 
     def over_sandbox(
         self, url: str, api_token: str, *, data_models: Mapping[str, DataModelRef] | None = None

@@ -129,7 +129,6 @@ async def town(
             sandbox.keys.operator.secret,
             zone="Europe/Berlin",
             secret_key=SECRET_KEY,
-            database_url=database or "sqlite:///unused.db",
         )
         connections = {
             name: each.model_copy(update={"total_retry": 0, "permissions": False})
@@ -141,6 +140,7 @@ async def town(
                     "connections": connections,
                     "bindings": (config.Binding(slack=TEAM, connections=tuple(connections)),),
                     "policy": tuple(policy() if rules is None else rules),
+                    "database_url": config.Secret(database or "sqlite:///unused.db"),
                     "replicas": copies,
                     "server": config.Server(port=0, admin_port=0),
                     "slack": config.Slack(
