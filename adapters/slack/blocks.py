@@ -21,7 +21,6 @@ from bot.model.cards import (
     Button,
     Card,
     Choices,
-    Column,
     Fact,
     Facts,
     Notice,
@@ -30,11 +29,11 @@ from bot.model.cards import (
     Table,
     Text,
     Tone,
-    buttons,
+    buttons_of,
 )
 from bot.model.people import Clicked, Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
-from bot.render.card_text import announce, footer, left_out, tone_word
+from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
 from bot.render.values import write
 
@@ -197,7 +196,7 @@ class _Message:
     def block(self, block: Block) -> None:
         if self.full():
             self.left_out += 1
-            self.late.extend(buttons(_only(block)))
+            self.late.extend(buttons_of(block))
             return
         match block:
             case Text(text, quiet, code):
@@ -249,20 +248,22 @@ class _Message:
     # tables
 
     def table(self, table: Table) -> None:
-        headings = [clean(column.title) or ELLIPSIS for column in table.columns]
-        written = [[write(cell, self.reader) for cell in row] for row in table.rows]
-        if not written:
-            self.add(_context(f"No rows. Columns: {', '.join(headings)}"))
-        elif self.has_table or any(len(row) > TABLE_COLUMNS for row in written[:1]):
-            self.lines_of_table(table.columns, headings, written)
+        written = grid(table, self.reader)
+        if not written.rows:
+            self.add(_context(written.without_rows))
+        elif self.has_table or len(written.headings) > TABLE_COLUMNS:
+            self.lines_of_table(written)
         else:
-            self.real_table(table.columns, headings, written)
-        self.more(table)
+            self.real_table(written)
+        if written.below:
+            self.add(_context(written.below))
+        if table.more is not None:
+            self.add(*self.action_blocks((table.more,)))
 
-    def real_table(self, heads: Sequence[Column], headings: list[str], written: list[list[str]]) -> None:
+    def real_table(self, written: Grid) -> None:
         budget = min(TABLE_TEXT, self.room)
         rows: list[list[str]] = []
-        for row, length in [(headings, _TITLE_CELL), *((row, _CELL) for row in written)]:
+        for row, length in [(written.headings, _TITLE_CELL), *((row, _CELL) for row in written.rows)]:
             cells = [cut(cell, length) if cell.strip() else " " for cell in row]
             size = sum(units(cell) for cell in cells)
             if size > budget or len(rows) == TABLE_ROWS:
@@ -276,26 +277,27 @@ class _Message:
                 {
                     "type": "table",
                     "column_settings": [
-                        {"align": "right" if head.numeric else "left", "is_wrapped": True} for head in heads
+                        {"align": "right" if numeric else "left", "is_wrapped": True}
+                        for numeric in written.numeric
                     ],
                     "rows": [[{"type": "raw_text", "text": cell} for cell in row] for row in rows],
                 }
             )
-        missing = len(written) - max(0, len(rows) - 1)
+        missing = len(written.rows) - max(0, len(rows) - 1)
         if missing:
             self.add(_context(left_out(missing, "row")))
 
-    def lines_of_table(self, heads: Sequence[Column], headings: list[str], written: list[list[str]]) -> None:
+    def lines_of_table(self, written: Grid) -> None:
         """A table without Slack's table block: Slack takes one a message, of at most 20 columns."""
-        everything = [headings, *written]
-        laid_out = columns(everything, [head.numeric for head in heads], widest=_NARROW_COLUMN)
+        everything = [written.headings, *written.rows]
+        laid_out = columns(everything, written.numeric, widest=_NARROW_COLUMN)
         if max(map(len, laid_out)) <= _NARROW:
-            laid_out.insert(1, rule(everything, len(headings), widest=_NARROW_COLUMN))
+            laid_out.insert(1, rule(everything, len(written.headings), widest=_NARROW_COLUMN))
             kept = _that_fit(laid_out, min(TEXT, self.room))
             self.add(_preformatted("\n".join(kept)))
             missing = max(0, len(laid_out) - max(2, len(kept)))
         else:
-            pieces = [_named(headings, row) for row in written]
+            pieces = [_named(written.headings, row) for row in written.rows]
             kept = _that_fit([first + rest for first, rest in pieces], min(TEXT, self.room))
             runs = [
                 run for first, rest in pieces[: len(kept)] for run in (_run(first, bold=True), _run(rest))
@@ -306,12 +308,6 @@ class _Message:
         self.room -= sum(units(line) + 1 for line in kept)
         if missing:
             self.add(_context(left_out(missing, "row")))
-
-    def more(self, table: Table) -> None:
-        if table.hidden:
-            self.add(_context(f"{table.hidden:,} more not shown."))
-        if table.more is not None:
-            self.add(*self.action_blocks((table.more,)))
 
     # what can be pressed
 
@@ -332,7 +328,7 @@ class _Message:
             for start in range(0, len(elements), ACTION_ELEMENTS)
         ]
         if unsafe:
-            labels = ", ".join(cut(clean(each.label), BUTTON_LABEL) for each in unsafe)
+            labels = ", ".join(label_of(each, BUTTON_LABEL) for each in unsafe)
             blocks.append(_context(f"No safe address to open: {labels}"))
         return blocks
 
@@ -374,7 +370,13 @@ class _Message:
         return [*blocks, *self.action_blocks(pages)]
 
     def option(self, button: Button) -> Json:
-        return _option(clean(button.label), pack(button.action, _fits_option, self.shorten))
+        """An entry of a menu. What of its label is too long for it stands in its description."""
+        label = clean(button.label).strip()
+        text = _plain(label, OPTION_TEXT)
+        option: Json = {"text": text, "value": pack(button.action, _fits_option, self.shorten)}
+        if units(label) > OPTION_TEXT:
+            option["description"] = _plain(ELLIPSIS + label[len(text["text"]) - 1 :], OPTION_TEXT)
+        return option
 
     # the end
 
@@ -401,10 +403,6 @@ def _named(headings: Sequence[str], row: Sequence[str]) -> tuple[str, str]:
     return cut(row[0], _CELL) or ELLIPSIS, cut(f"  {rest}", _FACT) + "\n"
 
 
-def _only(block: Block) -> Card:
-    return Card(ELLIPSIS, blocks=(block,))
-
-
 def _that_fit(lines: Sequence[str], room: int) -> list[str]:
     kept: list[str] = []
     for line in lines:
@@ -413,15 +411,6 @@ def _that_fit(lines: Sequence[str], room: int) -> list[str]:
             break
         kept.append(line)
     return kept
-
-
-def _option(label: str, value: str) -> Json:
-    text = _plain(label, OPTION_TEXT)
-    option: Json = {"text": text, "value": value}
-    if units(label.strip()) > OPTION_TEXT:
-        rest = label.strip()[len(text["text"]) - 1 :]
-        option["description"] = _plain(ELLIPSIS + rest, OPTION_TEXT)
-    return option
 
 
 # --- mentions --------------------------------------------------------------------------------------------------

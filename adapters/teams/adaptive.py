@@ -32,11 +32,11 @@ from bot.model.cards import (
     Table,
     Text,
     Tone,
-    buttons,
+    buttons_of,
 )
 from bot.model.people import Person
-from bot.render.button_codec import KEYS, Shorten, Verb, can_be_pressed, encode, pack
-from bot.render.card_text import announce, footer, left_out, tone_word
+from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
+from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, cut, units
 from bot.render.values import write
 
@@ -107,9 +107,17 @@ def escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def _spoken(text: str) -> str:
-    # What looks like speech markup would be read as such.
-    return re.sub("[<>&]", " ", text).strip() or ELLIPSIS
+def _envelope(said: str) -> Json:
+    """A card without its body; notifications and screen readers say this."""
+    return {
+        "type": "AdaptiveCard",
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "version": "1.5",
+        "lang": "en",
+        "fallbackText": escape(said),
+        # What looks like speech markup would be read as such.
+        "speak": re.sub("[<>&]", " ", said).strip() or ELLIPSIS,
+    }
 
 
 def _fits_button(text: str) -> bool:
@@ -121,11 +129,11 @@ def _fits_option(text: str) -> bool:
 
 
 def _action(button: Button, shorten: Shorten | None) -> Json:
-    title = cut(clean(button.label).strip(), _LABEL) or ELLIPSIS
+    title = label_of(button, _LABEL)
     verb, value = encode(button.action, _fits_button, shorten)
     if verb == Verb.OPEN:
         return {"type": "Action.OpenUrl", "title": title, "url": value}
-    return _execute(title, verb, {KEYS[verb]: value}, "none", _STYLES[button.tone])
+    return _execute(title, verb, {verb.value: value}, "none", _STYLES[button.tone])
 
 
 def _execute(title: str, verb: Verb, data: Json, inputs: str, style: str | None = None) -> Json:
@@ -159,11 +167,11 @@ class _Plan:
 
 def _plan(card: Card) -> _Plan:
     plan = _Plan()
-    own = {index: _buttons_of(block) for index, block in enumerate(card.blocks)}
-    pages = [each for found in own.values() for each in found if isinstance(each.action, OpenUrl)]
+    within = [buttons_of(block) for block in card.blocks]
+    pages = [each for found in within for each in found if isinstance(each.action, OpenUrl)]
     own = {
         index: [each for each in found if not isinstance(each.action, OpenUrl)]
-        for index, found in own.items()
+        for index, found in enumerate(within)
     }
     bottom = [*card.buttons, *pages]
     plan.lost = [each for each in bottom if not can_be_pressed(each, _VALUE)]
@@ -194,10 +202,6 @@ def _plan(card: Card) -> _Plan:
     plan.rest.extend(each for each in others if not isinstance(each.action, OpenUrl))
     plan.lost.extend(each for each in others if isinstance(each.action, OpenUrl))
     return plan
-
-
-def _buttons_of(block: Block) -> list[Button]:
-    return list(buttons(Card(ELLIPSIS, blocks=(block,))))
 
 
 def _rank(action: Action) -> int:
@@ -252,16 +256,7 @@ class _Sheet:
             top.append(_rich(_run(cut(clean(self.card.title), _TITLE))))
         actions = [_action(button, self.shorten) for button in plan.bottom]
         tail = self.tail(plan)
-        rendered: Json = {
-            "type": "AdaptiveCard",
-            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-            "version": "1.5",
-            "lang": "en",
-            "fallbackText": escape(head),
-            "speak": _spoken(head),
-            "body": [],
-            "actions": actions,
-        }
+        rendered = _envelope(head) | {"body": [], "actions": actions}
         self.room -= size(rendered) + size(top) + size(tail) + _NOTE
         rest: list[Json] = []
         if plan.rest:
@@ -336,8 +331,8 @@ class _Sheet:
         room = min(_MENU_SIZE, self.room - _NOTE)
         choices: list[Json] = []
         for option in options[:_OPTIONS]:
-            title = cut(clean(option.label).strip(), _OPTION_LABEL) or ELLIPSIS
-            choice = {"title": title, "value": pack(option.action, _fits_option, self.shorten)}
+            value = pack(option.action, _fits_option, self.shorten)
+            choice = {"title": label_of(option, _OPTION_LABEL), "value": value}
             room -= size(choice)
             if room < 0 and choices:
                 break
@@ -355,7 +350,7 @@ class _Sheet:
             field_["isRequired"] = True
         press = {
             "type": "ActionSet",
-            "actions": [_execute("Choose", Verb.PICK, {KEYS[Verb.PICK]: key}, "auto")],
+            "actions": [_execute("Choose", Verb.PICK, {Verb.PICK.value: key}, "auto")],
         }
         elements = [field_, press]
         if len(choices) < len(options):
@@ -426,26 +421,22 @@ class _Sheet:
         return [{"type": "Container", "style": _NOTICE_STYLES[tone], "items": self.that_fit(items, "line")}]
 
     def table(self, table: Table) -> list[Json]:
-        headings = [clean(column.title) or ELLIPSIS for column in table.columns]
-        written = [[cut(write(cell, self.reader), _CELL) for cell in row] for row in table.rows]
-        numeric = [column.numeric for column in table.columns]
-        elements: list[Json]
-        if not written:
-            elements = self.that_fit(
-                [_quiet(cut(f"No rows. Columns: {', '.join(headings)}", _PARAGRAPHS))], "line"
-            )
-        elif len(headings) <= _TABLE_COLUMNS:
-            elements = self.grid(headings, written, numeric)
+        written = grid(table, self.reader)
+        if not written.rows:
+            elements = self.that_fit([_quiet(cut(written.without_rows, _PARAGRAPHS))], "line")
+        elif len(written.headings) <= _TABLE_COLUMNS:
+            elements = self.grid(written)
         else:
-            elements = self.rows(headings, written)
-        if table.hidden:
-            elements += self.spend([_quiet(f"{table.hidden:,} more not shown.")])
+            elements = self.rows(written)
+        if written.below:
+            elements += self.spend([_quiet(written.below)])
         return elements
 
-    def grid(self, headings: list[str], written: list[list[str]], numeric: list[bool]) -> list[Json]:
+    def grid(self, written: Grid) -> list[Json]:
+        headings, rows = written.headings, [[cut(cell, _CELL) for cell in row] for row in written.rows]
         # The first row is the heading by default. The schema and the clients disagree on that property's name
         # (firstRowAsHeader, firstRowAsHeaders), so it stays unsaid.
-        sizes = [max(units(row[index]) for row in [headings, *written]) for index in range(len(headings))]
+        sizes = [max(units(row[index]) for row in [headings, *rows]) for index in range(len(headings))]
         table: Json = {
             "type": "Table",
             "columns": [
@@ -453,30 +444,31 @@ class _Sheet:
                     "width": max(1, min(4, each // 8)),
                     "horizontalCellContentAlignment": "Right" if right else "Left",
                 }
-                for each, right in zip(sizes, numeric, strict=True)
+                for each, right in zip(sizes, written.numeric, strict=True)
             ],
             "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
             "showGridLines": True,
         }
         kept = 0
         if size(table) > self.room - _NOTE:
-            return self.spend([_quiet(left_out(len(written), "row"))])
+            return self.spend([_quiet(left_out(len(rows), "row"))])
         self.spend([table])
-        for row in written:
+        for row in rows:
             line = _row([_run(cell) for cell in row])
             if size(line) > self.room - _NOTE:
                 break
             self.room -= size(line)
             table["rows"].append(line)
             kept += 1
-        if kept == len(written):
+        if kept == len(rows):
             return [table]
-        return [*([table] if kept else []), *self.spend([_quiet(left_out(len(written) - kept, "row"))])]
+        return [*([table] if kept else []), *self.spend([_quiet(left_out(len(rows) - kept, "row"))])]
 
-    def rows(self, headings: list[str], written: list[list[str]]) -> list[Json]:
+    def rows(self, written: Grid) -> list[Json]:
         """A table too wide for a phone: each row as its first cell, with the others named below it."""
+        headings = written.headings
         items: list[Json] = []
-        for row in written:
+        for row in ([cut(cell, _CELL) for cell in row] for row in written.rows):
             rest = " · ".join(
                 f"{head}: {cell}" for head, cell in zip(headings[1:], row[1:], strict=True) if cell
             )
@@ -509,14 +501,7 @@ def render_mention(person: Person, text: str) -> Json:
     """
     said = cut(clean(text).strip(), _MENTION) or ELLIPSIS
     name = "".join(_MENTIONABLE_NAME.findall(clean(person.name)))[:_LABEL].strip() or "you"
-    card: Json = {
-        "type": "AdaptiveCard",
-        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-        "version": "1.5",
-        "lang": "en",
-        "fallbackText": escape(said),
-        "speak": _spoken(said),
-    }
+    card = _envelope(said)
     if person.platform == "teams" and _MENTIONABLE_ID.match(person.id):
         at = f"<at>{name}</at>"
         mention = {"type": "mention", "text": at, "mentioned": {"id": person.id, "name": name}}

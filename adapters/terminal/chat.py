@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from adapters.terminal.text import buttons, render_rich
+from adapters.terminal.text import render_rich
 from bot.dispatch import Bot
 from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run
+from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run, buttons
 from bot.model.people import (
     Clicked,
     MessageRef,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from itertools import count
+from typing import Literal, TypeAlias, assert_never
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -21,7 +22,6 @@ from bot.model.cards import (
     Button,
     Card,
     Choices,
-    Fact,
     Facts,
     Notice,
     OpenUrl,
@@ -30,14 +30,11 @@ from bot.model.cards import (
     Table,
     Text,
     Tone,
-    buttons,
 )
 from bot.render.button_codec import safe_url
-from bot.render.card_text import announce, footer, tone_word
-from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, width
+from bot.render.card_text import Grid, announce, footer, grid, label_of, tone_word
+from bot.render.safe_text import clean, columns, rule, width
 from bot.render.values import write
-
-__all__ = ["buttons", "render_rich", "render_text"]
 
 _WIDEST_COLUMN = 60
 _NARROWEST_COLUMN = 9
@@ -54,21 +51,16 @@ _STATUS_STYLES = {
 _TONE_STYLES = {Tone.PLAIN: "cyan", Tone.GOOD: "green", Tone.WARNING: "yellow", Tone.DANGER: "red"}
 
 
-class _Numbers:
-    """Gives every button its number, in the order of `buttons(card)`."""
+_Numbers: TypeAlias = Iterator[int]
+"""Each button takes the next one, in the order of `buttons(card)`."""
 
-    def __init__(self) -> None:
-        self.last = 0
 
-    def label(self, button: Button) -> str:
-        self.last += 1
-        text = cut(clean(button.label).strip(), _LABEL) or ELLIPSIS
-        match button.action:
-            case OpenUrl(url):
-                text += f": {url}" if safe_url(url) else " (no address that can be opened safely)"
-            case _:
-                pass
-        return f"[{self.last}] {text}"
+def _label(button: Button, numbers: _Numbers) -> str:
+    text = label_of(button, _LABEL)
+    if isinstance(button.action, OpenUrl):
+        url = button.action.url
+        text += f": {url}" if safe_url(url) else " (no address that can be opened safely)"
+    return f"[{next(numbers)}] {text}"
 
 
 def _sentence(tone: Tone, text: str) -> str:
@@ -81,12 +73,12 @@ def _sentence(tone: Tone, text: str) -> str:
 
 def render_text(card: Card, reader: Reader) -> str:
     """A card as plain text without a final line break. Tables are aligned, nothing is wrapped, no ANSI codes."""
-    numbers = _Numbers()
+    numbers = count(1)
     paragraphs = [announce(card)]
     if card.title:
         paragraphs[0] += f"\n{clean(card.title)}"
     paragraphs += ["\n".join(_lines(block, reader, numbers)) for block in card.blocks]
-    paragraphs.append("\n".join(numbers.label(button) for button in card.buttons))
+    paragraphs.append("\n".join(_label(button, numbers) for button in card.buttons))
     paragraphs.append("\n".join(footer(card, reader)))
     return "\n\n".join(each for each in paragraphs if each)
 
@@ -96,35 +88,36 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
         case Text(text):
             yield clean(text, lines=True)
         case Facts(facts):
-            widest = max((width(clean(fact.label)) for fact in facts), default=0)
-            for fact in facts:
-                label = clean(fact.label)
-                yield f"{label}:{' ' * (widest - width(label))} {write(fact.value, reader)}"
+            yield from _labelled([(clean(fact.label), write(fact.value, reader)) for fact in facts])
         case Table():
             yield from _table_lines(block, reader)
-            if block.hidden:
-                yield f"{block.hidden:,} more not shown."
             if block.more is not None:
-                yield numbers.label(block.more)
+                yield _label(block.more, numbers)
         case Notice(tone, text):
             yield _sentence(tone, clean(text, lines=True))
         case Choices(prompt, options):
             yield clean(prompt, lines=True)
-            yield from (numbers.label(option) for option in options)
+            yield from (_label(option, numbers) for option in options)
         case _:
             assert_never(block)
 
 
+def _labelled(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    widest = max((width(label) for label, _ in pairs), default=0)
+    for label, value in pairs:
+        yield f"{label}:{' ' * (widest - width(label))} {value}"
+
+
 def _table_lines(table: Table, reader: Reader) -> Iterator[str]:
-    headings = [clean(column.title) for column in table.columns]
-    written = [[write(cell, reader) for cell in row] for row in table.rows]
-    numeric = [column.numeric for column in table.columns]
-    laid_out = columns([headings, *written], numeric, widest=_WIDEST_COLUMN)
-    yield laid_out[0]
-    yield rule([headings, *written], len(headings), widest=_WIDEST_COLUMN)
-    yield from laid_out[1:]
-    if not written:
+    written = grid(table, reader)
+    everything = [written.headings, *written.rows]
+    laid_out = columns(everything, written.numeric, widest=_WIDEST_COLUMN)
+    laid_out.insert(1, rule(everything, len(written.headings), widest=_WIDEST_COLUMN))
+    yield from laid_out
+    if not written.rows:
         yield "No rows."
+    if written.below:
+        yield written.below
 
 
 # --- rich ------------------------------------------------------------------------------------------------------
@@ -132,7 +125,7 @@ def _table_lines(table: Table, reader: Reader) -> Iterator[str]:
 
 def render_rich(card: Card, reader: Reader) -> RenderableType:
     """A card for a rich console; the numbers of the buttons are those of `buttons(card)`, counted from 1."""
-    numbers = _Numbers()
+    numbers = count(1)
     style = _STATUS_STYLES[card.status]
     # No frame at the sides: what is on a card can be copied.
     parts: list[RenderableType] = [RichText(announce(card), style=style)]
@@ -157,7 +150,7 @@ def _with_gaps(parts: Sequence[RenderableType]) -> Iterator[RenderableType]:
 
 def _pressed(pressed: Sequence[Button], numbers: _Numbers) -> RichText:
     styles = {Tone.GOOD: "green", Tone.DANGER: "red"}
-    lines = [RichText(numbers.label(each), style=styles.get(each.tone, "cyan")) for each in pressed]
+    lines = [RichText(_label(each, numbers), style=styles.get(each.tone, "cyan")) for each in pressed]
     return RichText("\n").join(lines)
 
 
@@ -166,12 +159,13 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
         case Text(text, quiet):
             return RichText(clean(text, lines=True), style="dim" if quiet else "", overflow="fold")
         case Table() if block.rows:
-            below: list[RenderableType] = []
-            if block.hidden:
-                below.append(RichText(f"{block.hidden:,} more not shown.", style="dim"))
+            written = grid(block, reader)
+            parts: list[RenderableType] = [_FittingTable(written)]
+            if written.below:
+                parts.append(RichText(written.below, style="dim"))
             if block.more is not None:
-                below.append(_pressed((block.more,), numbers))
-            return Group(_FittingTable(block, reader), *below)
+                parts.append(_pressed((block.more,), numbers))
+            return Group(*parts)
         case Notice(tone, text):
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
@@ -186,23 +180,21 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
 class _FittingTable:
     """A table, or its rows one below the other where the terminal is too narrow for its columns."""
 
-    table: Table
-    reader: Reader
+    written: Grid
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if len(self.table.columns) * _NARROWEST_COLUMN <= options.max_width:
+        if len(self.written.headings) * _NARROWEST_COLUMN <= options.max_width:
             yield self._as_table()
         else:
-            for row in self.table.rows:
-                pairs = zip(self.table.columns, row, strict=True)
-                facts = Facts(tuple(Fact(column.title, cell) for column, cell in pairs))
-                yield RichText("\n".join([*_lines(facts, self.reader, _Numbers()), ""]))
+            for row in self.written.rows:
+                pairs = zip(self.written.headings, row, strict=True)
+                yield RichText("\n".join([*_labelled(tuple(pairs)), ""]))
 
     def _as_table(self) -> RichTable:
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column in self.table.columns:
-            justify: Literal["left", "right"] = "right" if column.numeric else "left"
-            drawn.add_column(RichText(clean(column.title)), justify=justify, overflow="fold")
-        for row in self.table.rows:
-            drawn.add_row(*(RichText(write(cell, self.reader)) for cell in row))
+        for heading, numeric in zip(self.written.headings, self.written.numeric, strict=True):
+            justify: Literal["left", "right"] = "right" if numeric else "left"
+            drawn.add_column(RichText(heading), justify=justify, overflow="fold")
+        for row in self.written.rows:
+            drawn.add_row(*map(RichText, row))
         return drawn

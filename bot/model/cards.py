@@ -348,13 +348,15 @@ def buttons(card: Card) -> tuple[Button, ...]:
 
     Where there are no real buttons (a terminal), their number in this order is how one presses them.
     """
-    found: list[Button] = []
-    for block in card.blocks:
-        match block:
-            case Choices(_, options):
-                found.extend(options)
-            case Table(more=Button() as more):
-                found.append(more)
-            case _:
-                pass
-    return (*found, *card.buttons)
+    return (*(button for block in card.blocks for button in buttons_of(block)), *card.buttons)
+
+
+def buttons_of(block: Block) -> tuple[Button, ...]:
+    """What can be pressed in a block."""
+    match block:
+        case Choices(_, options):
+            return options
+        case Table(more=Button() as more):
+            return (more,)
+        case _:
+            return ()

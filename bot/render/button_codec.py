@@ -31,7 +31,7 @@ back as `Clicked.sentence`, and whoever handed it out knows what it stands for."
 
 
 class Verb(StrEnum):
-    """What a press asks for."""
+    """What a press asks for; also the key of its value where a platform takes an object instead of text."""
 
     RUN = "run"
     CONFIRM = "confirm"
@@ -39,14 +39,6 @@ class Verb(StrEnum):
     PICK = "pick"
     OPEN = "open"
 
-
-KEYS = {
-    Verb.RUN: "run",
-    Verb.CONFIRM: "confirm",
-    Verb.DISMISS: "dismiss",
-    Verb.PICK: "pick",
-}
-"""The key under which a value travels where a platform takes an object instead of text."""
 
 _LONGEST_SENTENCE = 4000
 _ID = re.compile(r"[A-Za-z0-9_.~:-]{1,140}\Z")
@@ -65,32 +57,34 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
         ValueError: Something does not fit and nobody gave a stand-in that does. A ticket or an address never
             has one.
     """
+    verb, text = _spelt(action)
+    if _can_travel(text, fits):
+        return verb, text
+    stand_in = shorten(text) if shorten is not None and verb == Verb.RUN else ""
+    if _can_travel(stand_in, fits):
+        return verb, stand_in
+    raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
+
+
+def pack(action: Action, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
+    """An action as one text, for an entry of a menu; `decode(Verb.PICK, text)` reads it back. Raises as `encode` does."""
+    verb, _ = _spelt(action)
+    _, value = encode(action, lambda text: fits(f"{verb}:{text}"), shorten)
+    return f"{verb}:{value}"
+
+
+def _spelt(action: Action) -> tuple[Verb, str]:
     match action:
         case Run(intent):
-            return Verb.RUN, carried(say(intent), fits, shorten)
+            return Verb.RUN, say(intent)
         case Confirm(ticket):
-            verb, value = Verb.CONFIRM, ticket
+            return Verb.CONFIRM, ticket
         case Dismiss(ticket):
-            verb, value = Verb.DISMISS, ticket
+            return Verb.DISMISS, ticket
         case OpenUrl(url):
-            verb, value = Verb.OPEN, url
+            return Verb.OPEN, url
         case _:
             assert_never(action)
-    return verb, carried(value, fits)
-
-
-def carried(text: str, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
-    """A text as a platform can carry it and give it back unchanged: itself, or its stand-in.
-
-    Raises:
-        ValueError: Neither fits.
-    """
-    if _can_travel(text, fits):
-        return text
-    stand_in = "" if shorten is None else shorten(text)
-    if _can_travel(stand_in, fits):
-        return stand_in
-    raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
 
 
 def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:
@@ -129,27 +123,6 @@ def _decode_value(verb: str, value: object) -> Clicked:
     )
 
 
-def pack(action: Action, fits: Callable[[str], bool], shorten: Shorten | None = None) -> str:
-    """An action as one text, for an entry of a menu; `decode(Verb.PICK, text)` reads it back. Raises as `encode` does."""
-    verb = _verb(action)
-    _, value = encode(action, lambda text: fits(f"{verb}:{text}"), shorten)
-    return f"{verb}:{value}"
-
-
-def _verb(action: Action) -> Verb:
-    match action:
-        case Run():
-            return Verb.RUN
-        case Confirm():
-            return Verb.CONFIRM
-        case Dismiss():
-            return Verb.DISMISS
-        case OpenUrl():
-            return Verb.OPEN
-        case _:
-            assert_never(action)
-
-
 def decode_data(data: object) -> Clicked:
     """What was pressed, where the platform sends an object: `{"run": …}`, or `{"pick": <input>, <input>: <entry>}`.
 
@@ -157,9 +130,9 @@ def decode_data(data: object) -> Clicked:
         BadArgument: Not one of our buttons, or more than one at once.
     """
     if isinstance(data, Mapping):
-        verbs = [verb for verb, key in KEYS.items() if key in data]
+        verbs = [verb for verb in Verb if verb in data and verb != Verb.OPEN]
         if len(verbs) == 1:
-            value = data[KEYS[verbs[0]]]
+            value = data[verbs[0]]
             if verbs[0] == Verb.PICK:
                 value = data.get(value) if isinstance(value, str) else None
                 if value in (None, ""):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from babel import Locale
 
 from bot.model.cards import (
+    Button,
     Card,
     Cost,
     Reader,
     Source,
     Status,
+    Table,
     Tone,
 )
 from bot.model.errors import BotError, QuotaExhausted, RateLimited
-from bot.render.safe_text import ELLIPSIS, clean
-from bot.render.values import fixed_point, locale_of, when
+from bot.render.safe_text import ELLIPSIS, clean, cut
+from bot.render.values import fixed_point, locale_of, when, write
 
 
 def error_text(error: BotError, reader: Reader) -> tuple[str, str]:
@@ -113,4 +116,44 @@ def left_out(number: int, what: str) -> str:
     """A cut, made visible: `12 more rows do not fit here.`"""
     return (
         f"{number:,} more {what}{'' if number == 1 else 's'} {'does' if number == 1 else 'do'} not fit here."
+    )
+
+
+# --- blocks and buttons ----------------------------------------------------------------------------------------
+
+
+def label_of(button: Button, length: int) -> str:
+    """What stands on a button, in at most so many UTF-16 units."""
+    return cut(clean(button.label).strip(), length) or ELLIPSIS
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as text for one reader.
+
+    Attributes:
+        headings: One for each column, never empty.
+        rows: As many cells each; uncut.
+        numeric: Which columns are set flush right.
+        below: What is said under it, empty where there is nothing to say.
+    """
+
+    headings: list[str]
+    rows: list[list[str]]
+    numeric: list[bool]
+    below: str
+
+    @property
+    def without_rows(self) -> str:
+        """What is said in place of a table that has no rows."""
+        return f"No rows. Columns: {', '.join(self.headings)}"
+
+
+def grid(table: Table, reader: Reader) -> Grid:
+    """A table as every platform lays it out."""
+    return Grid(
+        headings=[clean(column.title) or ELLIPSIS for column in table.columns],
+        rows=[[write(cell, reader) for cell in row] for row in table.rows],
+        numeric=[column.numeric for column in table.columns],
+        below=f"{table.hidden:,} more not shown." if table.hidden else "",
     )
