@@ -150,6 +150,15 @@ class Budget:
             self._alone += calls
             raise
 
+    async def publish(self, pause: Pause) -> None:
+        """Makes the other replicas keep to a pause, too, where the database answers."""
+        if self._replica.blind:
+            return
+        try:
+            await from_database(self._clock, self._replica.ledger.pause(self.account, pause))
+        except (StoreUnavailable, TimeoutError):
+            self._replica.lost_sight()
+
     def _book(self, caller: Caller, ceilings: Ceilings) -> asyncio.Future[Standing]:
         at, share = self._replica.at(), self._replica.share
         return asyncio.ensure_future(

@@ -21,7 +21,7 @@ from bot.celonis.limits.budget import Booking, Budget, no_database
 from bot.celonis.limits.fair_queue import FairQueue, Purpose
 from bot.celonis.limits.pauses import DAILY_BACKOFF, Pauses
 from bot.celonis.limits.rate_headers import RateHeaders
-from bot.celonis.limits.replicas import DATABASE_TIMEOUT, QUIET_MINUTE, Replica, from_database
+from bot.celonis.limits.replicas import DATABASE_TIMEOUT, QUIET_MINUTE, Replica
 from bot.celonis.request import Caller, Family, Lane
 from bot.config import Limits
 from bot.model.errors import (
@@ -30,7 +30,6 @@ from bot.model.errors import (
     BotError,
     QuotaExhausted,
     RateLimited,
-    StoreUnavailable,
     Unreachable,
 )
 from bot.store.ledger import BUCKET, LEASE, Pause, Refused
@@ -460,16 +459,7 @@ class Limiter:
             self.changed()
 
     def _publish(self, now: float) -> None:
-        pause = self.pauses.shared(now, self._replica.at())
-
-        async def tell() -> None:
-            if self._replica.blind:
-                return
-            try:
-                await from_database(self._clock, self._replica.ledger.pause(self.budget.account, pause))
-            except (StoreUnavailable, TimeoutError):
-                self._replica.lost_sight()
-
-        task = asyncio.create_task(tell())
+        telling = self.budget.publish(self.pauses.shared(now, self._replica.at()))
+        task = asyncio.create_task(telling)
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
