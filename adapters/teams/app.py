@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,7 @@ from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
 from adapters.outgoing import Answering
 from adapters.teams.chat import TeamsChat
 from adapters.teams.delivery import Delivery, Json, invoke_message
-from adapters.teams.payloads import Arrival, Kind, Unacceptable, read
+from adapters.teams.payloads import Arrival, Kind, read
 from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
 from adapters.teams.tokens import KeyRing
 from bot.commands.help import Help
@@ -172,10 +173,6 @@ class TeamsListener:
                 log.info("refused", platform="teams", status=error.status, reason=error.reason)
             self._refused(str(error.status))
             return web.Response(status=error.status)
-        except Unacceptable as error:
-            log.info("refused", platform="teams", status=error.status, reason=str(error))
-            self._refused(str(error.status))
-            return web.Response(status=error.status)
         except Exception:
             # The channel would deliver it again, and the person would see an error of Teams' own.
             log.exception("unexpected", platform="teams")
@@ -185,9 +182,9 @@ class TeamsListener:
         if self.deliveries.busy:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
         if request.content_type != "application/json":
-            raise Unacceptable(415, "not JSON by its own account")
+            raise NotRead(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not JSON by its own account")
         if not self._signed and not _of_this_machine(request):
-            raise Unacceptable(403, "unsigned, and perhaps from another machine")
+            raise NotRead(HTTPStatus.FORBIDDEN, "unsigned, and perhaps from another machine")
         body = _parse(await read_body(request, largest=LARGEST_BODY, within=self._body_within))
         activity = outline(body)
         try:
@@ -195,15 +192,12 @@ class TeamsListener:
                 activity, request.headers.get("Authorization", "")
             )
         except Exception as error:  # noqa: BLE001 - the SDK has no common base for what is wrong with a token
-            raise Unacceptable(401, f"not authenticated: {type(error).__name__}") from None
+            raise NotRead(HTTPStatus.UNAUTHORIZED, f"not authenticated: {type(error).__name__}") from None
         arrival = read(body, tenants=self._tenants, hosts=self._service_hosts, loopback=self._loopback)
         if not arrival.id and arrival.kind is not Kind.OTHER:
-            raise Unacceptable(400, "no id")
+            raise NotRead(HTTPStatus.BAD_REQUEST, "no id")
 
-        async def turn(context: TurnContext) -> None:
-            await self._turn(arrival, context)
-
-        answer = await self._adapter.process_activity(who, activity, turn)
+        answer = await self._adapter.process_activity(who, activity, partial(self._turn, arrival))
         if answer is None:
             return web.Response(status=HTTPStatus.ACCEPTED)
         return web.json_response(answer.body, status=int(answer.status))
@@ -211,7 +205,8 @@ class TeamsListener:
     async def _turn(self, arrival: Arrival, context: TurnContext) -> None:
         match arrival.kind:
             case Kind.PRESS:
-                await _respond(context, await self._press(arrival))
+                response = InvokeResponse(status=int(HTTPStatus.OK), body=await self._press(arrival))
+                await context.send_activity(Activity(type="invokeResponse", value=response))
             case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
                 self.deliveries.start(self._attend(arrival))
             case Kind.OTHER:
@@ -299,19 +294,13 @@ class TeamsListener:
             log.info("welcome not delivered", reason=error.sentence)
 
 
-async def _respond(context: TurnContext, body: Json) -> None:
-    await context.send_activity(
-        Activity(type="invokeResponse", value=InvokeResponse(status=int(HTTPStatus.OK), body=body))
-    )
-
-
 def _parse(read: bytes) -> dict[str, Any]:
     try:
         body = parse_json(read.decode())
     except (ValueError, RecursionError):
-        raise Unacceptable(400, "not JSON") from None
+        raise NotRead(HTTPStatus.BAD_REQUEST, "not JSON") from None
     if not isinstance(body, dict):
-        raise Unacceptable(400, "not a JSON object")
+        raise NotRead(HTTPStatus.BAD_REQUEST, "not a JSON object")
     return body
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,7 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 from adapters.outgoing import Rendered
 from adapters.teams.adaptive import full_width, render, render_mention
 from adapters.teams.connector import Connector, Json, Refused, encoded
-from adapters.teams.payloads import PLATFORM, Arrival
+from adapters.teams.payloads import PLATFORM, Arrival, text_of
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
 from bot.model.cards import Answer, Card, Reader
 from bot.model.clock import Clock
@@ -158,24 +158,21 @@ class TeamsChat:
         return True
 
     async def _keep(self, person: Person, found: Whereabouts) -> None:
-        kept = {name: getattr(found, name) for name in Whereabouts.__slots__}
-        await self._store.keep_conversation(person, json.dumps(kept))
+        await self._store.keep_conversation(person, json.dumps(asdict(found)))
 
     async def _whereabouts(self, person: Person) -> Whereabouts | None:
         if (known := self._people.get(person.key)) is not None:
             return known
         kept = _object(await self._store.conversation(person))
-        texts = {name: kept[name] for name in Whereabouts.__slots__ if isinstance(kept.get(name), str)}
-        if not texts.get("service") or not texts.get("user"):
-            return None
-        return self._people.setdefault(person.key, Whereabouts(**texts))
+        found = Whereabouts(**{name: text_of(kept, name) for name in Whereabouts.__slots__})
+        return self._people.setdefault(person.key, found) if found.service and found.user else None
 
     async def _service(self, place: Place) -> str:
         """The service URL of a place. Raises `Undelivered` where the bot was never spoken to there."""
         if (known := self._places.get(place.key)) is not None:
             return known
-        service = _object(await self._store.conversation(place)).get("service")
-        if not isinstance(service, str) or not service:
+        service = text_of(_object(await self._store.conversation(place)), "service")
+        if not service:
             raise Undelivered(
                 "I do not know how to reach that place in Teams.",
                 hint="Mention the bot there once.",
@@ -205,8 +202,8 @@ class TeamsChat:
         if answer.mention is None:
             return
         text = answer.card.headline
-        shown = _attached(CARD, render_mention(answer.mention, text))
-        await self._connector.send(service, conversation, shown | {"summary": text})
+        shown = _attached(render_mention(answer.mention, text), text)
+        await self._connector.send(service, conversation, shown)
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """See `Chat`. From the roster of a conversation that the person and the bot share; groups need more rights
@@ -312,8 +309,7 @@ HOW_TO_ADD = "Open Apps in Teams, search for my name and choose Add, then ask ag
 
 def object_id(member: Mapping[str, Any]) -> str | None:
     """The directory's id of a member of a roster, lower case; None where it tells none."""
-    found = (member.get(each) for each in ("aadObjectId", "objectId"))
-    return next((each.lower() for each in found if isinstance(each, str) and each), None)
+    return (text_of(member, "aadObjectId") or text_of(member, "objectId")).lower() or None
 
 
 def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
@@ -321,15 +317,10 @@ def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
 
     Fields are those of https://learn.microsoft.com/microsoftteams/platform/bots/how-to/get-teams-context.
     """
-
-    def text(*names: str) -> str | None:
-        found = (member.get(each) for each in names)
-        return next((each for each in found if isinstance(each, str) and each), None)
-
     if object_id(member) != person.id:
         return Profile()
-    role, tenant = (text("userRole") or "").lower(), (text("tenantId") or "").lower()
-    principal = text("userPrincipalName") or ""
+    role, tenant = text_of(member, "userRole").lower(), text_of(member, "tenantId").lower()
+    principal = text_of(member, "userPrincipalName")
     if role == "bot":
         standing = Standing.BOT
     elif tenant != person.home:
@@ -340,30 +331,28 @@ def profile_of(member: Mapping[str, Any], person: Person) -> Profile:
         standing = Standing.MEMBER
     else:
         standing = Standing.EXTERNAL
-    return Profile(name=text("name"), email=text("email", "userPrincipalName"), standing=standing)
+    email = text_of(member, "email") or principal
+    return Profile(name=text_of(member, "name") or None, email=email or None, standing=standing)
 
 
 def _is_member(listed: object, home: str) -> bool:
     """Whether a line of a roster is one of a full member of the tenant."""
     if not isinstance(listed, Mapping):
         return False
-    who = listed.get("aadObjectId") or listed.get("objectId")
-    person = Person(PLATFORM, home, who.lower() if isinstance(who, str) else "")
+    person = Person(PLATFORM, home, object_id(listed) or "")
     return profile_of(listed, person).standing is Standing.MEMBER
 
 
 def _message(card: Card, reader: Reader, shorten: Shorten | None = None) -> bytes:
-    shown = _attached(CARD, full_width(render(card, reader, shorten))) | {"summary": announce(card)}
-    return encoded(shown)
+    return encoded(_attached(full_width(render(card, reader, shorten)), announce(card)))
 
 
-def _attached(kind: str, content: Json, *, name: str = "", address: str = "") -> Json:
-    attachment: Json = {"contentType": kind, "content": content}
-    if name:
-        attachment["name"] = name
-    if address:
-        attachment["contentUrl"] = address
-    return {"type": "message", "attachments": [attachment]}
+def _attached(card: Json, summary: str) -> Json:
+    return {
+        "type": "message",
+        "attachments": [{"contentType": CARD, "content": card}],
+        "summary": summary,
+    }
 
 
 def _handle(ref: MessageRef) -> tuple[str, str, str]:

@@ -21,6 +21,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from adapters.teams.payloads import part_of, text_of
 from adapters.teams.sdk import Token
 from bot.model.clock import Clock
 from bot.model.errors import Undelivered
@@ -75,7 +76,9 @@ class Connector:
 
     async def send(self, service: str, conversation: str, activity: Json | bytes) -> str:
         """Posts a message, and gives its id. Raises `Refused`."""
-        return _id(await self._call("POST", service, ("conversations", conversation, "activities"), activity))
+        return text_of(
+            await self._call("POST", service, ("conversations", conversation, "activities"), activity), "id"
+        )
 
     async def update(self, service: str, conversation: str, message: str, activity: bytes) -> None:
         """Replaces a message. Raises `Refused`."""
@@ -88,7 +91,7 @@ class Connector:
 
     async def create(self, service: str, parameters: Json) -> str:
         """Makes a conversation, or finds the one there is, and gives its id. Raises `Refused`."""
-        return _id(await self._call("POST", service, ("conversations",), parameters))
+        return text_of(await self._call("POST", service, ("conversations",), parameters), "id")
 
     async def member(self, service: str, conversation: str, user: str) -> Mapping[str, Any]:
         """What the channel knows of a member of a conversation. Raises `Refused`."""
@@ -150,7 +153,11 @@ class Connector:
         parsed = _parsed(read)
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return parsed, None
-        refused = Refused(f"Teams did not take a message (HTTP {status}).", status=status, code=_code(parsed))
+        refused = Refused(
+            f"Teams did not take a message (HTTP {status}).",
+            status=status,
+            code=text_of(part_of(parsed, "error"), "code")[:80],
+        )
         return refused, self._wanted(asked) if status in RETRIED else None
 
     def _wanted(self, asked: str | None) -> float:
@@ -182,14 +189,3 @@ def _parsed(read: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
-
-
-def _id(reply: Mapping[str, Any]) -> str:
-    found = reply.get("id")
-    return found if isinstance(found, str) else ""
-
-
-def _code(reply: Mapping[str, Any]) -> str:
-    error = reply.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code[:80] if isinstance(code, str) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, assert_never
 
 import structlog
@@ -13,7 +13,7 @@ from adapters.teams.chat import CARD, HOW_TO_ADD, TeamsChat
 from bot.model.cards import Answer, Everyone, Only, Status
 from bot.model.clock import Clock
 from bot.model.errors import BotError, Undelivered
-from bot.model.people import Clicked, MessageRef, Person, Request, Said, Visibility
+from bot.model.people import MessageRef, Person, Request, Said, Visibility
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Delivery:
     _here: MessageRef | None = None
     _aside: MessageRef | None = None
     _private: MessageRef | None = None
-    _told: bool = field(default=False)
+    _told: bool = False
 
     async def run(self) -> None:
         """Asks the bot and shows what it says. Never raises: what goes wrong is logged, and said where that works."""
@@ -164,13 +164,7 @@ class Delivery:
 
     def _pressed(self) -> MessageRef | None:
         """The message that was clicked and may be replaced."""
-        match self.request.said:
-            case Clicked():
-                return self.request.message
-            case Said():
-                return None
-            case _:
-                assert_never(self.request.said)
+        return None if isinstance(self.request.said, Said) else self.request.message
 
     def _waiting(self) -> bool:
         return self.reply is not None and not self.reply.done()

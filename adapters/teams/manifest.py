@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from bot.commands import COMMANDS
 from bot.commands.command import AnyCommand
 from bot.model.errors import ConfigError
+from bot.render.safe_text import cut
 from bot.writes.guarded import GuardedCommand
 
 Json: TypeAlias = dict[str, Any]
@@ -126,9 +127,7 @@ def _commands(commands: Sequence[AnyCommand]) -> list[Json]:
         seen[module] = seen.get(module, 0) + 1
     kept = sorted(usable, key=lambda words: rank[words])[:COMMANDS_SHOWN]
     return [
-        {"title": words, "description": _cut(each.summary)} for words, each in usable.items() if words in kept
+        {"title": words, "description": cut(each.summary, DESCRIPTION)}
+        for words, each in usable.items()
+        if words in kept
     ]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= DESCRIPTION else text[: DESCRIPTION - 1].rstrip() + "…"

@@ -11,11 +11,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from babel import Locale, UnknownLocaleError
 
+from adapters.http import NotRead
 from bot.config import host_matches, is_loopback
 from bot.model.clock import known_zones
 from bot.model.people import Person, Place, Visibility
@@ -27,18 +29,6 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 _LONGEST_ID = 1000
 _LONGEST_NAME = 100
 _VISIBILITY = {"personal": Visibility.PERSONAL, "groupChat": Visibility.GROUP, "channel": Visibility.CHANNEL}
-
-
-class Unacceptable(Exception):
-    """Not a message this bot may look at. The reason is for the log and holds nothing of what was sent.
-
-    Attributes:
-        status: The HTTP status to answer with.
-    """
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class Kind(StrEnum):
@@ -100,68 +90,68 @@ def read(
         loopback: Whether a service URL on this machine is good (development and tests).
 
     Raises:
-        Unacceptable: It comes from elsewhere, or lacks what an answer needs.
+        NotRead: It comes from elsewhere, or lacks what an answer needs.
     """
-    if _text(body, "channelId") != CHANNEL:
-        raise Unacceptable(403, "another channel than Teams")
-    service = _text(body, "serviceUrl")
+    if text_of(body, "channelId") != CHANNEL:
+        raise NotRead(HTTPStatus.FORBIDDEN, "another channel than Teams")
+    service = text_of(body, "serviceUrl")
     if not _good_service(service, hosts, loopback=loopback):
-        raise Unacceptable(400, "no usable service URL")
-    tenant = _text(_part(_part(body, "channelData"), "tenant"), "id").lower()
-    conversation = _part(body, "conversation")
-    if not tenant or tenant != _text(conversation, "tenantId").lower():
-        raise Unacceptable(403, "the tenant is missing or contradicts itself")
+        raise NotRead(HTTPStatus.BAD_REQUEST, "no usable service URL")
+    tenant = text_of(part_of(part_of(body, "channelData"), "tenant"), "id").lower()
+    conversation = part_of(body, "conversation")
+    if not tenant or tenant != text_of(conversation, "tenantId").lower():
+        raise NotRead(HTTPStatus.FORBIDDEN, "the tenant is missing or contradicts itself")
     if tenant not in tenants:
-        raise Unacceptable(403, "a tenant that this bot does not serve")
-    conversation_id = _text(conversation, "id")
+        raise NotRead(HTTPStatus.FORBIDDEN, "a tenant that this bot does not serve")
+    conversation_id = text_of(conversation, "id")
     if not 0 < len(conversation_id) <= _LONGEST_ID:
-        raise Unacceptable(400, "no conversation")
+        raise NotRead(HTTPStatus.BAD_REQUEST, "no conversation")
     place_id, _, thread = conversation_id.partition(_THREAD)
     place = Place(
         PLATFORM,
         tenant,
         place_id,
-        _VISIBILITY.get(_text(conversation, "conversationType"), Visibility.CHANNEL),
+        _VISIBILITY.get(text_of(conversation, "conversationType"), Visibility.CHANNEL),
         thread=thread,
-        name=_text(conversation, "name")[:_LONGEST_NAME],
+        name=text_of(conversation, "name")[:_LONGEST_NAME],
     )
-    bot = _text(_part(body, "recipient"), "id")
+    bot = text_of(part_of(body, "recipient"), "id")
     kind, text, value, automatic = _said(body, place, bot)
     return Arrival(
         kind=kind,
-        id=_text(body, "id")[:_LONGEST_ID],
-        person=_person(_part(body, "from"), tenant),
+        id=text_of(body, "id")[:_LONGEST_ID],
+        person=_person(part_of(body, "from"), tenant),
         place=place,
         service=service,
         conversation=conversation_id,
-        user=_text(_part(body, "from"), "id")[:_LONGEST_ID],
+        user=text_of(part_of(body, "from"), "id")[:_LONGEST_ID],
         bot=bot[:_LONGEST_ID],
-        replied=_text(body, "replyToId")[:_LONGEST_ID],
+        replied=text_of(body, "replyToId")[:_LONGEST_ID],
         text=text,
         value=value,
         automatic=automatic,
-        expects_answer=_text(body, "type") == "invoke",
+        expects_answer=text_of(body, "type") == "invoke",
         zone=_zone(body),
-        locale=_locale(_text(body, "locale")),
+        locale=_locale(text_of(body, "locale")),
     )
 
 
 def _said(body: Mapping[str, Any], place: Place, bot: str) -> tuple[Kind, str, object, bool]:
     value = body.get("value")
-    match _text(body, "type"), _text(body, "name"):
-        case "message", _ if value is not None and not _text(body, "text").strip():
+    match text_of(body, "type"), text_of(body, "name"):
+        case "message", _ if value is not None and not text_of(body, "text").strip():
             return Kind.SUBMIT, "", value, False
         case "message", _:
-            text, mentioned = without_mention(_text(body, "text"), body.get("entities"), bot)
+            text, mentioned = without_mention(text_of(body, "text"), body.get("entities"), bot)
             if place.visibility is not Visibility.PERSONAL and not mentioned:
                 return Kind.OTHER, "", None, False
             return Kind.TEXT, text, None, False
         case "invoke", "adaptiveCard/action":
             pressed = value if isinstance(value, Mapping) else {}
-            action = _part(pressed, "action")
-            automatic = _text(pressed, "trigger") not in ("", "manual")
+            action = part_of(pressed, "action")
+            automatic = text_of(pressed, "trigger") not in ("", "manual")
             return Kind.PRESS, "", action.get("data"), automatic
-        case "installationUpdate", _ if _text(body, "action").startswith("add"):
+        case "installationUpdate", _ if text_of(body, "action").startswith("add"):
             return Kind.INSTALLED, "", None, False
         case _:
             return Kind.OTHER, "", None, False
@@ -175,25 +165,25 @@ def without_mention(text: str, entities: object, bot: str) -> tuple[str, bool]:
     """
     mentioned = False
     for entity in entities if isinstance(entities, list) else []:
-        if not isinstance(entity, Mapping) or _text(entity, "type") != "mention":
+        if not isinstance(entity, Mapping) or text_of(entity, "type") != "mention":
             continue
-        marked = _text(entity, "text")
-        whose = _part(entity, "mentioned")
+        marked = text_of(entity, "text")
+        whose = part_of(entity, "mentioned")
         if not marked or marked not in text:
             continue
-        if bot and _text(whose, "id") == bot and not mentioned:
+        if bot and text_of(whose, "id") == bot and not mentioned:
             text = text.replace(marked, " ", 1)
             mentioned = True
         else:
-            text = text.replace(marked, _text(whose, "name"), 1)
+            text = text.replace(marked, text_of(whose, "name"), 1)
     return " ".join(html.unescape(text).split()), mentioned
 
 
 def _person(account: Mapping[str, Any], tenant: str) -> Person | None:
-    found = _text(account, "aadObjectId").lower()
+    found = text_of(account, "aadObjectId").lower()
     if not _ID.match(found):
         return None
-    return Person(PLATFORM, tenant, found, " ".join(_text(account, "name").split())[:_LONGEST_NAME])
+    return Person(PLATFORM, tenant, found, " ".join(text_of(account, "name").split())[:_LONGEST_NAME])
 
 
 def _good_service(service: str, hosts: Collection[str], *, loopback: bool) -> bool:
@@ -213,12 +203,12 @@ def _good_service(service: str, hosts: Collection[str], *, loopback: bool) -> bo
 
 
 def _zone(body: Mapping[str, Any]) -> str | None:
-    said = [_text(body, "localTimezone")]
+    said = [text_of(body, "localTimezone")]
     entities = body.get("entities")
     said += [
-        _text(each, "timezone")
+        text_of(each, "timezone")
         for each in (entities if isinstance(entities, list) else [])
-        if isinstance(each, Mapping) and _text(each, "type") == "clientInfo"
+        if isinstance(each, Mapping) and text_of(each, "type") == "clientInfo"
     ]
     return next((each for each in said if each and each in known_zones()), None)
 
@@ -232,11 +222,13 @@ def _locale(text: str) -> str | None:
         return None
 
 
-def _part(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def part_of(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What stands under a key where that is an object, else an empty one."""
     found = body.get(key)
     return found if isinstance(found, Mapping) else {}
 
 
-def _text(body: Mapping[str, Any], key: str) -> str:
+def text_of(body: Mapping[str, Any], key: str) -> str:
+    """What stands under a key where that is text, else an empty one."""
     found = body.get(key)
     return found if isinstance(found, str) else ""

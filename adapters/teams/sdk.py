@@ -10,7 +10,7 @@ answers. Not used, each with a test in `tests/teams/test_sdk_faults.py` that fai
   spends milliseconds on a retry table; so one `Connector` sends everything over one session, with one token.
 - Sending is tried once, and updating four times within a thread; so the connector has retries of its own.
 - The bot's mention is removed wherever its name stands in the text, and `conversation.tenantId` is not read; so both are
-  read from the JSON itself, in `inbound`.
+  read from the JSON itself, in `payloads`.
 
 Each stands behind `require_known_release`: with any other release of the SDK the adapter does not start.
 """
@@ -36,6 +36,7 @@ from botframework.connector.auth import (
     SkillValidation,
 )
 
+from adapters.teams.payloads import part_of, text_of
 from adapters.teams.tokens import KeyRing
 from bot.config import Secret
 from bot.model.clock import Clock
@@ -130,20 +131,13 @@ def make_adapter(identity: AppIdentity) -> CloudAdapter:
 
 def outline(body: dict[str, Any]) -> Activity:
     """As much of a message as the SDK has to know; whatever is not text is left out."""
-
-    def text(value: object) -> str:
-        return value if isinstance(value, str) else ""
-
-    conversation = body.get("conversation")
     return Activity(
-        type=text(body.get("type")),
-        id=text(body.get("id")),
-        name=text(body.get("name")),
-        channel_id=text(body.get("channelId")),
-        service_url=text(body.get("serviceUrl")),
-        conversation=ConversationAccount(
-            id=text(conversation.get("id")) if isinstance(conversation, dict) else ""
-        ),
+        type=text_of(body, "type"),
+        id=text_of(body, "id"),
+        name=text_of(body, "name"),
+        channel_id=text_of(body, "channelId"),
+        service_url=text_of(body, "serviceUrl"),
+        conversation=ConversationAccount(id=text_of(part_of(body, "conversation"), "id")),
     )
 
 

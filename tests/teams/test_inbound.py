@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.teams.payloads import Kind, Unacceptable, read, without_mention
+from adapters.http import NotRead
+from adapters.teams.payloads import Kind, read, without_mention
 from bot.model.people import Visibility
 from tests.fake_teams import BOT, CHANNEL, FOREIGN, GROUP, PERSONAL, TENANT, Account, FakeTeams, Json, Scope
 
@@ -102,7 +103,7 @@ def test_who_has_no_account_is_nobody(account: object) -> None:
     ],
 )
 def test_what_comes_from_elsewhere_or_cannot_be_answered_is_refused(change: Json, status: int) -> None:
-    with pytest.raises(Unacceptable) as caught:
+    with pytest.raises(NotRead) as caught:
         accept(said() | change)
     assert caught.value.status == status
 
@@ -116,7 +117,7 @@ def test_answers_go_to_the_hosts_of_the_settings(service: str) -> None:
 
 def test_a_service_on_this_machine_is_good_in_development_only() -> None:
     assert accept(said(serviceUrl="http://127.0.0.1:3/"), loopback=True).service == "http://127.0.0.1:3/"
-    with pytest.raises(Unacceptable):
+    with pytest.raises(NotRead):
         accept(said(serviceUrl="http://smba.example/"), loopback=True)
 
 
@@ -179,7 +180,7 @@ def test_junk_is_refused_or_read_but_never_breaks(changes: Json) -> None:
     refused, home = 0, TENANT
     try:
         home = accept(said("x", CHANNEL) | changes).place.home
-    except Unacceptable as error:
+    except NotRead as error:
         refused = error.status
     assert refused in (0, 400, 403)
     assert home == TENANT
