@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from adapters.cli.program import quiet, run
+from adapters.cli.program import quiet, until_done
 from adapters.cli.settings import StandIn, loaded, over, over_a_sandbox, with_settings, with_zone
 from bot import config
 from bot.model.cards import Answer, Confirm, Status
@@ -55,7 +54,8 @@ FORMATS = ("text", "json", "slack", "teams")
 )
 @with_settings
 @click.option("--verbose", is_flag=True, help="Show the log on standard error.")
-def ask(
+@until_done
+async def ask(
     sentence: str | None,
     form: str,
     ticket: str,
@@ -63,7 +63,7 @@ def ask(
     sandbox_key: str,
     toml: Path | None,
     verbose: bool,  # noqa: FBT001 - click hands it over by name
-) -> None:
+) -> int:
     """Ask one thing, and print the answer.
 
     Exit code: 0 answered, 1 refused or failed, 2 not understood, 3 a question with a ticket, 4 sent with the
@@ -72,12 +72,6 @@ def ask(
     if bool(sentence) == bool(ticket):
         raise click.UsageError("Give either a sentence, or --confirm with the ticket of a question.")
     quiet(verbose=verbose)
-    sys.exit(run(_ask(sentence or "", form, ticket, sandbox, sandbox_key, toml)))
-
-
-async def _ask(
-    sentence: str, form: str, ticket: str, sandbox: StandIn | None, sandbox_key: str, toml: Path | None
-) -> int:
     from rich.console import Console
 
     from adapters.server import build
@@ -91,7 +85,7 @@ async def _ask(
         async with build(settings, chats=chats, store=store, clock=clock, guest=True) as built:
             request = Request(
                 id=secrets.token_hex(4),
-                said=Clicked(confirm=ticket) if ticket else Said(sentence),
+                said=Said(sentence) if sentence else Clicked(confirm=ticket),
                 person=local_person(),
                 place=local_place(),
             )
@@ -180,6 +174,8 @@ async def rendered(answer: Answer, form: str, keep: Callable[[str], Awaitable[st
         form: One of `FORMATS`.
         keep: See `adapters.outgoing.drawn`.
     """
+    from adapters.outgoing import drawn
+
     match form:
         case "json":
             from bot.render.card_json import dumps
@@ -187,17 +183,14 @@ async def rendered(answer: Answer, form: str, keep: Callable[[str], Awaitable[st
             text: str = dumps(answer)
             return text
         case "slack":
-            from adapters.outgoing import drawn
             from adapters.slack.blocks import render
 
             message = await drawn(answer, render, keep)
             return json.dumps({"text": message.text, "blocks": message.blocks}, indent=2)
         case "teams":
-            from adapters.outgoing import drawn
             from adapters.teams import adaptive
 
-            card = await drawn(answer, adaptive.render, keep)
-            return json.dumps(card, indent=2)
+            return json.dumps(await drawn(answer, adaptive.render, keep), indent=2)
         case _:
             from adapters.terminal.text import render_text
 

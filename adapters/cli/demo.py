@@ -7,7 +7,7 @@ import secrets
 import click
 from rich.console import Console
 
-from adapters.cli.program import quiet, run
+from adapters.cli.program import quiet, until_done
 from adapters.cli.settings import machine_zone, sandbox_data_models
 from bot import config
 
@@ -17,13 +17,10 @@ from bot import config
     "--zone", default="", help="Time zone for dates and times, such as Europe/Berlin; else the machine's."
 )
 @click.option("--verbose", is_flag=True, help="Show the log, too.")
-def demo(zone: str, verbose: bool) -> None:  # noqa: FBT001 - click hands it over by name
+@until_done
+async def demo(zone: str, verbose: bool) -> None:  # noqa: FBT001 - click hands it over by name
     """Chat in the terminal with a made-up Celonis team; needs no account and asks nobody outside this machine."""
     quiet(verbose=verbose)
-    run(_demo(zone))
-
-
-async def _demo(zone: str) -> None:
     from adapters.server import build
     from adapters.terminal.chat import PLATFORM, TerminalChat, converse
     from bot.model.clock import SystemClock

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -25,6 +26,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         sys.exit(130)
+
+
+def until_done(work: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., None]:
+    """Makes a command of a coroutine function; what it returns is the exit code, nothing counts as 0."""
+
+    @wraps(work)
+    def command(**told: Any) -> None:
+        sys.exit(run(work(**told)))
+
+    return command
 
 
 def quiet(*, verbose: bool) -> None:

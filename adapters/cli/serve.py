@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
-from adapters.cli.program import run
+from adapters.cli.program import until_done
 from adapters.cli.settings import StandIn, loaded, over, over_a_sandbox, with_settings
 from bot import config
 
@@ -39,7 +38,8 @@ _NOT_SERVED = ("rich.console", "rich.pretty", "httpx._main")
     help="How log lines look.",
 )
 @with_settings
-def serve(
+@until_done
+async def serve(
     host: str | None,
     port: int | None,
     admin_port: int | None,
@@ -55,21 +55,12 @@ def serve(
     configure(as_json=log == "json")
     told = {"host": host, "port": port, "admin_port": admin_port}
     told = {name: value for name, value in told.items() if value is not None}
-    run(_serve(server.serve, told, sandbox, toml))
-
-
-async def _serve(
-    until_told: Callable[..., Awaitable[None]],
-    told: dict[str, Any],
-    sandbox: StandIn | None,
-    toml: Path | None,
-) -> None:
     settings = loaded(toml, need=config.Need.SERVING, connections=sandbox is None)
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=told)})
     async with AsyncExitStack() as stack:
         if sandbox is not None:
             settings = await stack.enter_async_context(over(settings, sandbox))
-        await until_told(
+        await server.serve(
             settings,
             ready=lambda running: click.echo(
                 f"Listening: {running.address} (readiness and metrics: {running.admin})", err=True
