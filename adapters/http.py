@@ -12,18 +12,21 @@ import asyncio
 import ipaddress
 import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from bot.model.errors import ConfigError
 
 log = structlog.get_logger()
+
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Routes: TypeAlias = Mapping[tuple[str, str], Handler]
+"""What answers which method and path."""
 
 MOST_OPEN = 1000
 """Connections at once; fewer where the process may not open that many files."""
@@ -65,10 +68,11 @@ def most_open() -> int:
 
 
 class HttpServer:
-    """An application on a port.
+    """Routes on a port. They are few and have no variables, so a table does, and a failure of ours is told as such to
+    nobody outside.
 
     Args:
-        app: Without routes that were added later.
+        routes: What is answered; HEAD as GET.
         deadlines: When somebody counts as slow.
         most: Connections at once.
         most_of_one: Connections at once from one address; for IPv6 from one network of 64 bits.
@@ -77,17 +81,16 @@ class HttpServer:
 
     def __init__(
         self,
-        app: web.Application,
+        routes: Routes,
         *,
         deadlines: Deadlines = Deadlines(),
         most: int = MOST_OPEN,
         most_of_one: int = MOST_OF_ONE_ADDRESS,
         proxies: Collection[str] = (),
     ) -> None:
-        app.middlewares.insert(0, self._followed)
-        app.on_response_prepare.append(_without_versions)
+        self._routes = routes
         self.deadlines = deadlines
-        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=2.0)
+        self._runner: web.ServerRunner | None = None
         self._most = most
         self._most_of_one = most_of_one
         self._proxies = tuple(ipaddress.ip_network(each, strict=False) for each in proxies)
@@ -116,6 +119,9 @@ class HttpServer:
         Raises:
             ConfigError: Nothing can listen there.
         """
+        self._runner = web.ServerRunner(
+            web.Server(self._followed), handle_signals=False, shutdown_timeout=2.0
+        )
         await self._runner.setup()
         try:
             self._listening = await asyncio.get_running_loop().create_server(
@@ -134,7 +140,8 @@ class HttpServer:
     async def close(self) -> None:
         """Ends every connection."""
         await self.stop()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     def report(self) -> None:
         """Writes one line about everything that came to nothing since the last one; none where nothing did."""
@@ -154,7 +161,7 @@ class HttpServer:
     # --- what connections say of themselves ---
 
     def _connection(self) -> _Connection:
-        manager = self._runner.server
+        manager = self._runner.server if self._runner is not None else None
         assert manager is not None, "connections come only while it runs"
         return _Connection(self, manager)
 
@@ -202,24 +209,34 @@ class HttpServer:
         host = address.partition("/")[0]
         return any(ipaddress.ip_address(host) in network for network in self._proxies) if host else False
 
-    @web.middleware
-    async def _followed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _followed(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         assert isinstance(connection, _Connection), "this server makes no others"
         connection.begin(request)
+        method, path = request.method, request.path
+        handler = self._routes.get(("GET" if method == "HEAD" else method, path))
         try:
-            response = await handler(request)
+            response = await handler(request) if handler is not None else self._nothing_at(path)
+        except Exception:
+            log.exception("request failed", path=path)
+            response = web.Response(status=503, text="unavailable", headers={"Retry-After": "5"})
         finally:
             connection.end()
         if response.status == HTTPStatus.REQUEST_TIMEOUT:
             self._counts["body late"] += 1
+        response.headers["Server"] = _NAME
         return response
+
+    def _nothing_at(self, path: str) -> web.Response:
+        if allowed := [method for method, known in self._routes if known == path]:
+            return web.Response(status=405, text="method not allowed", headers={"Allow": ", ".join(allowed)})
+        return web.Response(status=404, text="not found")
 
 
 class _Connection(web.RequestHandler):
     """aiohttp's side of a connection, which also knows how long it may wait for what."""
 
-    __slots__ = ("_house", "_receiving", "_request", "_timer", "address", "answered")
+    __slots__ = ("_house", "_late", "_receiving", "_request", "_timer", "address", "answered")
 
     def __init__(self, house: HttpServer, manager: web.Server) -> None:
         super().__init__(
@@ -232,8 +249,9 @@ class _Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # None is what switches it off
         )
         self._house = house
-        self._request: web.Request | None = None
+        self._request: web.BaseRequest | None = None
         self._receiving = False
+        self._late: tuple[float, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.address = ""
         self.answered = False
@@ -254,7 +272,8 @@ class _Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._house.leave(self)
-        self._wait_no_more()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -263,9 +282,9 @@ class _Connection(web.RequestHandler):
             self._wait("headers late", self._house.deadlines.headers)
         super().data_received(data)
 
-    def begin(self, request: web.Request) -> None:
+    def begin(self, request: web.BaseRequest) -> None:
         """The headers of a request are here."""
-        self._wait_no_more()
+        self._late = None
         self._request, self._receiving = request, False
 
     def end(self) -> None:
@@ -286,7 +305,7 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What is no HTTP gets a status and no explanation, and no line of its own in the log."""
-        self._wait_no_more()
+        self._late = None
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._house.came_to_nothing("no HTTP")
         else:
@@ -297,20 +316,25 @@ class _Connection(web.RequestHandler):
         return response
 
     def _wait(self, reason: str, seconds: float) -> None:
-        self._wait_no_more()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.cut_off, reason)
+        at = self._loop.time() + seconds
+        self._late = at, reason
+        if self._timer is None or self._timer.when() > at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(at, self._look)
 
-    def _wait_no_more(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _look(self) -> None:
+        """Whether it is too late. One timer does for many requests, each of which moves only the moment."""
+        self._timer = None
+        if self._late is not None:
+            at, reason = self._late
+            if self._loop.time() < at:
+                self._timer = self._loop.call_at(at, self._look)
+            else:
+                self.cut_off(reason)
 
 
 _NAME = "celonis-chat"
-
-
-async def _without_versions(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = _NAME
 
 
 def _address(peer: object) -> str:
@@ -369,7 +393,7 @@ class NotRead(Exception):
         self.slow = slow
 
 
-async def read_body(request: web.Request, *, largest: int, within: float) -> bytes:
+async def read_body(request: web.BaseRequest, *, largest: int, within: float) -> bytes:
     """The body of a request; what its headers already rule out is not read.
 
     Args:
@@ -384,18 +408,24 @@ async def read_body(request: web.Request, *, largest: int, within: float) -> byt
         raise NotRead(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded")
     if (request.content_length or 0) > largest:
         raise NotRead(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
+    content = request.content
     body = bytearray()
     try:
-        async with asyncio.timeout(within):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > largest:
-                    raise NotRead(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
+        if content.is_eof():  # nearly always, it came with the headers
+            body += content.read_nowait()
+        else:
+            async with asyncio.timeout(within):
+                async for chunk in content.iter_any():
+                    body += chunk
+                    if len(body) > largest:
+                        break
     except TimeoutError:
         raise NotRead(HTTPStatus.REQUEST_TIMEOUT, "late", slow=True) from None
     except (ConnectionError, RuntimeError, web.RequestPayloadError):
         # aiohttp says with a RuntimeError that the connection was gone before anybody waited for the body.
         raise NotRead(HTTPStatus.BAD_REQUEST, "broken off", slow=True) from None
+    if len(body) > largest:
+        raise NotRead(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
     return bytes(body)
 
 

@@ -11,7 +11,7 @@ import gc
 import json
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
-from adapters.http import Deadlines, HttpServer, most_open, quiet_accept
+from adapters.http import Deadlines, Handler, HttpServer, Routes, most_open, quiet_accept
 from adapters.metrics import CONTENT_TYPE, Measured, Metrics, reachable
 from adapters.outgoing import Answering
 from bot import config
@@ -161,8 +161,8 @@ async def _store(settings: config.Settings, clock: Clock) -> Store:
 class Listener(Protocol):
     """A chat platform's ear."""
 
-    def routes(self, app: web.Application) -> None:
-        """Adds what it listens on."""
+    def routes(self) -> Routes:
+        """What it listens on."""
         ...
 
     async def start(self) -> None:
@@ -239,11 +239,11 @@ async def running(
         measured = Measured(built.bot, metrics, clock)
         listeners = {name: make(measured, store) for name, make in platforms.listeners.items()}
         server = settings.server
-        behind = HttpServer(_admin_app(built, listeners, metrics, clock), deadlines=deadlines)
+        behind = HttpServer(_admin_routes(built, listeners, metrics, clock), deadlines=deadlines)
         stack.push_async_callback(behind.close)
         admin = await behind.start(server.admin_host, server.admin_port)
         public = HttpServer(
-            _public_app(listeners), deadlines=deadlines, most=most_open(), proxies=server.trusted_proxies
+            _public_routes(listeners), deadlines=deadlines, most=most_open(), proxies=server.trusted_proxies
         )
         stack.callback(quiet_accept(asyncio.get_running_loop(), public))
         stack.push_async_callback(public.close)
@@ -464,47 +464,26 @@ def _request_id() -> str:
 # --- HTTP ---
 
 
-def _public_app(listeners: Mapping[str, Listener]) -> web.Application:
-    app = web.Application(middlewares=[_nothing_escapes])
-    app.router.add_get("/healthz", _alive)
+def _public_routes(listeners: Mapping[str, Listener]) -> Routes:
+    routes: dict[tuple[str, str], Handler] = {("GET", "/healthz"): _alive}
     for listener in listeners.values():
-        listener.routes(app)
-    return app
+        routes |= listener.routes()
+    return routes
 
 
-@web.middleware
-async def _nothing_escapes(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """A failure of ours is told as such to nobody outside."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        log.exception("request failed", path=request.path)
-        return web.Response(status=503, text="unavailable", headers={"Retry-After": "5"})
-
-
-async def _alive(_: web.Request) -> web.Response:
+async def _alive(_: web.BaseRequest) -> web.Response:
     return web.Response(text="ok")
 
 
-def _admin_app(
-    built: Built, listeners: Mapping[str, Listener], metrics: Metrics, clock: Clock
-) -> web.Application:
-    async def readyz(_: web.Request) -> web.Response:
+def _admin_routes(built: Built, listeners: Mapping[str, Listener], metrics: Metrics, clock: Clock) -> Routes:
+    async def readyz(_: web.BaseRequest) -> web.Response:
         return await _readiness(built, listeners)
 
-    async def exposed(_: web.Request) -> web.Response:
+    async def exposed(_: web.BaseRequest) -> web.Response:
         body = await metrics.exposition(built.celonis, built.audit, clock)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application(middlewares=[_nothing_escapes])
-    app.router.add_get("/healthz", _alive)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", exposed)
-    return app
+    return {("GET", "/healthz"): _alive, ("GET", "/readyz"): readyz, ("GET", "/metrics"): exposed}
 
 
 async def _readiness(built: Built, listeners: Mapping[str, Listener]) -> web.Response:

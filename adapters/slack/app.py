@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from adapters.deliveries import Deliveries
-from adapters.http import BODY_WITHIN, NotRead, read_body
+from adapters.http import BODY_WITHIN, NotRead, Routes, read_body
 from adapters.outgoing import Answering
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.delivery import Delivery
@@ -97,10 +97,9 @@ class SlackListener:
 
     # --- life ---
 
-    def routes(self, app: web.Application) -> None:
-        """Adds `POST /slack/events`, where there is a signing secret to check it with."""
-        if self._guard is not None:
-            app.router.add_post(PATH, self._receive)
+    def routes(self) -> Routes:
+        """`POST /slack/events`, where there is a signing secret to check it with."""
+        return {} if self._guard is None else {("POST", PATH): self._receive}
 
     async def start(self) -> None:
         """Asks Slack who the bot is, and opens the socket where Socket Mode is configured.
@@ -151,7 +150,7 @@ class SlackListener:
 
     # --- HTTP ---
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.BaseRequest) -> web.Response:
         guard = self._guard
         assert guard is not None, "the route is there only with a guard"
         try:

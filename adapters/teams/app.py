@@ -17,7 +17,7 @@ from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity
 
 from adapters.deliveries import Deliveries
-from adapters.http import BODY_WITHIN, NotRead, parse_json, read_body
+from adapters.http import BODY_WITHIN, NotRead, Routes, parse_json, read_body
 from adapters.outgoing import Answering
 from adapters.teams.chat import TeamsChat
 from adapters.teams.delivery import Delivery, Json, invoke_message
@@ -109,9 +109,9 @@ class TeamsListener:
         self.deliveries = Deliveries("teams", store, clock, kept=DELIVERIES_KEPT, most=MOST_AT_ONCE)
         self._keeper: asyncio.Task[None] | None = None
 
-    def routes(self, app: web.Application) -> None:
-        """Adds `POST /api/messages`."""
-        app.router.add_post(PATH, self._receive)
+    def routes(self) -> Routes:
+        """`POST /api/messages`."""
+        return {("POST", PATH): self._receive}
 
     async def start(self) -> None:
         """Fetches keys and a token, so that the first message waits for neither. A failure is logged and tried again
@@ -165,7 +165,7 @@ class TeamsListener:
 
     # --- what comes ---
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.BaseRequest) -> web.Response:
         try:
             return await self._accept(request)
         except NotRead as error:
@@ -178,7 +178,7 @@ class TeamsListener:
             log.exception("unexpected", platform="teams")
             return web.Response(status=HTTPStatus.BAD_REQUEST)
 
-    async def _accept(self, request: web.Request) -> web.Response:
+    async def _accept(self, request: web.BaseRequest) -> web.Response:
         if self.deliveries.busy:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
         if request.content_type != "application/json":
@@ -304,7 +304,7 @@ def _parse(read: bytes) -> dict[str, Any]:
     return body
 
 
-def _of_this_machine(request: web.Request) -> bool:
+def _of_this_machine(request: web.BaseRequest) -> bool:
     """Whether a request comes from this machine, under its own name, and from nobody who says that he passes it on."""
     passed_on = any(
         name.casefold() == "forwarded" or name.casefold().startswith("x-forwarded-")
@@ -313,6 +313,6 @@ def _of_this_machine(request: web.Request) -> bool:
     return not passed_on and is_loopback(request.remote or "") and is_loopback(_host(request))
 
 
-def _host(request: web.Request) -> str:
+def _host(request: web.BaseRequest) -> str:
     host = request.host
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

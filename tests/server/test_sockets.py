@@ -192,17 +192,15 @@ async def small(
 ) -> AsyncIterator[Small]:
     go = asyncio.Event()
 
-    async def slow(_: web.Request) -> web.Response:
+    async def slow(_: web.BaseRequest) -> web.Response:
         await go.wait()
         return web.Response(text="done")
 
-    async def quick(request: web.Request) -> web.Response:
+    async def quick(request: web.BaseRequest) -> web.Response:
         return web.Response(text=(await request.read()).decode())
 
-    app = web.Application()
-    app.router.add_get("/slow", slow)
-    app.router.add_route("*", "/quick", quick)
-    server = HttpServer(app, deadlines=PATIENT, most=most, most_of_one=most_of_one, proxies=proxies)
+    routes = {("GET", "/slow"): slow, ("GET", "/quick"): quick, ("POST", "/quick"): quick}
+    server = HttpServer(routes, deadlines=PATIENT, most=most, most_of_one=most_of_one, proxies=proxies)
     try:
         yield Small(server, await server.start("127.0.0.1", 0), go)
     finally:
@@ -330,7 +328,7 @@ from adapters.logs import configure
 async def main():
     configure(as_json=True)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    server = HttpServer(web.Application(), most=1000, deadlines=Deadlines(60, 60, 60, 60))
+    server = HttpServer({}, most=1000, deadlines=Deadlines(60, 60, 60, 60))
     undo = quiet_accept(asyncio.get_running_loop(), server)
     print(await server.start("127.0.0.1", 0), flush=True)
     await asyncio.to_thread(sys.stdin.readline)

@@ -129,7 +129,8 @@ async def world(
             refused=refusals.append,
         )
         app = web.Application()
-        listener.routes(app)
+        for at, handler in listener.routes().items():
+            app.router.add_route(*at, handler)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -208,7 +208,8 @@ async def _replica(
             ids=lambda: f"r{number}-{next(numbers)}",
         )
         app = web.Application()
-        listener.routes(app)
+        for at, handler in listener.routes().items():
+            app.router.add_route(*at, handler)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

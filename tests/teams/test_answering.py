@@ -132,7 +132,8 @@ async def opened() -> AsyncIterator[World]:
             refused=refused.append,
         )
         app = Application()
-        listener.routes(app)
+        for at, handler in listener.routes().items():
+            app.router.add_route(*at, handler)
         await listener.start()
         async with TestClient(TestServer(app)) as client:
             yield World(teams, bot, listener, client, refused)
