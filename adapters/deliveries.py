@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from cachetools import TTLCache
 
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
@@ -19,6 +18,34 @@ from bot.store import Store
 log = structlog.get_logger()
 
 _AT_HAND = 20_000
+
+
+class Once:
+    """Tells what comes again from what is new.
+
+    Args:
+        most: How many are remembered; the oldest are forgotten first.
+        seconds: For how long.
+        clock: Decides what is old.
+    """
+
+    def __init__(self, most: int, seconds: float, clock: Clock) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._known: OrderedDict[str, float] = OrderedDict()
+
+    def first(self, key: str) -> bool:
+        """Whether it comes for the first time; from now on it does not."""
+        now, known = self._clock.monotonic(), self._known
+        while known and next(iter(known.values())) <= now:
+            known.popitem(last=False)
+        if key in known:
+            return False
+        if len(known) >= self._most:
+            known.popitem(last=False)
+        known[key] = now + self._seconds
+        return True
 
 
 class Deliveries:
@@ -37,7 +64,7 @@ class Deliveries:
         self._store = store
         self._kept = kept
         self.most = most
-        self._seen: TTLCache[str, bool] = TTLCache(_AT_HAND, kept.total_seconds(), timer=clock.monotonic)
+        self._seen = Once(_AT_HAND, kept.total_seconds(), clock)
         self._waiting: deque[Coroutine[Any, Any, None]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self.closing = False
@@ -80,9 +107,8 @@ class Deliveries:
             lasting: Whether a repetition after a restart would do harm. Where the database is not shared, a durable row
                 would cost more than the answer and only tell the same sentence from a new one.
         """
-        if key in self._seen:
+        if not self._seen.first(key):
             return False
-        self._seen[key] = True
         if not lasting and self._store.dialect == "sqlite":
             return True
         try:

@@ -6,17 +6,15 @@ writes whole bodies to its log; so nothing unsigned ever gets that far, and noth
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
-from cachetools import TTLCache
-
+from adapters.deliveries import Once
 from adapters.http import parse_json
 from bot.config import Secret
 from bot.model.clock import Clock
@@ -74,7 +72,7 @@ class Guard:
         """
         self._secret = secret
         self._clock = clock
-        self._signatures: TTLCache[str, bool] = TTLCache(_MOST_REMEMBERED, REMEMBERED, timer=clock.monotonic)
+        self._signatures = Once(_MOST_REMEMBERED, REMEMBERED, clock)
 
     def check(self, headers: Mapping[str, str], body: bytes) -> Sound | Seen | Refusal:
         """Judges a request.
@@ -95,16 +93,15 @@ class Guard:
             return Refusal.NO_SIGNATURE
         if not hmac.compare_digest(sign(self._secret.reveal(), timestamp, body), signature):
             return Refusal.FORGED
-        if signature in self._signatures:
+        if not self._signatures.first(signature):
             return Seen.REPLAY
-        self._signatures[signature] = True
         return _read(headers.get("Content-Type", ""), body)
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
     """The signature of a body, as Slack makes it."""
-    mac = hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256)
-    return f"v0={mac.hexdigest()}"
+    mac = hmac.digest(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, "sha256")
+    return f"v0={mac.hex()}"
 
 
 def _read(content_type: str, body: bytes) -> Sound | Refusal:
@@ -117,14 +114,11 @@ def _read(content_type: str, body: bytes) -> Sound | Refusal:
 
 
 def _form(text: str) -> Any:
-    pairs = text.split("&", _MOST_FIELDS)
+    pairs = text.replace("+", " ").split("&", _MOST_FIELDS)
     if len(pairs) > _MOST_FIELDS:
         raise ValueError("more fields than Slack ever sends")
-    fields = {
-        _plain(name): _plain(value) for name, _, value in (each.partition("=") for each in pairs if each)
-    }
+    fields = {}
+    for pair in filter(None, pairs):
+        name, _, value = pair.partition("=")
+        fields[unquote(name)] = unquote(value) if "%" in value else value
     return parse_json(fields["payload"]) if "payload" in fields else fields
-
-
-def _plain(text: str) -> str:
-    return unquote_plus(text) if "%" in text or "+" in text else text
