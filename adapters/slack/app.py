@@ -18,7 +18,7 @@ from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, Routes, read_body
 from adapters.outgoing import Answering
 from adapters.slack.chat import SlackChat, message_ref
-from adapters.slack.delivery import Delivery
+from adapters.slack.delivery import Delivery, done
 from adapters.slack.payloads import (
     Incoming,
     Kind,
@@ -194,33 +194,34 @@ class SlackListener:
     # --- routes ---
 
     async def _on_command(self, body: Json) -> None:
-        self._take(lambda: read_command(body))
+        self._take(read_command, body)
 
     async def _on_event(self, body: Json) -> None:
         self.deliveries.start(self._message(body))
 
     async def _on_click(self, body: Json) -> None:
-        written = self._take(lambda: read_click(body))
+        written = self._take(read_click, body)
         if written is not None:
             await asyncio.wait({written}, timeout=DURABLE_WITHIN)
 
-    def _take(self, read: Callable[[], Incoming | None]) -> asyncio.Future[None] | None:
+    def _take(self, read: Callable[[Json], Incoming | None], body: Json) -> asyncio.Future[None] | None:
         """Starts the answer to a command or a click.
 
         Returns:
             For a click that confirms something: done when that is written down.
         """
         try:
-            incoming = read()
+            incoming = read(body)
         except Unreadable as error:
             log.warning("slack delivery not readable", error=str(error))
             return None
         if incoming is None:
             return None
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        written: asyncio.Future[None] | None = None
+        if isinstance(incoming.said, Clicked) and incoming.said.confirm:
+            written = asyncio.get_running_loop().create_future()
         self.deliveries.start(self._attend(incoming, written))
-        confirms = isinstance(incoming.said, Clicked) and bool(incoming.said.confirm)
-        return written if confirms else None
+        return written
 
     async def _message(self, body: Json) -> None:
         """A mention or a direct message. Whose mention it is, is only known once Slack has said who the bot is."""
@@ -236,14 +237,14 @@ class SlackListener:
 
     async def _attend(self, incoming: Incoming, written: asyncio.Future[None] | None = None) -> None:
         request_id = self._ids()
-        with structlog.contextvars.bound_contextvars(request=request_id):
-            try:
-                if await self._is_new(incoming):
-                    await self._answer(incoming, request_id, written)
-            except Exception:
-                log.exception("slack delivery not answered")
-            finally:
-                _done(written)
+        structlog.contextvars.bind_contextvars(request=request_id)  # ends with the task
+        try:
+            if await self._is_new(incoming):
+                await self._answer(incoming, request_id, written)
+        except Exception:
+            log.exception("slack delivery not answered")
+        finally:
+            done(written)
 
     async def _answer(
         self, incoming: Incoming, request_id: str, written: asyncio.Future[None] | None
@@ -260,8 +261,7 @@ class SlackListener:
             message=message_ref(place, place.id, incoming.pressed) if incoming.pressed else None,
             opens_thread=incoming.kind is Kind.MENTION and not incoming.threaded,
         )
-        delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock)
-        delivery.settled.add_done_callback(lambda _: _done(written))
+        delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock, written)
         try:
             await self._bot.answer(request, delivery.show)
         finally:
@@ -285,8 +285,3 @@ class SlackListener:
         if own is not None and own.id == place.id:
             return place
         return replace(place, visibility=Visibility.GROUP)
-
-
-def _done(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -22,7 +21,7 @@ from bot.redaction import redact
 
 log = structlog.get_logger()
 
-RESPONSE_URL_LIVES: Final = timedelta(minutes=30)
+RESPONSE_URL_LIVES: Final = 30 * 60.0
 RESPONSE_URL_USES: Final = 5
 """https://docs.slack.dev/interactivity/handling-user-interaction"""
 SILENT_FOR: Final = 3.0
@@ -38,27 +37,6 @@ Attach = Callable[[str, MessageRef], Awaitable[None]]
 """Tells the bot which message holds a question."""
 
 
-class ResponseUrl:
-    """One `response_url` within its limits."""
-
-    def __init__(self, url: str, chat: SlackChat, clock: Clock) -> None:
-        self._url = url
-        self._chat = chat
-        self._clock = clock
-        self._until: datetime = clock.now() + RESPONSE_URL_LIVES
-        self._left = RESPONSE_URL_USES if url else 0
-
-    @property
-    def usable(self) -> bool:
-        """Whether one more answer can go this way."""
-        return self._left > 0 and self._clock.now() < self._until
-
-    async def show(self, answer: Answer, *, replace_original: bool) -> None:
-        """Shows an answer to the person alone. Raises `Undelivered`."""
-        self._left -= 1
-        await self._chat.respond(self._url, answer, replace=replace_original)
-
-
 class Delivery:
     """Shows the answer to one request.
 
@@ -67,7 +45,14 @@ class Delivery:
     where that is for one person, it stands in their direct message.
     """
 
-    def __init__(self, incoming: Incoming, chat: SlackChat, attach: Attach, clock: Clock) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        chat: SlackChat,
+        attach: Attach,
+        clock: Clock,
+        written: asyncio.Future[None] | None = None,
+    ) -> None:
         """Takes what it works with.
 
         Args:
@@ -75,37 +60,33 @@ class Delivery:
             chat: Slack.
             attach: See `Attach`.
             clock: For the limits of a `response_url`, and for waiting.
+            written: Done as soon as whatever had to be durable before Slack hears back is.
         """
         self._incoming = incoming
         self._place = incoming.place
         self._chat = chat
         self._attach = attach
-        self._url = ResponseUrl(incoming.response_url, chat, clock)
         self._clock = clock
+        self._written = written
+        self._uses_left = RESPONSE_URL_USES if incoming.response_url else 0
         self._began = clock.monotonic()
         self._own = incoming.place.visibility is Visibility.PERSONAL
         self._ref: MessageRef | None = None
         self._direct_ref: MessageRef | None = None
         self._sign: MessageRef | None = None
         self._outbox = Outbox(self._send_safely, clock)
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done as soon as whatever had to be durable before Slack hears back is."""
 
     async def show(self, answer: Answer) -> None:
         """Shows an answer, soon: Slack's slowness never holds up the work that makes them."""
         if not answer.working or answer.replaces:
-            self._settle()
+            done(self._written)
         await self._outbox.show(answer)
 
     async def close(self) -> None:
         """No more will come: returns when everything is shown."""
-        self._settle()
+        done(self._written)
         await self._outbox.close()
         await self._take_sign_away()
-
-    def _settle(self) -> None:
-        if not self.settled.done():
-            self.settled.set_result(None)
 
     async def _send_safely(self, answer: Answer) -> None:
         try:
@@ -139,6 +120,16 @@ class Delivery:
                 await self._privately(answer)
             case _:
                 await self._openly(answer)
+
+    @property
+    def _url_usable(self) -> bool:
+        """Whether one more answer can go through the `response_url`."""
+        return self._uses_left > 0 and self._clock.monotonic() - self._began < RESPONSE_URL_LIVES
+
+    async def _respond(self, answer: Answer, *, replace_original: bool) -> None:
+        """To the person alone, through the `response_url`."""
+        self._uses_left -= 1
+        await self._chat.respond(self._incoming.response_url, answer, replace=replace_original)
 
     async def _elsewhere(self, answer: Answer, person: Person) -> None:
         """For somebody else's eyes: in that person's direct message."""
@@ -178,13 +169,13 @@ class Delivery:
 
     async def _say_what_was_asked(self) -> None:
         left = SILENT_FOR - (self._clock.monotonic() - self._began)
-        if not await self._outbox.quiet(left) or not self._url.usable:
+        if not await self._outbox.quiet(left) or not self._url_usable:
             return
         said = self._incoming.said
         text = " ".join(redact(said.text).split()) if isinstance(said, Said) else ""
         cut = text if len(text) <= _REPEATED else f"{text[:_REPEATED].rstrip()}…"
         line = f"Asked for: {cut or 'help'}; the answer follows"
-        await self._url.show(Answer(Card(line), Only(self._incoming.person)), replace_original=False)
+        await self._respond(Answer(Card(line), Only(self._incoming.person)), replace_original=False)
 
     async def _take_sign_away(self) -> None:
         sign, self._sign = self._sign, None
@@ -197,18 +188,18 @@ class Delivery:
 
     async def _beside(self, answer: Answer) -> None:
         """For the person alone, and nothing that stands there changes."""
-        if self._url.usable and not self._place.thread:
-            await self._url.show(answer, replace_original=False)
+        if self._url_usable and not self._place.thread:
+            await self._respond(answer, replace_original=False)
         else:
             await self._whisper(answer)
 
     async def _privately(self, answer: Answer) -> None:
         # What a response_url adds stands outside the thread (https://github.com/slackapi/bolt-js/issues/963).
-        if not self._url.usable or (self._place.thread and not self._incoming.private):
+        if not self._url_usable or (self._place.thread and not self._incoming.private):
             await self._whisper(answer)
             return
         try:
-            await self._url.show(answer, replace_original=self._incoming.private)
+            await self._respond(answer, replace_original=self._incoming.private)
         except Refused as error:
             if error.code == "ratelimited":
                 raise
@@ -271,8 +262,8 @@ class Delivery:
         """One line for the person who asked, without data, in the place."""
         answer = Answer(Card(line, blocks=(Text(more),)), Only(self._incoming.person))
         try:
-            if self._url.usable and not self._place.thread:
-                await self._url.show(answer, replace_original=False)
+            if self._url_usable and not self._place.thread:
+                await self._respond(answer, replace_original=False)
             else:
                 await self._chat.whisper(
                     self._place, self._incoming.person, answer, threaded=self._incoming.threaded
@@ -283,3 +274,9 @@ class Delivery:
     async def _note_question(self, answer: Answer, ref: MessageRef) -> None:
         if answer.ticket:
             await self._attach(answer.ticket, ref)
+
+
+def done(future: asyncio.Future[None] | None) -> None:
+    """Marks it as done, where there is one and it is not."""
+    if future is not None and not future.done():
+        future.set_result(None)

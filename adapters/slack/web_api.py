@@ -6,8 +6,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -173,6 +172,11 @@ class WebApi:
         """
         self._token = token
         self._address = address if address.endswith("/") else f"{address}/"
+        own = urlsplit(address)
+        stand_in = (
+            "https://hooks.slack.com" if own.hostname == "slack.com" else f"{own.scheme}://{own.netloc}"
+        )
+        self._hooks = ("https://hooks.slack.com/", f"{stand_in}/")
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._lanes: LRUCache[str, _Lane] = LRUCache(_LANES)
@@ -207,14 +211,11 @@ class WebApi:
             arguments: Those that are None or empty text are left out.
         """
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
-        body = _joined(given, message)
-        async with self._turn(lane or method, alone=bool(lane)) as waiting:
-            return await self._as_bot(method, body, _JSON, waiting, again=again)
+        return await self._in_turn(method, _joined(given, message), _JSON, lane=lane, again=again)
 
     async def form(self, method: str, **arguments: str) -> Json:
         """One call of a method that takes no JSON."""
-        async with self._turn(method, alone=False) as waiting:
-            return await self._as_bot(method, urlencode(arguments).encode(), _FORM, waiting, again=True)
+        return await self._in_turn(method, urlencode(arguments).encode(), _FORM, again=True)
 
     async def respond(self, url: str, how: Json, message: bytes) -> None:
         """Answers through a `response_url`, which needs no token and is a secret itself.
@@ -231,44 +232,36 @@ class WebApi:
         async def send() -> Json:
             headers = {"Content-Type": _JSON}
             async with self.session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                text = await answer.text()
+                read = await answer.read()
                 if answer.status == _TOO_MANY:
                     raise _Wait(answer.headers.get("Retry-After", ""))
                 if not answer.ok:
+                    text = read.decode(errors="replace")
                     raise _explained(text if _CODE.fullmatch(text) else "response_url_failed", "")
                 return {}
 
-        async with self._turn(url, alone=True) as waiting:
-            await self._persist(send, waiting, again=False)
+        await self._persist(send, _Lane(), again=False)
 
     def trusted(self, url: str) -> bool:
         """Whether a `response_url` may be posted to: `hooks.slack.com`, or the host that stands in for Slack."""
-        return url.startswith("https://hooks.slack.com/") or self._own(url)
+        return url.startswith(self._hooks)
 
-    def _own(self, url: str) -> bool:
-        try:
-            given, own = urlsplit(url), urlsplit(self._address)
-        except ValueError:
-            return False
-        stand_in = (own.hostname or "") != "slack.com"
-        return stand_in and (given.scheme, given.netloc) == (own.scheme, own.netloc)
-
-    @asynccontextmanager
-    async def _turn(self, key: str, *, alone: bool) -> AsyncIterator[_Lane]:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane()
-        if lane.waiting >= LONGEST_QUEUE and alone:
+    async def _in_turn(self, method: str, body: bytes, kind: str, *, again: bool, lane: str = "") -> Json:
+        """A call as the bot, after those into the same conversation; where it is into none, at once."""
+        key = lane or method
+        queue = self._lanes.get(key)
+        if queue is None:
+            queue = self._lanes[key] = _Lane()
+        if not lane:
+            return await self._as_bot(method, body, kind, queue, again=again)
+        if queue.waiting >= LONGEST_QUEUE:
             raise _busy()
-        lane.waiting += 1
+        queue.waiting += 1
         try:
-            if not alone:
-                yield lane
-                return
-            async with lane.turn:
-                yield lane
+            async with queue.turn:
+                return await self._as_bot(method, body, kind, queue, again=again)
         finally:
-            lane.waiting -= 1
+            queue.waiting -= 1
 
     async def _as_bot(self, method: str, body: bytes, kind: str, lane: _Lane, *, again: bool) -> Json:
         """A call as the bot. Where its token came from a file, that is read again once Slack refuses it."""
