@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from bot.redaction import RedactingFilter, redact_event
+from bot.redaction import RedactingFilter, redact_event, redacted_json
 
 LIBRARIES = logging.WARNING
 """Level for everything that is not ours: at INFO the SDKs write down addresses, and at DEBUG whole messages."""
@@ -29,16 +29,14 @@ def configure(*, as_json: bool, stream: TextIO | None = None, level: int = loggi
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Any] = [
-        redact_event,
-        structlog.processors.JSONRenderer(ensure_ascii=True)
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=False),
-    ]
+    last: list[Any] = (
+        [redacted_json] if as_json else [redact_event, structlog.dev.ConsoleRenderer(colors=False)]
+    )
+    logger = structlog.WriteLogger(stream)
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=lambda *_: logger,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)

@@ -22,6 +22,7 @@ from bot.redaction import (
     looks_secret,
     redact,
     redact_event,
+    redacted_json,
 )
 
 WORD = string.ascii_letters + string.digits
@@ -260,6 +261,27 @@ def test_a_structured_line_loses_its_secrets_at_any_depth() -> None:
     assert line["event"] == "happened"
     assert line["deep"][0] == {"a": [REDACTED, 1, None, 2.5, True]}
     assert line["job"] == "0bae5839-22b1-4c1f-9d0e-5a7c2f8b9e10"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "on time",
+        "pünktlich",
+        'a "quoted" word',
+        "paſſword=geheimes-wort",
+        CELONIS,
+        ("a", CELONIS),
+        {1: {"deep", CELONIS}},
+        CELONIS.encode(),
+        None,
+        2.5,
+        True,
+    ],
+)
+def test_a_line_written_at_once_is_the_one_whose_every_text_is_looked_at(said: object) -> None:
+    event = {"event": "happened", "said": said}
+    assert redacted_json(None, "", dict(event)) == json.dumps(redact_event(None, "", dict(event)))
 
 
 @pytest.mark.parametrize("how", ["true", "error", "tuple"])
