@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -109,7 +110,9 @@ class Measured:
 
     def __init__(self, bot: Answering, metrics: Metrics, clock: Clock) -> None:
         self._bot = bot
-        self._metrics = metrics
+        # Looked up once for each platform and outcome, which are few.
+        self._seconds = cache(metrics.answer_seconds.labels)
+        self._requests = cache(metrics.requests.labels)
         self._clock = clock
 
     async def answer(self, request: Request, show: Show) -> None:
@@ -123,14 +126,14 @@ class Measured:
             last = answer
             if not shown and not answer.working:
                 shown = True
-                self._metrics.answer_seconds.labels(platform).observe(self._clock.monotonic() - began)
+                self._seconds(platform).observe(self._clock.monotonic() - began)
             await show(answer)
 
         try:
             await self._bot.answer(request, counted)
         finally:
             outcome = last.card.status.value if last else "nothing"
-            self._metrics.requests.labels(platform, outcome).inc()
+            self._requests(platform, outcome).inc()
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """See `bot.dispatch.Bot.attach`."""

@@ -101,7 +101,7 @@ class Bot:
             request: What was said or clicked.
             show: Called for each answer, which takes the place of the one before it.
         """
-        showing = _Showing(show, self._working(request))
+        showing = _Showing(show, request)
         visit: Visit | None = None
         try:
             self._check_pace(request)
@@ -125,10 +125,6 @@ class Bot:
     async def recover(self) -> int:
         """See `bot.writes.recover.recover`."""
         return await recover(self._parts, self._tickets, self._questions, self._writes)
-
-    def _working(self, request: Request) -> Answer:
-        card = Card("Working on it …", status=Status.WORKING)
-        return Answer(card, Only(request.person), replaces=not isinstance(request.said, Clicked))
 
     async def _note_refusal(self, request: Request, error: NotAllowed) -> None:
         try:
@@ -380,14 +376,22 @@ class Bot:
 class _Showing:
     """Shows answers; where the first one is not there in time, that work goes on."""
 
-    def __init__(self, show: Show, working: Answer) -> None:
+    def __init__(self, show: Show, request: Request) -> None:
         self._show = show
-        self._working = working
-        self._timer = asyncio.get_running_loop().call_later(WORKING_AFTER, self._due)
+        self._request = request
         self._sign: asyncio.Task[None] | None = None
+        # What is answered from memory is shown in this turn of the loop, and needs no timer.
+        self._timer: asyncio.Handle = asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(WORKING_AFTER, self._due)
 
     def _due(self) -> None:
-        self._sign = asyncio.ensure_future(self._show(self._working))
+        beside = isinstance(self._request.said, Clicked)
+        card = Card("Working on it …", status=Status.WORKING)
+        self._sign = asyncio.ensure_future(
+            self._show(Answer(card, Only(self._request.person), replaces=not beside))
+        )
 
     async def show(self, answer: Answer) -> None:
         self._timer.cancel()
