@@ -18,6 +18,8 @@ from bot.store import Store
 log = structlog.get_logger()
 
 _AT_HAND = 20_000
+_EACH_TURN = 3
+"""Answers that start in one turn: with fewer a crowd pays for many turns, with more it holds up acknowledgements."""
 
 
 class Once:
@@ -78,7 +80,7 @@ class Deliveries:
         return len(self._waiting) + len(self._under_way)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts an answer, soon: one in each turn of the event loop, so that a crowd of them lets whatever arrives
+        """Starts an answer, soon: a few in each turn of the event loop, so that a crowd of them lets whatever arrives
         meanwhile be acknowledged first.
         """
         self._waiting.append(work)
@@ -86,13 +88,13 @@ class Deliveries:
             asyncio.get_running_loop().call_soon(self._start_next)
 
     def _start_next(self) -> None:
-        if not self._waiting:
-            return
-        task = asyncio.get_running_loop().create_task(self._waiting.popleft())
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
+        loop = asyncio.get_running_loop()
+        for _ in range(min(_EACH_TURN, len(self._waiting))):
+            task = loop.create_task(self._waiting.popleft())
+            self._under_way.add(task)
+            task.add_done_callback(self._done)
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._start_next)
+            loop.call_soon(self._start_next)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
