@@ -104,20 +104,12 @@ def _run(text: str, *, bold: bool = False) -> Json:
     return {"type": "text", "text": text, "style": {"bold": True}} if bold else {"type": "text", "text": text}
 
 
-def _rich(*elements: Json) -> Json:
-    return {"type": "rich_text", "elements": list(elements)}
-
-
-def _rich_section(*runs: Json) -> Json:
-    return {"type": "rich_text_section", "elements": list(runs)}
-
-
-def _paragraph(text: str) -> Json:
-    return _rich(_rich_section(_run(text)))
+def _rich(*runs: Json, kind: str = "section") -> Json:
+    return {"type": "rich_text", "elements": [{"type": f"rich_text_{kind}", "elements": list(runs)}]}
 
 
 def _preformatted(text: str) -> Json:
-    return _rich({"type": "rich_text_preformatted", "elements": [_run(text or ELLIPSIS)]})
+    return _rich(_run(text or ELLIPSIS), kind="preformatted")
 
 
 def escape(text: str) -> str:
@@ -189,7 +181,7 @@ class _Message:
         kept = self.take(text, length)
         for piece in whole_lines(kept, TEXT):
             if piece.strip():
-                self.add(_paragraph(piece))
+                self.add(_rich(_run(piece)))
 
     # blocks
 
@@ -238,12 +230,12 @@ class _Message:
         self.room -= spent
         if runs:
             runs[-1]["text"] = runs[-1]["text"].rstrip("\n") or " "
-            self.add(_rich(_rich_section(*runs)))
+            self.add(_rich(*runs))
 
     def notice(self, tone: Tone, text: str) -> None:
         word = tone_word(tone, text)
         sign = f"{_SYMBOLS[tone]} {word}:" if word else _SYMBOLS[tone]
-        self.add(_rich(_rich_section(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS))))
+        self.add(_rich(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS)))
 
     # tables
 
@@ -303,7 +295,7 @@ class _Message:
                 run for first, rest in pieces[: len(kept)] for run in (_run(first, bold=True), _run(rest))
             ]
             if runs:
-                self.add(_rich(_rich_section(*runs)))
+                self.add(_rich(*runs))
             missing = len(pieces) - len(kept)
         self.room -= sum(units(line) + 1 for line in kept)
         if missing:
@@ -313,7 +305,7 @@ class _Message:
 
     def choices(self, prompt: str, options: Sequence[Button]) -> None:
         if prompt.strip():
-            self.add(_paragraph(self.take(prompt, TEXT)))
+            self.add(_rich(_run(self.take(prompt, TEXT))))
         if len(options) <= _CHOICES_AS_BUTTONS:
             self.add(*self.action_blocks(options))
         else:
@@ -425,7 +417,7 @@ def render_mention(person: Person, text: str) -> SlackMessage:
     else:
         name = cut(clean(person.name), _TITLE_CELL) or "Somebody"
         who, plain = _run(name, bold=True), escape(f"{name} {said}")
-    return SlackMessage(plain, [_rich(_rich_section(who, _run(f" {said}")))])
+    return SlackMessage(plain, [_rich(who, _run(f" {said}"))])
 
 
 # --- what comes back -------------------------------------------------------------------------------------------

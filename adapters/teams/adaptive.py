@@ -49,7 +49,6 @@ CARD_SIZE = 28 * 1024
 
 # Ours: what keeps a card readable on a phone, and leaves room for the rest of it.
 _VALUE = 500
-_OPTION_VALUE = 500
 _MENU_SIZE = 10_000
 _OPTIONS = 100
 _CHOICES_AS_BUTTONS = 5
@@ -120,17 +119,13 @@ def _envelope(said: str) -> Json:
     }
 
 
-def _fits_button(text: str) -> bool:
+def _fits(text: str) -> bool:
     return size(text) <= _VALUE
-
-
-def _fits_option(text: str) -> bool:
-    return size(text) <= _OPTION_VALUE
 
 
 def _action(button: Button, shorten: Shorten | None) -> Json:
     title = label_of(button, _LABEL)
-    verb, value = encode(button.action, _fits_button, shorten)
+    verb, value = encode(button.action, _fits, shorten)
     if verb == Verb.OPEN:
         return {"type": "Action.OpenUrl", "title": title, "url": value}
     return _execute(title, verb, {verb.value: value}, "none", _STYLES[button.tone])
@@ -331,7 +326,7 @@ class _Sheet:
         room = min(_MENU_SIZE, self.room - _NOTE)
         choices: list[Json] = []
         for option in options[:_OPTIONS]:
-            value = pack(option.action, _fits_option, self.shorten)
+            value = pack(option.action, _fits, self.shorten)
             choice = {"title": label_of(option, _OPTION_LABEL), "value": value}
             room -= size(choice)
             if room < 0 and choices:
