@@ -84,9 +84,8 @@ async def over(
     from adapters.server import over_sandbox
     from bot.sandbox import Sandbox
 
-    alike = (
-        Sandbox()
-    )  # every sandbox has the same keys and ids, so one that never starts knows those of another
+    # Every sandbox has the same keys and ids, so one that never starts knows those of another.
+    alike = Sandbox()
     async with AsyncExitStack() as stack:
         if not stand_in.url:
             await stack.enter_async_context(alike)
