@@ -18,6 +18,7 @@ from adapters.deliveries import Deliveries
 from adapters.http import BODY_WITHIN, NotRead, Routes, read_body
 from adapters.outgoing import Answering
 from adapters.slack.chat import SlackChat, message_ref
+from adapters.slack.client import Refused
 from adapters.slack.delivery import Delivery, done
 from adapters.slack.payloads import (
     Incoming,
@@ -28,7 +29,6 @@ from adapters.slack.payloads import (
     read_message,
 )
 from adapters.slack.signature import LARGEST, PATH, Guard, Refusal, Seen, Sound
-from adapters.slack.web_api import Refused
 from bot.config import Slack
 from bot.model.clock import Clock
 from bot.model.errors import ConfigError, Undelivered

@@ -12,7 +12,7 @@ from cachetools import LRUCache, TTLCache
 
 from adapters.outgoing import Rendered
 from adapters.slack.blocks import encoded, render, render_mention
-from adapters.slack.web_api import Refused, WebApi
+from adapters.slack.client import Refused, WebApi
 from bot.config import Slack
 from bot.model.cards import Answer, Card, Only, Reader, Status
 from bot.model.clock import Clock, known_zones

@@ -11,8 +11,8 @@ import structlog
 
 from adapters.outgoing import Outbox
 from adapters.slack.chat import SlackChat, message_ref
+from adapters.slack.client import Refused
 from adapters.slack.payloads import Incoming, Kind
-from adapters.slack.web_api import Refused
 from bot.model.cards import Answer, Card, Everyone, Only, Text
 from bot.model.clock import Clock
 from bot.model.errors import BotError, Undelivered

@@ -20,7 +20,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.deliveries import Deliveries
-from adapters.slack.web_api import WebApi
+from adapters.slack.client import WebApi
 from bot.config import Secret, Slack
 from bot.model.clock import Clock
 

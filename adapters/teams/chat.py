@@ -15,7 +15,7 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 
 from adapters.outgoing import Rendered
 from adapters.teams.adaptive import full_width, render, render_mention
-from adapters.teams.connector import Connector, Json, Refused, encoded
+from adapters.teams.client import Connector, Json, Refused, encoded
 from adapters.teams.payloads import PLATFORM, Arrival, text_of
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
 from bot.model.cards import Answer, Card, Reader

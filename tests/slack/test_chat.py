@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapters.slack.chat import PROFILES_KEPT, SlackChat
-from adapters.slack.web_api import LONGEST_QUEUE, Refused, WebApi
+from adapters.slack.client import LONGEST_QUEUE, Refused, WebApi
 from bot.config import Secret
 from bot.model.cards import Answer, Card, Only
 from bot.model.errors import Undelivered

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import aiohttp
 import pytest
 
-from adapters.teams.connector import ATTEMPTS, Connector, Refused
+from adapters.teams.client import ATTEMPTS, Connector, Refused
 from adapters.teams.sdk import Token
 from tests.fake_teams import Account, FakeTeams, StillClock
 
