@@ -370,7 +370,8 @@ async def bot(
     ]
     development = "\n[server]\ndevelopment = true" if both else ""
     settings.write_text(
-        f'zone = "Europe/Berlin"\n[chat]\nper_minute = 10000000\n{development}\n' + "\n".join(bindings)
+        'zone = "Europe/Berlin"\n[chat]\nper_minute = 10000000\n[audit]\nreads = true\n'
+        f"{development}\n" + "\n".join(bindings)
     )
     given = {
         "CELONIS_CHAT_SECRET_KEY": secrets.token_hex(32),
@@ -483,6 +484,7 @@ def settings_for(options: Json, folder: str) -> Any:
                 config.Binding(teams=TENANT, connections=names),
             ),
             "chat": config.ChatLimits(per_minute=10_000_000),
+            "audit": settings.audit.model_copy(update={"reads": True}),
             "database_url": config.Secret(f"sqlite:///{folder}/bench.db"),
             "slack": config.Slack(
                 bot_token=config.Secret(TOKEN),
