@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -28,12 +29,23 @@ REMEMBERED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last answer of a conversation: whose question it was, what it was about, and the pages beside it."""
+    """The last answer of a conversation: whose question it was, what it was about, and the pages beside it.
+
+    Attributes:
+        asker: The key of who asked.
+        sentence: What was asked, resolved; empty where only a choice was offered.
+        after: The next page.
+        before: The page before.
+        choices: The sentences that were offered last.
+        at: When (seconds since 1970).
+    """
 
     asker: str
     sentence: str
     after: str = ""
     before: str = ""
+    choices: tuple[str, ...] = ()
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class Conversations:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._lately: TTLCache[Conversation, Last] = TTLCache(
             REMEMBERED, REMEMBERED_FOR.total_seconds(), timer=clock.monotonic
         )
@@ -114,6 +127,10 @@ class Conversations:
             raise TicketGone(f"I remember no {what}.", hint="Say the whole sentence.")
         return found, last.asker
 
+    async def before(self, request: Request) -> Last | None:
+        """What was last answered, or offered, where a request goes on."""
+        return await self._last_of(Conversation.of(request)[-1])
+
     async def _last_of(self, conversation: Conversation) -> Last | None:
         """What was last answered in a conversation, by whichever replica; without a database, by this one."""
         if self._store.dialect != "sqlite":
@@ -122,7 +139,10 @@ class Conversations:
             except StoreUnavailable:
                 log.warning("last answer not read")
             else:
-                return Last(**json.loads(kept)) if kept is not None else None
+                if kept is None:
+                    return None
+                last = json.loads(kept)
+                return Last(**last | {"choices": tuple(last.get("choices", ()))})
         return self._lately.get(conversation)
 
     async def remember(self, intent: Intent, card: Card, request: Request, *, private: bool) -> None:
@@ -141,8 +161,23 @@ class Conversations:
             if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
         }
         last = Last(
-            request.person.key, say(intent), after=pages.get(here + 1, ""), before=pages.get(here - 1, "")
+            request.person.key,
+            say(intent),
+            after=pages.get(here + 1, ""),
+            before=pages.get(here - 1, ""),
+            at=self._clock.now().timestamp(),
         )
+        await self._keep(last, request, private=private)
+
+    async def offered(self, choices: Sequence[Intent], request: Request) -> None:
+        """Notes what somebody may choose from, beside what was answered before."""
+        last = await self.before(request) or Last(request.person.key, "")
+        sentences = tuple(map(say, choices))
+        await self._keep(
+            replace(last, choices=sentences, at=self._clock.now().timestamp()), request, private=True
+        )
+
+    async def _keep(self, last: Last, request: Request, *, private: bool) -> None:
         heard = Conversation.of(request)
         if private and request.private_apart:
             heard += (Conversation.personal(request.person),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from cachetools import LRUCache, TTLCache
 
 from bot.audience import Shown
 from bot.catalog import Catalog, Lists
+from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Caller, Lane, Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
@@ -22,8 +23,8 @@ from bot.commands.help import Help
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
-from bot.meaning import Meanings, One, Several, Unclear
-from bot.model.cards import Answer, Card, Choices, Only, Status, Text, headline
+from bot.meaning import Meaning, Meanings, One, Several, Unclear
+from bot.model.cards import Answer, Card, Choices, Only, Run, Status, Text, headline
 from bot.model.errors import (
     BotError,
     CelonisError,
@@ -66,6 +67,19 @@ MADE = 500
 """Cards that are shared by all who would see the same."""
 
 
+@dataclass(slots=True)
+class Trace:
+    """How a request came to its answer, for a caller who wants to know; filled in on the way.
+
+    Attributes:
+        meaning: What its sentence means; None where it was refused before that was known, and for a click on a question.
+        calls: How many calls to Celonis it took.
+    """
+
+    meaning: Meaning | None = None
+    calls: int = 0
+
+
 class Bot:
     """Answers requests.
 
@@ -83,16 +97,23 @@ class Bot:
         self._tickets = tickets
         self._commands: dict[type[Intent], AnyCommand] = {each.intent: each for each in commands}
         self._lists = {name: Lists(name, parts.store, parts.policy) for name in parts.celonis}
-        self._meanings = Meanings(self._commands, self._context, self._sight, parts.words)
+        self._conversations = Conversations(parts.store, parts.clock)
+        self._meanings = Meanings(
+            self._commands,
+            self._context,
+            self._sight,
+            self._conversations.before,
+            parts.words,
+            {name: FieldValueLists() for name in parts.celonis},
+        )
         guarded = [each for each in commands if isinstance(each, GuardedCommand)]
-        parse = self._meanings.grammar.parse
+        parse = self._meanings.exact.parse
         self._questions = Questions(parts, tickets, guarded, parse, self._guarded_context)
         self._writes = Writes(self._questions, tickets, parts.clock, self._guarded_context)
-        self._conversations = Conversations(parts.store, parts.clock)
         self._made: LRUCache[Hashable, tuple[Shown, Sequence[Read]]] = LRUCache(MADE)
         self._said: TTLCache[str, deque[float]] = TTLCache(PEOPLE, PACE_KEPT, timer=parts.clock.monotonic)
 
-    async def answer(self, request: Request, show: Show) -> None:
+    async def answer(self, request: Request, show: Show, trace: Trace | None = None) -> None:
         """Answers one request.
 
         Never raises for anything a person said or Celonis did: that becomes a card.
@@ -100,13 +121,15 @@ class Bot:
         Args:
             request: What was said or clicked.
             show: Called for each answer, which takes the place of the one before it.
+            trace: Is filled in.
         """
         showing = _Showing(show, request)
         visit: Visit | None = None
+        trace = trace or Trace()
         try:
             self._check_pace(request)
             visit = await self._parts.visit(request, showing.show)
-            await self._attend(visit)
+            await self._attend(visit, trace)
         except BotError as error:
             log.info("refused", request=request.id, error=type(error).__name__, person=request.person.key)
             if isinstance(error, NotAllowed) and error.rule:
@@ -117,6 +140,8 @@ class Bot:
             await showing.show(self._explained(Unexpected(request.id), request, visit))
         finally:
             showing.close()
+            if visit is not None:
+                trace.calls = sum(each.calls.total() for each in visit.usages.values())
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """Remembers in which message a question stands, so that its outcome can be shown there after a restart."""
@@ -154,12 +179,12 @@ class Bot:
             )
         said.append(now)
 
-    async def _attend(self, visit: Visit) -> None:
+    async def _attend(self, visit: Visit, trace: Trace) -> None:
         match visit.request.said:
             case Said(text):
-                await self._sentence(text, visit)
+                await self._sentence(text, visit, trace)
             case Clicked(sentence, "", "") if sentence:
-                await self._sentence(sentence, visit)
+                await self._sentence(sentence, visit, trace)
             case Clicked("", confirm, "") if confirm:
                 await self._writes.confirm(confirm, visit)
             case Clicked("", "", dismiss) if dismiss:
@@ -169,7 +194,7 @@ class Bot:
 
     # --- sentences ---
 
-    async def _sentence(self, text: str, visit: Visit) -> None:
+    async def _sentence(self, text: str, visit: Visit, trace: Trace) -> None:
         if looks_secret(text):
             raise UsageError(
                 "That looks like a key or a token, so I did not read it, and I do not keep it.",
@@ -179,22 +204,22 @@ class Bot:
             raise NotUnderstood(f"That is longer than the {self._parts.text_length:,} characters I read.")
         if " ".join(text.split()).casefold().strip(".!") in ANSWERS:
             text = await self._questions.take_back(visit) or text
-        meaning = await self._meanings.mean(text, visit)
+        trace.meaning = meaning = await self._meanings.mean(text, visit)
         match meaning:
             case One(ShowQuestion(id=ticket)):
                 await self._questions.show(ticket, visit)
             case One(Recall() | Refresh() | Next() | Back() as word):
-                await self._go_on(word, visit)
+                await self._go_on(word, visit, trace)
             case One():
                 await self._act(meaning, visit)
             case Several() | Unclear():
                 await self._ask_back(meaning, visit)
 
-    async def _go_on(self, word: Recall | Refresh | Next | Back, visit: Visit) -> None:
+    async def _go_on(self, word: Recall | Refresh | Next | Back, visit: Visit, trace: Trace) -> None:
         """Answers what was said before."""
         text, asker = await self._conversations.meant(word, visit.request)
         try:
-            meaning = await self._meanings.mean(text, visit)
+            trace.meaning = meaning = await self._meanings.mean(text, visit)
             match meaning:
                 case One(ShowQuestion() | Recall() | Refresh() | Next() | Back()):
                     raise NotUnderstood("I do not understand what to show again.")
@@ -211,6 +236,9 @@ class Bot:
             raise _not_yours(error.rule if isinstance(error, NotAllowed) else "") from None
 
     async def _ask_back(self, meaning: Several | Unclear, visit: Visit) -> None:
+        offered = [each.action.intent for each in meaning.options if isinstance(each.action, Run)]
+        if offered:
+            await self._conversations.offered(offered, visit.request)
         match meaning:
             case Several(question, prompt, options, source):
                 card = Card(

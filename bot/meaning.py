@@ -1,40 +1,57 @@
-"""What a sentence means here, for this person: one thing, several, or nothing that could be answered."""
+"""What a sentence means here, for this person: one thing, several, or nothing that could be answered.
+
+Two doors: an exact sentence (`bot.language.parse`) has one reading, whose names are looked up; everything else is
+understood with the names that this person may see (`bot.language.understand`), list by list, as far as it is needed.
+What changes Celonis is only ever opened by an exact sentence or by the template of `bot.language.gate`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar, assert_never
+from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
 
-from bot.catalog import CLOSE, Alternative, Item, Resolution, Seen, label_of, matching, nearest
+from bot.catalog import Alternative, label_of
+from bot.catalog.values import FieldValueLists
 from bot.commands.again import AGAIN, Recall
 from bot.commands.command import AnyCommand, Command, Context
+from bot.commands.counts import ShowValues
 from bot.commands.help import Help
-from bot.commands.jobs import Jobs, ShowJob
+from bot.commands.jobs import CancelJob, Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
 from bot.commands.models import ShowModel
-from bot.commands.records import Data, Fields
-from bot.language.declare import CelonisIntent, map_names
-from bot.language.parse import Entry, Grammar, unchecked
+from bot.commands.records import Data
+from bot.conversation import Last
+from bot.language.declare import CelonisIntent, map_names, names
+from bot.language.edges import Cost
+from bot.language.frames import Frames, Scope
+from bot.language.gate import Order, orders
+from bot.language.lexicon import FieldValues, Lexicon, NameList
+from bot.language.parse import Exact, NotExact
 from bot.language.say import say
+from bot.language.understand import Account, Reading, Understanding, understand
+from bot.language.vocabulary import Class, vocabulary, words_of
 from bot.model.cards import Button, Run, Source
 from bot.model.errors import (
-    Forbidden,
     NotAllowed,
-    NotFound,
     NotUnderstood,
     UnknownName,
     UsageError,
 )
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name, fold
-from bot.policy import Right, Touch
+from bot.model.names import Kind, Name
+from bot.model.people import Request
+from bot.named import lists_for
+from bot.policy import Touch
 from bot.visit import Visit
 from bot.writes.cards import ShowQuestion
 from bot.writes.guarded import GuardedCommand
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +60,15 @@ class One:
 
     Attributes:
         intent: What is meant.
-        taken: Misspelt names, each with the one that it was taken for.
+        taken: Names that were said otherwise, each with the one that it was taken for.
         touches: Every resource that a read names, as the policy is asked about it.
+        understood: Everything that the text can mean, with the account of its words.
     """
 
     intent: Intent
     taken: tuple[tuple[str, str], ...] = ()
     touches: tuple[Touch, ...] = ()
+    understood: Understanding = field(default_factory=Understanding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +80,14 @@ class Several:
         prompt: What stands above the options.
         options: One button for each.
         source: Where the names on them come from, where that is to be said.
+        understood: As for `One`.
     """
 
     question: str
     prompt: str
     options: tuple[Button, ...]
     source: Source | None = None
+    understood: Understanding = field(default_factory=Understanding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +96,35 @@ class Unclear:
 
     Attributes:
         error: Why.
-        options: The same sentence with names that exist.
+        options: What could be meant.
+        understood: As for `One`.
     """
 
     error: UsageError
     options: tuple[Button, ...] = ()
+    understood: Understanding = field(default_factory=Understanding)
 
 
 Meaning: TypeAlias = One | Several | Unclear
 KEPT = 2_000
 """Meanings that are kept."""
+JUST_NOW = timedelta(minutes=10)
+"""How long "it" means the job of the last answer, and "the second one" what was offered."""
+MOST_OFFERS = 5
 
+_ORDINALS = {
+    spoken.strip(): at
+    for at, line in enumerate(
+        (
+            "1|first|the first|the first one|first one|the 1st|erste|die erste|der erste|das erste|den ersten|das erste bitte",
+            "2|second|the second|the second one|second one|the 2nd|zweite|die zweite|der zweite|das zweite|den zweiten",
+            "3|third|the third|the third one|third one|the 3rd|dritte|die dritte|der dritte|das dritte|den dritten",
+            "4|fourth|the fourth|the fourth one|fourth one|vierte|die vierte|der vierte|das vierte",
+            "5|fifth|the fifth|the fifth one|fifth one|fünfte|die fünfte|der fünfte|das fünfte",
+        )
+    )
+    for spoken in line.split("|")
+} | dict.fromkeys(("last one", "the last one", "the last", "letzte", "die letzte", "das letzte"), -1)
 OWN_WORDS: tuple[type[Intent], ...] = (Recall, ShowQuestion, *(each.intent for each in AGAIN))
 
 
@@ -96,7 +135,9 @@ class Meanings:
         commands: By intent.
         context: What a person may see of a connection, in a request.
         sight: What decides which names that are.
-        words: Aliases of the settings.
+        before: What was last answered, or offered, where a request goes on.
+        words: Aliases of the settings: how a sentence may begin -> how it begins in the exact language.
+        values: By connection, the values of its fields.
 
     Raises:
         ValueError: An alias hides a command.
@@ -107,14 +148,38 @@ class Meanings:
         commands: Mapping[type[Intent], AnyCommand],
         context: Callable[[Visit, str], Context],
         sight: Callable[[Visit, str], Hashable],
+        before: Callable[[Request], Awaitable[Last | None]],
         words: Mapping[str, str],
+        values: Mapping[str, FieldValueLists],
     ) -> None:
         self._commands = commands
         self._context = context
         self._sight = sight
-        entries = [Entry(each.intent, each.aliases) for each in (*commands.values(), *AGAIN)]
+        self._before = before
+        self._values = values
+        self._words = vocabulary()
         self._kept: LRUCache[Hashable, tuple[One, datetime]] = LRUCache(KEPT)
-        self.grammar = Grammar([*entries, Entry(Recall), Entry(ShowQuestion)], words)
+        self.exact = Exact((*commands, *OWN_WORDS))
+        readable = [each.intent for each in commands.values() if isinstance(each, Command)]
+        self._frames = Frames(
+            {each.words: each for each in (*readable, *(each.intent for each in AGAIN))},
+            {
+                Kind.FIELD: ShowValues,
+                Kind.KPI: ShowKpi,
+                Kind.RECORD: Data,
+                Kind.JOB: ShowJob,
+                Kind.POOL: Jobs,
+                Kind.MODEL: ShowModel,
+            },
+            Help,
+        )
+        begins = {each.words for each in self.exact.intents}
+        self._aliases = {tuple(words_of(word)): meant for word, meant in words.items()}
+        for alias, meant in words.items():
+            if " ".join(alias.casefold().split()) in begins or not any(
+                meant.startswith(each) for each in begins
+            ):
+                raise ValueError(f"“{alias}” stands for no command, or is one itself")
 
     async def mean(self, text: str, visit: Visit) -> Meaning:
         """What a text means. It is kept for all who see the same names from a place with the same defaults.
@@ -123,197 +188,346 @@ class Meanings:
             NotAllowed: Whatever it means, the person may not.
             CelonisError, QuotaExhausted: Names could not be read.
         """
+        now = visit.parts.clock.now()
         chosen = visit.defaults.connection
         sights = tuple([self._sight(visit, each) for each in visit.connections])
-        key = (text, chosen and chosen.value, visit.model, sights)
+        # A month without its year means another one next month.
+        key = (text, chosen and chosen.value, visit.model, sights, now.year, now.month)
         kept = self._kept.get(key)
-        if kept is not None and visit.parts.clock.now() < kept[1]:
+        if kept is not None and now < kept[1]:
             return kept[0]
-        meaning = await self._mean(text, visit)
+        meaning, steady = await self._mean(self._without_alias(text), visit)
         if not isinstance(meaning, One):
             return meaning
-        # Only reads, and nothing that depends on what was said before: for the bot's own words there is no command.
+        # Only reads: for the bot's own words there is no command.
         command = self._commands.get(type(meaning.intent))
         if isinstance(command, Command):
             via = meaning.intent.via if isinstance(meaning.intent, CelonisIntent) else None
             catalog = self._context(visit, visit.connection(via)).catalog
             meaning = replace(meaning, touches=await catalog.spelt(command.touches(meaning.intent)))
-            catalogs = (self._context(visit, each).catalog for each in visit.connections)
-            self._kept[key] = meaning, min(each.good_until for each in catalogs)
+            if steady:
+                catalogs = (self._context(visit, each).catalog for each in visit.connections)
+                self._kept[key] = meaning, min(each.good_until for each in catalogs)
         return meaning
 
-    async def _mean(self, text: str, visit: Visit) -> Meaning:
-        readings = self.grammar.parse(text) if text.strip() else (Help(),)
-        if not readings:
-            return await self._without_command(text, visit)
-        if isinstance(readings[0], OWN_WORDS):
-            return One(readings[0])
-        return await self._choose(readings, visit)
+    def _without_alias(self, text: str) -> str:
+        """A sentence that begins with a word of the settings, in the words that stand for it."""
+        typed = text.split()
+        for length in range(len(typed), 0, -1):
+            meant = self._aliases.get(tuple(words_of(" ".join(typed[:length]))))
+            if meant is not None:
+                return " ".join((meant, *typed[length:]))
+        return text
 
-    async def _choose(self, readings: Sequence[Intent], visit: Visit) -> Meaning:
-        refusal: NotAllowed | None = None
-        allowed: list[Intent] = []
-        for reading in readings:
-            right = self._commands[type(reading)].right_for(reading)
-            decision = visit.parts.policy.may(visit.asker, right)
-            if decision.allowed:
-                allowed.append(reading)
-            else:
-                refusal = refusal or NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+    async def _mean(self, text: str, visit: Visit) -> tuple[Meaning, bool]:
+        """What a text means, and whether that hangs on nothing that was said before."""
+        try:
+            intent: Intent = self.exact.parse(text) if text.strip() else Help()
+        except NotExact:
+            pass
+        else:
+            if isinstance(intent, OWN_WORDS):
+                return _as_a_whole(text, "exact", One(intent)), True
+            self._check(intent, visit)
+            found, trouble = await self._resolved(intent, visit)
+            foreign = isinstance(trouble, UnknownName) and trouble.kind is Kind.CONNECTION
+            if found:
+                return _as_a_whole(text, "exact", _chosen(found)), True
+            if foreign or not isinstance(trouble, UnknownName):
+                return Unclear(trouble or NotUnderstood("I do not understand that.")), True
+            if isinstance(self._commands[type(intent)], GuardedCommand):
+                return await self._unknown_target(intent, trouble, visit), True
+            meaning, steady = await self._freely(text, visit)
+            if isinstance(meaning, Unclear):
+                return Unclear(trouble, meaning.options, meaning.understood), True
+            return meaning, steady
+        chosen = await self._choice(text, visit)
+        if chosen is not None:
+            self._check(chosen, visit)
+            return _as_a_whole(text, "choice", One(chosen)), False
+        if asked := orders(text, self._words.writes):
+            opened = await self._asked(asked, visit)
+            if opened is not None:
+                return _as_a_whole(text, "order", opened), False
+        return await self._freely(text, visit)
+
+    def _check(self, intent: Intent, visit: Visit) -> None:
+        """Whether the person may do such a thing at all.
+
+        Raises:
+            NotAllowed: They may not.
+        """
+        command = self._commands.get(type(intent))
+        if command is None:
+            return  # one of the bot's own words
+        decision = visit.parts.policy.may(visit.asker, command.right_for(intent))
+        if not decision.allowed:
+            raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+
+    async def _resolved(
+        self, intent: Intent, visit: Visit
+    ) -> tuple[tuple[Alternative, ...], UsageError | None]:
+        """Everything that the names of an exact sentence can be, or why that is nothing."""
+        if not isinstance(intent, CelonisIntent):
+            return (Alternative(intent),), None
+        try:
+            connection = visit.connection(intent.via)
+            context = self._context(visit, connection)
+            placed = replace(intent, via=Name(connection, connection))
+            resolution = await context.catalog.resolve(placed, model=context.model_default)
+        except UsageError as error:
+            return (), error
+        return resolution.alternatives, resolution.error
+
+    # --- what changes Celonis
+
+    async def _asked(self, asked: Sequence[Order], visit: Visit) -> Meaning | None:
+        """What a plain order is about; None if nothing is called so."""
+        if not asked[0].name and not asked[0].pool:
+            last, fresh = await self._last(visit)
+            job = getattr(last, "job", None)
+            if job is None or not fresh:
+                return Unclear(NotUnderstood("I do not know which job “it” is.", hint="Say the job's name."))
+            intents: list[Intent] = [CancelJob(job=job, pool=getattr(last, "pool", None))]
+        else:
+            intents = [
+                CancelJob(
+                    job=Name(each.name) if each.name else None, pool=Name(each.pool) if each.pool else None
+                )
+                for each in asked
+            ]
+        self._check(intents[0], visit)
+        found: dict[str, Alternative] = {}
+        trouble: UsageError | None = None
+        for intent in intents:
+            alternatives, error = await self._resolved(intent, visit)
+            found.update((say(each.intent), each) for each in alternatives)
+            trouble = trouble or error
+        if len(found) == 1:
+            found.update(await self._like(next(iter(found.values())), asked, visit))
+        if found:
+            return _chosen(tuple(found.values()))
+        if trouble is not None and not isinstance(trouble, UnknownName):
+            return Unclear(trouble)
+        return None
+
+    async def _like(self, meant: Alternative, asked: Sequence[Order], visit: Visit) -> dict[str, Alternative]:
+        """Other jobs whose names hold every word of the one that was said: that one may have been cut short."""
+        intent = meant.intent
+        if not isinstance(intent, CancelJob) or intent.job is None or not asked[0].name:
+            return {}
+        catalog = self._context(visit, visit.connection(intent.via)).catalog
+        said = set(words_of(intent.job.text))
+        within = [intent.pool] if any(each.pool for each in asked) and intent.pool else None
+        found = {}
+        for pool in within or [each.as_name for each in await catalog.listed(Kind.POOL)]:
+            for item in await catalog.listed(Kind.JOB, pool):
+                other = replace(intent, job=item.as_name, pool=pool)
+                if item.id != intent.job.id and said < set(words_of(item.name)):
+                    found[say(other)] = Alternative(other, labels=(item.label,))
+        return found
+
+    async def _unknown_target(self, intent: Intent, trouble: UnknownName, visit: Visit) -> Meaning:
+        """A write about something that is not called so: names that are nearly so are offered, never taken."""
+        understood = await self._understood(trouble.text, visit, None)
+        jobs = [
+            each.intent
+            for each in (*understood.readings, *understood.offers)
+            if isinstance(each.intent, ShowJob)
+        ]
+        return Unclear(trouble, tuple(_stop_buttons(jobs)))
+
+    async def _last(self, visit: Visit) -> tuple[Intent | None, bool]:
+        """What was last answered here, and whether that was just now."""
+        last = await self._before(visit.request)
+        if last is None or not last.sentence:
+            return None, False
+        try:
+            intent = self.exact.parse(last.sentence)
+        except NotExact:  # another version of the bot said it
+            return None, False
+        age = visit.parts.clock.now().timestamp() - last.at
+        return intent, last.asker == visit.person.key and age <= JUST_NOW.total_seconds()
+
+    async def _choice(self, text: str, visit: Visit) -> Intent | None:
+        """What "the second one" means, if something was offered just now."""
+        number = _ORDINALS.get(" ".join(words_of(text)))
+        last = await self._before(visit.request) if number is not None else None
+        if number is None or last is None or last.asker != visit.person.key or not last.choices:
+            return None
+        if visit.parts.clock.now().timestamp() - last.at > JUST_NOW.total_seconds():
+            return None
+        at = number if number >= 0 else len(last.choices) + number
+        try:
+            return self.exact.parse(last.choices[at]) if at < len(last.choices) else None
+        except NotExact:
+            return None
+
+    # --- in somebody's own words
+
+    async def _freely(self, text: str, visit: Visit) -> tuple[Meaning, bool]:
+        alone = await self._understood(text, visit, None)
+        steady = True
+        if not alone.readings or self._goes_on(text):
+            last, _ = await self._last(visit)
+            if isinstance(last, CelonisIntent):
+                steady = False
+                understood = await self._understood(text, visit, last)
+                if understood.readings or not alone.readings:
+                    return self._told(understood, visit), False
+        return self._told(alone, visit), steady
+
+    def _goes_on(self, text: str) -> bool:
+        words = words_of(text)
+        return bool(words) and any(
+            any(each.what is Class.FOLLOW for each in senses) for _, senses in self._words.at(words, 0)
+        )
+
+    def _told(self, understood: Understanding, visit: Visit) -> Meaning:
+        allowed, refusal = self._allowed(understood.readings, visit)
         if refusal is not None and not allowed:
             raise refusal
-        resolved = [(each, await self._resolve(each, visit)) for each in allowed]
-        options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
-        if not options:  # nothing is called so: a misspelling is looked for in whole lists
-            resolved = [(each, await self._resolve(each, visit, misspelt=True)) for each in allowed]
-            options = _unique(each for _, resolution in resolved for each in resolution.alternatives)
-        exact = [each for each in options if each.exact]
-        guarded = any(isinstance(self._commands[type(each.intent)], GuardedCommand) for each in options)
-        if len(exact) > 1 and not guarded:
-            # values and free texts resolve as anything, so the readings that lean on them least are likelier
-            least = min(unchecked(each.intent) for each in exact)
-            exact = [each for each in exact if unchecked(each.intent) == least]
-        if exact:
-            return _one(exact[0]) if len(exact) == 1 else _pick(exact)
-        reading, resolution = max(
-            resolved, key=lambda pair: (len(pair[1].alternatives) > 0, _clauses(pair[0]))
-        )
-        if not resolution.alternatives:
-            return _correctable(reading, resolution.error or NotUnderstood("I do not understand that."))
-        if len(resolution.alternatives) == 1 and not guarded:
-            return _one(resolution.alternatives[0])
-        return _pick(options if guarded else resolution.alternatives)
+        if len(allowed) == 1:
+            return One(allowed[0].intent, allowed[0].taken, understood=understood)
+        if allowed:
+            intents = [each.intent for each in allowed]
+            buttons = tuple(
+                Button(label, Run(each)) for label, each in zip(_labels(intents), intents, strict=True)
+            )
+            return Several(
+                "Which one do you mean?", "Nothing has been done yet.", buttons, understood=understood
+            )
+        offers, _ = self._allowed(understood.offers, visit)
+        options = [Button(_plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
+        if any((one,) in self._words.writes.verbs for each in understood.unknown for one in words_of(each)):
+            jobs = [each.intent for each in understood.offers if isinstance(each.intent, ShowJob)]
+            options = [*_stop_buttons(jobs), *options][:MOST_OFFERS]
+            return Unclear(_not_an_order(understood), tuple(options), understood)
+        return Unclear(_not_understood(understood), tuple(options), understood)
 
-    async def _resolve(self, reading: Intent, visit: Visit, *, misspelt: bool = False) -> Resolution:
-        if not isinstance(reading, CelonisIntent):
-            return Resolution((Alternative(reading),))
-        try:
-            connection = visit.connection(reading.via)
-            context = self._context(visit, connection)
-            placed = replace(reading, via=Name(connection, connection))
-            return await context.catalog.resolve(placed, model=context.model_default, misspelt=misspelt)
-        except UsageError as error:
-            return Resolution((), error)
-
-    async def _without_command(self, text: str, visit: Visit) -> Meaning:
-        """No command fits: perhaps it is a name, or a KPI with what belongs to one ("on-time delivery by plant")."""
-        name = self.grammar.bare(text)
-        if name and visit.parts.policy.may(visit.asker, Right.READ).allowed:
-            context = self._context(visit, visit.connection())
-            meant = await self._as_kpi(name, visit)
-            if len(meant) == 1 and _says_more(meant[0].intent, name):
-                return _one(meant[0])  # it says more than a name, so nothing else need be looked for
-            items = await _named(context)
-            same = matching(name, items)
-            if not meant and not same:
-                meant = await self._as_kpi(name, visit, misspelt=True)
-            if same or not meant:
-                near = () if same else await nearest(name, items)
-                found = same or tuple(each.item for each in near if each.score >= CLOSE)[:3]
-                if found:
-                    return _offered(name, found, context)
-            elif len(meant) == 1:
-                return _one(meant[0])
+    def _allowed(self, readings: Iterable[Reading], visit: Visit) -> tuple[list[Reading], NotAllowed | None]:
+        allowed: list[Reading] = []
+        refusal: NotAllowed | None = None
+        for each in readings:
+            try:
+                self._check(each.intent, visit)
+            except NotAllowed as error:
+                refusal = refusal or error
             else:
-                return _pick(meant)
-        return Unclear(NotUnderstood("I do not understand that.", nearest=self.grammar.nearest(text)))
+                allowed.append(each)
+        return allowed, refusal
 
-    async def _as_kpi(self, text: str, visit: Visit, *, misspelt: bool = False) -> list[Alternative]:
-        """What a text can mean as a KPI with what belongs to one; nothing where the key may list no KPIs."""
-        try:
-            readings = self.grammar.parse(f"kpi {text}")
-            found = [await self._resolve(each, visit, misspelt=misspelt) for each in readings]
-        except (Forbidden, NotFound):
-            return []
-        return _unique(each for resolution in found for each in resolution.alternatives)
+    async def _understood(self, text: str, visit: Visit, last: Intent | None) -> Understanding:
+        """Understands with ever more lists, until nothing is left that another list could change."""
+        connection = visit.connection()
+        context = self._context(visit, connection)
+        lists: list[NameList] = []
+        values: list[FieldValues] = []
+        scope = Scope(
+            context.model_default,
+            last,
+            visit.parts.clock.now().astimezone(ZoneInfo(context.reader.zone)),
+            repair=False,
+            dates={model: each.date_field for model, each in context.celonis.connection.data_models.items()},
+        )
+        found = [Understanding()]
+        async for more, known in lists_for(
+            text, context, last, self._words, self._values[connection], lambda: found[-1]
+        ):
+            lists.extend(more)
+            values.extend(known)
+            understood = understand(text, Lexicon(self._words, lists, values), self._frames, scope)
+            found.append(understood)
+            if understood.readings and not any(
+                each.cost.edits or each.cost.missing for each in understood.readings
+            ):
+                return _via(understood, connection)
+        lexicon = Lexicon(self._words, lists, values)
+        return _via(understand(text, lexicon, self._frames, replace(scope, repair=True)), connection)
 
 
-def _one(alternative: Alternative) -> One:
-    return One(alternative.intent, alternative.taken)
+def _via(understood: Understanding, connection: str) -> Understanding:
+    def placed(each: Reading) -> Reading:
+        if isinstance(each.intent, CelonisIntent) and each.intent.via is None:
+            return replace(each, intent=replace(each.intent, via=Name(connection, connection)))
+        return each
+
+    return replace(
+        understood,
+        readings=tuple(map(placed, understood.readings)),
+        offers=tuple(map(placed, understood.offers)),
+    )
 
 
-def _pick(options: Sequence[Alternative]) -> Several:
-    labels = label_of(options)
-    buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, options, strict=True))
+def _as_a_whole(text: str, role: str, meaning: Meaning) -> Meaning:
+    """The meaning of a text that plays one role, and is not understood word by word."""
+    match meaning:
+        case One(intent):
+            meant = [intent]
+        case Several(options=options):
+            meant = [each.action.intent for each in options if isinstance(each.action, Run)]
+        case Unclear():
+            return meaning
+        case _:
+            assert_never(meaning)
+    account = (Account(text, role),)
+    return replace(meaning, understood=Understanding(tuple(Reading(each, Cost(), account) for each in meant)))
+
+
+def _chosen(found: Sequence[Alternative]) -> Meaning:
+    if len(found) == 1:
+        return One(found[0].intent, found[0].taken)
+    labels = label_of(found)
+    buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, found, strict=True))
     return Several("Which one do you mean?", "Nothing has been done yet.", buttons)
 
 
-def _offered(name: str, found: Sequence[Item], context: Context) -> Several:
-    said = f"“{found[0].name}”" if len(found) == 1 else f"{len(found)} things like “{name}”"
-    buttons = tuple(button for item in found for button in _views(item))
-    return Several(f"What about {said}?", "Pick one:", buttons, context.source())
+def _not_understood(understood: Understanding) -> NotUnderstood:
+    if understood.wish:
+        return NotUnderstood(understood.wish)
+    if not understood.unknown:
+        return NotUnderstood("I do not understand that.")
+    said = ", ".join(f"“{each}”" for each in understood.unknown[:3])
+    hint = "Say it otherwise, or take one of these." if understood.offers else ""
+    return NotUnderstood(f"I do not know what {said} means here, so I did not answer.", hint=hint)
 
 
-def _correctable(reading: Intent, error: UsageError) -> Unclear:
-    """An error with buttons that say the sentence again with a name that exists."""
-    if not isinstance(error, UnknownName):
-        return Unclear(error)
-    wrong = error
-
-    def corrected(right: Name) -> Intent:
-        return map_names(
-            reading, lambda _, kind, name: right if kind is wrong.kind and name.text == wrong.text else name
-        )
-
-    return Unclear(error, tuple(Button(each.text, Run(corrected(each))) for each in error.nearest))
+def _not_an_order(understood: Understanding) -> NotUnderstood:
+    rest = ", ".join(f"“{each}”" for each in understood.unknown[1:4])
+    return NotUnderstood(
+        f"I ask to stop a job only if nothing else is said, and here is also {rest}."
+        if rest
+        else "I do not know which job you mean.",
+        hint="Say just “stop” and the job's name, or take one of these.",
+    )
 
 
-def _clauses(intent: Intent) -> int:
-    return sum(getattr(intent, each.name) != each.default for each in fields(intent))
+def _stop_buttons(jobs: Iterable[Intent]) -> Iterator[Button]:
+    for each in jobs:
+        if isinstance(each, ShowJob) and each.job is not None:
+            place = f" ({each.pool.text})" if each.pool else ""
+            ask = CancelJob(job=each.job, pool=each.pool, via=each.via)
+            yield Button(f"Ask to stop {each.job.text}{place}", Run(ask))
 
 
-def _says_more(intent: Intent, name: str) -> bool:
-    """Whether a text says more than the name of a KPI."""
-    return isinstance(intent, ShowKpi) and all(len(fold(each.text)) < len(fold(name)) for each in intent.kpis)
+def _plainly(intent: Intent) -> str:
+    """A sentence for a button: without ids, and without the connection."""
+    if isinstance(intent, CelonisIntent):
+        intent = replace(intent, via=None)
+    return say(map_names(intent, lambda _at, _kind, name: Name(name.text)))
 
 
-def _unique(alternatives: Iterable[Alternative]) -> list[Alternative]:
-    """One for each thing that is meant; where two readings lead to it, the exact one counts."""
-    found: dict[str, Alternative] = {}
-    for each in sorted(alternatives, key=lambda each: not each.exact):
-        found.setdefault(say(each.intent), each)
-    return list(found.values())
-
-
-async def _named(context: Context) -> list[Seen]:
-    """Things that a bare name can mean. What the key may not list is not among them."""
-    found: list[Seen] = []
-
-    async def look(kind: Kind, *within: Name) -> Iterable[Item]:
-        try:
-            seen = await context.catalog.listed(kind, *within)
-        except (Forbidden, NotFound):
-            return ()
-        found.append(seen)
-        return seen
-
-    await look(Kind.MODEL)
-    for pool in await look(Kind.POOL):
-        await look(Kind.JOB, pool.as_name)
-    if context.model_default is not None:
-        await look(Kind.KPI, context.model_default)
-        await look(Kind.RECORD, context.model_default)
-    return found
-
-
-def _views(item: Item) -> tuple[Button, ...]:
-    within = dict(item.within)
-    match item.kind:
-        case Kind.MODEL:
-            return (Button(f"Knowledge model {item.name}", Run(ShowModel(model=item.as_name))),)
-        case Kind.POOL:
-            return (Button(f"Jobs of {item.name}", Run(Jobs(pool=item.as_name))),)
-        case Kind.JOB:
-            return (Button(f"Job {item.label}", Run(ShowJob(job=item.as_name, pool=within.get(Kind.POOL)))),)
-        case Kind.KPI:
-            return (
-                Button(f"KPI {item.name}", Run(ShowKpi(kpis=(item.as_name,), model=within.get(Kind.MODEL)))),
-            )
-        case Kind.RECORD:
-            model = within.get(Kind.MODEL)
-            return (
-                Button(f"Rows of {item.name}", Run(Data(record=item.as_name, model=model))),
-                Button(f"Fields of {item.name}", Run(Fields(record=item.as_name, model=model))),
-            )
-        case _:
-            return ()
+def _labels(intents: Sequence[Intent]) -> tuple[str, ...]:
+    """What tells intents apart: the names in which they differ, else the whole sentences."""
+    named = [dict.fromkeys(name.text for _, _, name in names(each)) for each in intents]
+    common = set.intersection(*(set(each) for each in named))
+    labels = [" · ".join(one for one in each if one not in common) for each in named]
+    if len(set(labels)) == len(labels) and all(labels) and len({type(each) for each in intents}) == 1:
+        return tuple(labels)
+    labels = [_plainly(each) for each in intents]
+    if len(set(labels)) == len(labels):
+        return tuple(labels)
+    return tuple(
+        f"{label} · {' '.join(name.id for _, kind, name in names(each) if kind is not Kind.CONNECTION)}"
+        for label, each in zip(labels, intents, strict=True)
+    )

@@ -1,24 +1,30 @@
-"""`celonis-chat ask`: one question, one answer on standard output."""
+"""`celonis-chat ask`: one question, one answer on standard output; or a question a line, an answer a line."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import click
 
+from adapters.cli.account import account_text, explained, line_of
 from adapters.cli.program import quiet, until_done
 from adapters.cli.settings import StandIn, loaded, over, over_a_sandbox, with_settings, with_zone
 from bot import config
+from bot.dispatch import Bot, Trace
 from bot.model.cards import Answer, Confirm, Status
 from bot.model.clock import Clock
+from bot.model.people import Place
 from bot.visit import Show
-from bot.writes.ticket import State
+from bot.writes.ticket import State, Ticket
 
 EXIT = {
     Status.ANSWERED: 0,
@@ -35,6 +41,10 @@ CONFIRMED_WITHIN = 120.0
 LOOK_AGAIN = 5.0
 """Seconds between looks whether it was sent, once those are over."""
 FORMATS = ("text", "json", "slack", "teams")
+LINES = "-"
+"""Stands for sentences from standard input."""
+UNBOUNDED = 1_000_000_000
+"""Sentences in a minute: what a program says, it says as fast as it is answered; Celonis' own limits hold."""
 
 
 @click.command()
@@ -48,6 +58,9 @@ FORMATS = ("text", "json", "slack", "teams")
     help="How it is printed.",
 )
 @click.option("--confirm", "ticket", default="", help="Answer the question with this ticket with yes.")
+@click.option(
+    "--explain", is_flag=True, help="Show what each word was read as, and what else was thought of."
+)
 @over_a_sandbox
 @click.option(
     "--sandbox-key", default="operator", show_default=True, help="Which of the sandbox's keys to use."
@@ -59,18 +72,23 @@ async def ask(
     sentence: str | None,
     form: str,
     ticket: str,
+    explain: bool,  # noqa: FBT001 - click hands it over by name
     sandbox: StandIn | None,
     sandbox_key: str,
     toml: Path | None,
     verbose: bool,  # noqa: FBT001 - click hands it over by name
 ) -> int:
-    """Ask one thing, and print the answer.
+    """Ask one thing, and print the answer. With "-", answer each line of standard input with a line of JSON.
 
     Exit code: 0 answered, 1 refused or failed, 2 not understood, 3 a question with a ticket, 4 sent with the
-    outcome not known after two minutes.
+    outcome not known after two minutes. With "-" it is 0, and each line has its own.
     """
     if bool(sentence) == bool(ticket):
         raise click.UsageError("Give either a sentence, or --confirm with the ticket of a question.")
+    if sentence == LINES and form in {"slack", "teams"}:
+        raise click.UsageError("“-” answers with a line of JSON for each sentence, in no other format.")
+    if explain and (ticket or form in {"slack", "teams"}):
+        raise click.UsageError("--explain is about a sentence, in the formats text and json.")
     quiet(verbose=verbose)
     from rich.console import Console
 
@@ -80,29 +98,37 @@ async def ask(
     from bot.model.people import Clicked, Request, Said
 
     clock = SystemClock()
-    async with _settings(sandbox, sandbox_key, toml) as (settings, store):
+    hurried = sentence == LINES
+    async with _settings(sandbox, sandbox_key, toml, hurried=hurried) as (settings, store):
         chats = {PLATFORM: TerminalChat(Console(stderr=True))}
         async with build(settings, chats=chats, store=store, clock=clock, guest=True) as built:
+            if hurried:
+                await _answer_lines(built.bot, explain=explain)
+                return 0
             request = Request(
                 id=secrets.token_hex(4),
                 said=Said(sentence) if sentence else Clicked(confirm=ticket),
                 person=local_person(),
-                place=local_place(),
+                place=_place_of(await built.tickets.load(ticket) if ticket else None, local_place()),
             )
+            trace = Trace()
 
             async def sent() -> bool:
                 kept = await built.tickets.load(ticket) if ticket else None
                 return kept is not None and kept.state is State.SENDING
 
             answer, known = await until_known(
-                lambda show: built.bot.answer(request, show),
+                lambda show: built.bot.answer(request, show, trace),
                 clock,
                 sent,
                 lambda line: click.echo(f"… {line}", err=True),
             )
             if answer is None:
                 return 1
-            click.echo(await rendered(answer, form, built.store.keep_sentence))
+            shown = await rendered(answer, form, built.store.keep_sentence)
+            click.echo(
+                _with_account(shown, form, explained(sentence, trace)) if explain and sentence else shown
+            )
             if not known:
                 click.echo(
                     "\nIt was sent once, and how it ended is not known yet. To look again: "
@@ -114,6 +140,53 @@ async def ask(
                 if isinstance(button.action, Confirm) and form == "text":
                     click.echo(f"\n{_how_to_say_yes(button.action.ticket, sandbox)}", err=True)
             return EXIT[answer.card.status]
+
+
+async def _answer_lines(bot: Bot, *, explain: bool) -> None:
+    """Answers each line of standard input with a line of JSON, until its end; an empty one begins a conversation."""
+    from adapters.terminal.chat import local_person, local_place
+    from bot.model.people import Request, Said
+
+    person, here = local_person(), local_place()
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    place = _of_its_own(here)
+    last: Answer
+
+    async def show(answer: Answer) -> None:
+        nonlocal last
+        last = answer
+
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        text = line.strip()
+        if not text:
+            place = _of_its_own(here)
+            continue
+        trace = Trace()
+        await bot.answer(Request(secrets.token_hex(4), Said(text), person, place), show, trace)
+        told = line_of(text, last, trace, EXIT[last.card.status])
+        if explain:
+            told |= explained(text, trace)
+        click.echo(json.dumps(told))  # ASCII, and flushed
+
+
+def _place_of(ticket: Ticket | None, here: Place) -> Place:
+    """Where a question is answered: where it was asked, if that was at this terminal."""
+    asked = ticket.place if ticket is not None else here
+    return asked if (asked.platform, asked.home) == (here.platform, here.home) else here
+
+
+def _of_its_own(place: Place) -> Place:
+    """A place where nobody said or chose anything yet."""
+    own = secrets.token_hex(4)
+    return replace(place, id=f"{place.id}-{own}", thread=own)
+
+
+def _with_account(shown: str, form: str, account: dict[str, Any]) -> str:
+    """A rendered answer with what was made of its sentence."""
+    if form == "json":
+        return json.dumps(json.loads(shown) | account, indent=2)
+    return f"{shown}\n\n{account_text(account)}"
 
 
 def _how_to_say_yes(ticket: str, sandbox: StandIn | None) -> str:
@@ -199,14 +272,17 @@ async def rendered(answer: Answer, form: str, keep: Callable[[str], Awaitable[st
 
 @asynccontextmanager
 async def _settings(
-    sandbox: StandIn | None, sandbox_key: str, toml: Path | None
+    sandbox: StandIn | None, sandbox_key: str, toml: Path | None, *, hurried: bool
 ) -> AsyncIterator[tuple[config.Settings, Any]]:
-    """The settings for one question, and a store where it must not be the configured one."""
+    """The settings for one question, or hurried for many; and a store where it must not be the configured one."""
     from bot.model.clock import SystemClock
     from bot.store import Store
 
     need = config.Need.CONNECTION if sandbox is None else config.Need.NOTHING
     settings = with_zone(loaded(toml, need=need, connections=sandbox is None))
+    if hurried:
+        chat = settings.chat.model_copy(update={"per_minute": UNBOUNDED})
+        settings = settings.model_copy(update={"chat": chat})
     async with AsyncExitStack() as stack:
         store = None
         if sandbox is not None:

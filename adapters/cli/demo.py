@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 import click
 from rich.console import Console
 
 from adapters.cli.program import quiet, until_done
-from adapters.cli.settings import machine_zone, sandbox_data_models
+from adapters.cli.settings import machine_zone, sandbox_data_models, sandbox_of, with_data
 from bot import config
 
 
@@ -16,20 +17,20 @@ from bot import config
 @click.option(
     "--zone", default="", help="Time zone for dates and times, such as Europe/Berlin; else the machine's."
 )
+@with_data
 @click.option("--verbose", is_flag=True, help="Show the log, too.")
 @until_done
-async def demo(zone: str, verbose: bool) -> None:  # noqa: FBT001 - click hands it over by name
+async def demo(zone: str, data: Path | None, verbose: bool) -> None:  # noqa: FBT001 - click hands it over by name
     """Chat in the terminal with a made-up Celonis team; needs no account and asks nobody outside this machine."""
     quiet(verbose=verbose)
     from adapters.server import build
     from adapters.terminal.chat import PLATFORM, TerminalChat, converse
     from bot.model.clock import SystemClock
-    from bot.sandbox import Sandbox
     from bot.store import Store
 
     console = Console(highlight=False, soft_wrap=False)
     clock = SystemClock()
-    async with Sandbox() as sandbox, await Store.temporary(clock) as store:
+    async with sandbox_of(data) as sandbox, await Store.temporary(clock) as store:
         settings = config.Settings.for_demo(
             sandbox.url,
             sandbox.keys.operator.secret,

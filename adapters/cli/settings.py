@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,12 +16,16 @@ import click
 from bot import config
 from bot.model.errors import ConfigError
 
+if TYPE_CHECKING:
+    from bot.sandbox import Sandbox
+
 SETTINGS_FILE = "celonis-chat.toml"
 SANDBOX_MODELS = {
-    "Order to Cash": "order-to-cash.order-to-cash-km",
-    "Accounts Payable": "accounts-payable.accounts-payable-km",
-    "Procurement": "open-purchase-requisition.purchase-requisition-km",
+    "Order to Cash": ("order-to-cash.order-to-cash-km", "ORDERS.order_date"),
+    "Accounts Payable": ("accounts-payable.accounts-payable-km", "INVOICES.posting_date"),
+    "Procurement": ("open-purchase-requisition.purchase-requisition-km", "EVENTS.event_day"),
 }
+"""Data models of the sandbox: the knowledge model that each feeds, and the date that is meant there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,12 @@ class StandIn:
     Attributes:
         url: Of a sandbox that runs; empty means an embedded one.
         forced: Whether it may even where real chat tokens are configured.
+        data: The folder with the team of an embedded one; else the made-up team that comes along.
     """
 
     url: str
     forced: bool
+    data: Path | None = None
 
 
 with_settings = click.option(
@@ -43,6 +49,15 @@ with_settings = click.option(
     type=click.Path(path_type=Path),
     default=None,
     help=f"Settings file; else {SETTINGS_FILE} here, where there is one.",
+)
+
+
+with_data = click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    metavar="FOLDER",
+    help="Serve the team of this folder in place of the one that comes along; shaped like bot/sandbox/data.",
 )
 
 
@@ -58,13 +73,16 @@ def over_a_sandbox(command: Callable[..., None]) -> Callable[..., None]:
         help="The sandbox at this address does (celonis-chat sandbox).",
     )
     @click.option("--force", is_flag=True, help="Use the sandbox even where real chat tokens are configured.")
+    @with_data
     @wraps(command)
-    def wrapped(*, embedded: bool, url: str, force: bool, **told: Any) -> None:
+    def wrapped(*, embedded: bool, url: str, force: bool, data: Path | None, **told: Any) -> None:
         if embedded and url:
             raise click.UsageError("Give either --sandbox or --sandbox-url.")
         if force and not embedded and not url:
             raise click.UsageError("--force is about --sandbox or --sandbox-url; give one of them.")
-        command(sandbox=StandIn(url, forced=force) if embedded or url else None, **told)
+        if data is not None and not embedded:
+            raise click.UsageError("--data is about --sandbox; give that, too.")
+        command(sandbox=StandIn(url, forced=force, data=data) if embedded or url else None, **told)
 
     return wrapped
 
@@ -82,10 +100,9 @@ async def over(
 ) -> AsyncIterator[config.Settings]:
     """The settings with a sandbox in place of every Celonis team."""
     from adapters.server import over_sandbox
-    from bot.sandbox import Sandbox
 
     # Every sandbox has the same keys and ids, so one that never starts knows those of another.
-    alike = Sandbox()
+    alike = sandbox_of(stand_in.data)
     async with AsyncExitStack() as stack:
         if not stand_in.url:
             await stack.enter_async_context(alike)
@@ -93,6 +110,17 @@ async def over(
         yield over_sandbox(
             settings, url, secret, data_models=sandbox_data_models(alike), forced=stand_in.forced
         )
+
+
+def sandbox_of(data: Path | None, port: int = 0) -> Sandbox:
+    """A sandbox over the team of a folder, or over the one that comes along; a broken folder is a sentence."""
+    from bot.sandbox import BrokenData, Sandbox, SandboxOptions
+
+    options = SandboxOptions(port=port)
+    try:
+        return Sandbox(options if data is None else replace(options, data=data.resolve()))
+    except BrokenData as error:
+        raise click.UsageError(f"The data cannot be served: {error}") from None
 
 
 def with_zone(settings: config.Settings) -> config.Settings:
@@ -106,7 +134,9 @@ def with_zone(settings: config.Settings) -> config.Settings:
 def sandbox_data_models(sandbox: Any) -> dict[str, config.DataModelRef]:
     """Which data models feed the sandbox's knowledge models, so that its answers have a load time."""
     return {
-        SANDBOX_MODELS[each.name]: config.DataModelRef(pool=pool.id, data_model=each.id)
+        SANDBOX_MODELS[each.name][0]: config.DataModelRef(
+            pool=pool.id, data_model=each.id, date_field=SANDBOX_MODELS[each.name][1]
+        )
         for pool in sandbox.pools
         for each in pool.data_models
         if each.name in SANDBOX_MODELS

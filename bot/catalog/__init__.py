@@ -1,11 +1,10 @@
 """What people may name here: lists shared by everybody, what one view shows of them, and names made into ids."""
 
 from bot.catalog.catalog import Alternative, Catalog, Resolution, label_of
-from bot.catalog.listing import CLOSE, Item, Seen, Turns, matching, nearest
+from bot.catalog.listing import Item, Seen, Turns, matching
 from bot.catalog.lists import Lists
 
 __all__ = [
-    "CLOSE",
     "Alternative",
     "Catalog",
     "Item",
@@ -15,5 +14,4 @@ __all__ = [
     "Turns",
     "label_of",
     "matching",
-    "nearest",
 ]

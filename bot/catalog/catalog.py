@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.catalog.listing import CLOSE, MOST_CLOSE, MOST_HITS, Item, Near, Seen, matching, nearest
+from bot.catalog.listing import MOST_HITS, Item, Seen, matching
 from bot.catalog.lists import Lists
 from bot.celonis import Api
 from bot.language.declare import map_names, names
@@ -19,8 +19,6 @@ from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
 from bot.policy import Touch, View
 
-CLEAR_LEAD = 8
-MOST_OFFERS = 3
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -29,7 +27,6 @@ class Alternative:
     """One way in which all names of an intent can be meant."""
 
     intent: Intent
-    exact: bool = True
     taken: tuple[tuple[str, str], ...] = ()
     labels: tuple[str, ...] = ()
 
@@ -64,7 +61,6 @@ class Catalog:
     synonyms: Mapping[str, str] = field(default_factory=dict)
     good_until: datetime = field(default=_NEVER, init=False)
     _seen: dict[tuple[Kind, tuple[Name, ...]], Seen] = field(default_factory=dict, init=False, repr=False)
-    _near: dict[Any, Sequence[Near]] = field(default_factory=dict, init=False, repr=False)
 
     async def listed(self, kind: Kind, *within: Name) -> Seen:
         """What there is of one kind.
@@ -108,16 +104,12 @@ class Catalog:
 
     # --- names ---
 
-    async def resolve(
-        self, intent: Intent, *, model: Name | None = None, misspelt: bool = True
-    ) -> Resolution:
-        """Everything that an intent's names can mean here.
+    async def resolve(self, intent: Intent, *, model: Name | None = None) -> Resolution:
+        """Everything that an intent's names can mean here, each spelt as it is in Celonis or a synonym of that.
 
         Args:
-            intent: One reading of a sentence.
+            intent: What an exact sentence says.
             model: The place's default knowledge model.
-            misspelt: Whether names that are nearly like it count where none is called so, and the error offers the
-                nearest; this walks whole lists.
 
         Raises:
             CelonisError, QuotaExhausted: Where a list is needed and cannot be had.
@@ -129,28 +121,22 @@ class Catalog:
             done: list[Alternative] = []
             for each in open_ones:
                 try:
-                    done.extend(await step(each, model, misspelt=misspelt))
+                    done.extend(await step(each, model))
                 except UsageError as trouble:
                     error = error or trouble
             open_ones = done[:MOST_HITS]
         if not open_ones:
             return Resolution((), error or UsageError("I do not know what this means here."))
-        if any(each.exact for each in open_ones):
-            open_ones = [each for each in open_ones if each.exact]
         unique = {repr(each.intent): each for each in open_ones}
         return Resolution(tuple(unique.values()))
 
-    async def _with_model(
-        self, alternative: Alternative, default: Name | None, *, misspelt: bool
-    ) -> list[Alternative]:
+    async def _with_model(self, alternative: Alternative, default: Name | None) -> list[Alternative]:
         intent = alternative.intent
         if not hasattr(intent, "model"):
             return [alternative]
         models = await self.listed(Kind.MODEL)
         if intent.model is not None:
-            return await self._expand(
-                alternative, "model", Kind.MODEL, intent.model, [models], misspelt=misspelt
-            )
+            return await self._expand(alternative, "model", Kind.MODEL, intent.model, [models])
         lead = next((each for each in names(intent) if each[1] in _LEADS), None)
         if lead is None and default is None and getattr(intent, "record", intent) is None:
             raise BadArgument(
@@ -174,34 +160,26 @@ class Catalog:
             self.good_until = self.now  # it may be read the next time
             return False
 
-    async def _with_record(
-        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
-    ) -> list[Alternative]:
+    async def _with_record(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         intent = alternative.intent
         if not hasattr(intent, "record"):
             return [alternative]
         model: Name = intent.model  # type: ignore[attr-defined]  # records are only ever named within a model
         listed = await self.listed(Kind.RECORD, model)
         if intent.record is not None:
-            return await self._expand(
-                alternative, "record", Kind.RECORD, intent.record, [listed], model.text, misspelt=misspelt
-            )
+            return await self._expand(alternative, "record", Kind.RECORD, intent.record, [listed], model.text)
         if not listed:
             raise BadArgument(f"No record of {model.text} is visible here.", undone="Nothing was asked.")
         return [_take(alternative, "record", item) for item in listed[:MOST_HITS]]
 
-    async def _with_pool(
-        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
-    ) -> list[Alternative]:
+    async def _with_pool(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         pool: Name | None = getattr(alternative.intent, "pool", None)
         if pool is None:
             return [alternative]
         pools = await self.listed(Kind.POOL)
-        return await self._expand(alternative, "pool", Kind.POOL, pool, [pools], misspelt=misspelt)
+        return await self._expand(alternative, "pool", Kind.POOL, pool, [pools])
 
-    async def _with_job(
-        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
-    ) -> list[Alternative]:
+    async def _with_job(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         job: Name | None = getattr(alternative.intent, "job", None)
         if job is None:
             return [alternative]
@@ -209,11 +187,9 @@ class Catalog:
         pools = [pool] if pool else [each.as_name for each in await self.listed(Kind.POOL)]
         jobs = [await self.listed(Kind.JOB, each) for each in pools]
         within = pool.text if pool else ""
-        return await self._expand(alternative, "job", Kind.JOB, job, jobs, within, misspelt=misspelt)
+        return await self._expand(alternative, "job", Kind.JOB, job, jobs, within)
 
-    async def _with_rest(
-        self, alternative: Alternative, _default: Name | None, *, misspelt: bool
-    ) -> list[Alternative]:
+    async def _with_rest(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         """KPIs, filters and fields: each may be meant in several ways, and every one of them has to be known."""
         model: Name | None = getattr(alternative.intent, "model", None)
         record: Name | None = getattr(alternative.intent, "record", None)
@@ -230,9 +206,7 @@ class Catalog:
             else:
                 lists = await self.fields_of_all(model)
             found = [
-                more
-                for each in found
-                for more in await self._expand(each, "", kind, name, lists, within, misspelt=misspelt)
+                more for each in found for more in await self._expand(each, "", kind, name, lists, within)
             ][:MOST_HITS]
         return found
 
@@ -244,13 +218,11 @@ class Catalog:
         name: Name,
         lists: Sequence[Seen],
         within: str = "",
-        *,
-        misspelt: bool,
     ) -> list[Alternative]:
         """The alternative with one name replaced by each thing that it can mean.
 
         Raises:
-            UnknownName: Nothing visible is called so, nor nearly so.
+            UnknownName: Nothing visible is called so.
         """
         if name.id:
             found = tuple(item for seen in lists if (item := seen.known(name.id)) is not None)[:1]
@@ -258,33 +230,16 @@ class Catalog:
             found = matching(name.text, lists)
             if not found and (meant := self.synonyms.get(fold(name.text))):
                 found = matching(meant, lists)
-        if found:
-            return [_take(alternative, at, item, name) for item in found]
-        if name.id or not misspelt:
+        if not found:
             raise UnknownName(kind, name.text or name.id, within=within)
-        near = await self._nearest(name.text, lists)
-        close = [each for each in near if each.score >= CLOSE][:MOST_CLOSE]
-        if not close:
-            offers = [Name(each.item.name) for each in near[:MOST_OFFERS]]
-            raise UnknownName(kind, name.text, nearest=offers, within=within)
-        if len(close) > 1 and close[0].score - close[1].score >= CLEAR_LEAD:
-            close = close[:1]
-        return [_take(alternative, at, each.item, name, exact=False) for each in close]
-
-    async def _nearest(self, text: str, lists: Sequence[Seen]) -> Sequence[Near]:
-        key = (text, *((seen.listing.kind, seen.within) for seen in lists))
-        if key not in self._near:
-            self._near[key] = await nearest(text, lists)
-        return self._near[key]
+        return [_take(alternative, at, item, name) for item in found]
 
 
 _LEADS = frozenset({Kind.RECORD, Kind.KPI, Kind.FILTER})
 """What tells by its name which knowledge model is meant."""
 
 
-def _take(
-    alternative: Alternative, at: str, item: Item, said: Name | None = None, *, exact: bool = True
-) -> Alternative:
+def _take(alternative: Alternative, at: str, item: Item, said: Name | None = None) -> Alternative:
     """The alternative with an item at one place, or wherever it was said."""
     changed: dict[str, Any] = {at: item.as_name} if at else {}
     if item.kind is Kind.JOB:
@@ -294,12 +249,7 @@ def _take(
         intent = map_names(
             intent, lambda _at, kind, name: item.as_name if kind is item.kind and name == said else name
         )
-    return Alternative(
-        intent,
-        exact=alternative.exact and exact,
-        taken=alternative.taken if exact or said is None else (*alternative.taken, (said.text, item.name)),
-        labels=(*alternative.labels, item.label),
-    )
+    return replace(alternative, intent=intent, labels=(*alternative.labels, item.label))
 
 
 def label_of(options: Sequence[Alternative]) -> tuple[str, ...]:

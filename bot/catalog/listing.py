@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, overload
+from typing import overload
 
 from cachetools import LRUCache
-from rapidfuzz import fuzz, process
 
-from bot.model.names import GAPS, Kind, Name, fold
+from bot.language.lexicon import NameIndex
+from bot.language.vocabulary import Vocabulary
+from bot.model.names import Kind, Name, fold
 from bot.policy import Policy, Touch, View
 
 STEP = 500
 """Names that are handled before everybody else gets a turn."""
-CLOSE = 78
-"""Similarity in percent from which a name counts as meant; below it lie names that merely share a word."""
-NEAR = 50
-"""Similarity in percent from which a name is worth an offer."""
-LONGER = 1.25
-"""From this much longer than a name on, a text is compared with it as a whole."""
-MOST_CLOSE = 5
-_MOST_NEAR = 4 * MOST_CLOSE
 MOST_HITS = 25
 _VIEWS = 32
 """Views whose sight of a list is kept."""
@@ -61,10 +53,6 @@ class Item:
     @property
     def label(self) -> str:
         return f"{self.name} · {self.note}" if self.note else self.name
-
-
-def _loose(text: str) -> str:
-    return GAPS.sub(" ", unicodedata.normalize("NFKC", text).casefold())
 
 
 class Turns:
@@ -104,7 +92,18 @@ class Listing:
         size: Bytes it takes, about, with all that is kept beside it.
     """
 
-    __slots__ = ("_numbers", "_sights", "abouts", "checked_at", "fetched_at", "ids", "kind", "names", "size")
+    __slots__ = (
+        "_index",
+        "_numbers",
+        "_sights",
+        "abouts",
+        "checked_at",
+        "fetched_at",
+        "ids",
+        "kind",
+        "names",
+        "size",
+    )
 
     def __init__(self, kind: Kind, fetched_at: datetime) -> None:
         self.kind = kind
@@ -113,6 +112,7 @@ class Listing:
         self.names: list[str] = []
         self.abouts: list[str] = []
         self.size = 0
+        self._index: NameIndex | None = None
         self._numbers: dict[str, int | list[int]] = {}
         self._sights: LRUCache[tuple[View, tuple[tuple[Kind, Name], ...]], int] = LRUCache(_VIEWS)
 
@@ -145,6 +145,17 @@ class Listing:
             else:
                 self.size += sys.getsizeof(text)
 
+    async def indexed(self, words: Vocabulary) -> NameIndex:
+        """The forms of its names, built when they are first looked for."""
+        if self._index is None:
+            index, turns = NameIndex(words), Turns()
+            for step in steps(len(self)):
+                for number in range(step.start, step.stop):
+                    index.add(number, self.names[number])
+                await turns.after(step.stop - step.start)
+            self._index = index
+        return self._index
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -158,6 +169,10 @@ class Listing:
             at = here.stop
             await turns.after(len(chunk))
         return at == len(self)
+
+    def folded(self) -> KeysView[str]:
+        """Every folded name and id."""
+        return self._numbers.keys()
 
     def called(self, folded: str) -> Sequence[int]:
         """The numbers of what has this folded name or id."""
@@ -291,45 +306,3 @@ def matching(text: str, lists: Iterable[Seen]) -> tuple[Item, ...]:
     by_id = [(seen, number) for seen, number in found if seen.id_of(number) == text]
     by_name = [(seen, number) for seen, number in found if seen.listing.names[number] == text]
     return tuple(seen.item(number) for seen, number in (by_id or by_name or found)[:MOST_HITS])
-
-
-class Near(NamedTuple):
-    """Something whose name is like a text.
-
-    Attributes:
-        score: Similarity in percent; a part of a name stands for the whole one ("main" for "main job"), but not a text
-            for a name that is a part of it, since what else was said would be lost.
-        shared: The same, whichever of the two is the longer.
-    """
-
-    item: Item
-    score: float
-    shared: float
-
-
-async def nearest(text: str, lists: Iterable[Seen]) -> Sequence[Near]:
-    """What is shown under the names that are most like a text, the best first."""
-    turns = Turns()
-    found: list[tuple[float, Seen, int]] = []
-    for seen in lists:
-        shown = seen.shown()
-        for step in steps(len(shown)):
-            numbers = shown[step]
-            alike = process.extract(
-                text,
-                [seen.listing.names[number] for number in numbers],
-                scorer=fuzz.WRatio,
-                processor=_loose,
-                limit=_MOST_NEAR,
-                score_cutoff=NEAR,
-            )
-            found.extend((shared, seen, numbers[index]) for _, shared, index in alike)
-            await turns.after(len(numbers))
-    found.sort(key=lambda each: -each[0])
-    said = _loose(text)
-    near = []
-    for shared, seen, number in found[:_MOST_NEAR]:
-        name = _loose(seen.listing.names[number])
-        score = shared if len(said) <= len(name) * LONGER else fuzz.ratio(said, name)
-        near.append(Near(seen.item(number), score, shared))
-    return sorted(near, key=lambda each: -each.score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.commands.access import ALLOW, DEBUG, PERMISSIONS, QUOTA, STATUS, WHOAMI
 from bot.commands.cancel import CANCEL
 from bot.commands.command import AnyCommand
+from bot.commands.counts import COUNT, VALUES
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
 from bot.commands.help import HELP
 from bot.commands.jobs import JOB, JOBS, POOLS
@@ -18,8 +19,10 @@ COMMANDS: tuple[AnyCommand, ...] = (
     KPI,
     KPIS,
     DATA,
+    COUNT,
     RECORDS,
     FIELDS,
+    VALUES,
     FILTERS,
     TRIGGERS,
     MODELS,

@@ -326,14 +326,12 @@ STATUS = Command(
     summary="connection, key, quota, defaults, version",
     right=Right.READ,
     run=_status,
-    aliases=("bot status",),
 )
 WHOAMI = Command(
     example=WhoAmI(),
     summary="who you are here and what you may",
     right=Right.READ,
     run=_whoami,
-    aliases=("who am i", "wer bin ich"),
 )
 PERMISSIONS = Command(
     example=Permissions(),
@@ -346,7 +344,6 @@ QUOTA = Command(
     summary="calls used and left, and how long they last",
     right=Right.READ,
     run=_quota,
-    aliases=("limits", "limit"),
 )
 ALLOW = Command(
     example=AllowQuota(person="slack:T1:U1", calls=200, today=True),

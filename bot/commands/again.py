@@ -49,12 +49,10 @@ class Again:
     Attributes:
         example: What it means; feeds parser, help and docs.
         summary: One line for help and docs.
-        aliases: Other ways to say it.
     """
 
     example: Refresh | Next | Back
     summary: str
-    aliases: tuple[str, ...]
 
     @property
     def intent(self) -> type[Refresh | Next | Back]:
@@ -62,7 +60,7 @@ class Again:
 
 
 AGAIN = (
-    Again(Refresh(), "the last answer, asked anew", ("reload", "update")),
-    Again(Next(), "the next page of the last answer", ("more", "next page")),
-    Again(Back(), "the page before", ("previous", "previous page")),
+    Again(Refresh(), "the last answer, asked anew"),
+    Again(Next(), "the next page of the last answer"),
+    Again(Back(), "the page before"),
 )

@@ -414,17 +414,4 @@ CANCEL = GuardedCommand(
     send=_send,
     follow=_follow,
     plainly="stop a data job",
-    aliases=(
-        "stop",
-        "kill",
-        "abort",
-        "terminate",
-        "cancel job",
-        "stop job",
-        "cancel it",
-        "cancel all",
-        "stop it",
-        "stop all",
-        "stop everything",
-    ),
 )

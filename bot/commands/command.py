@@ -105,7 +105,6 @@ class Command(Generic[I]):
         summary: One line for help and docs.
         right: What the policy asks first.
         run: The work.
-        aliases: Other ways to start the sentence; `…` stands for the name in the middle ("is … running").
         touches: The resources the policy asks next; what the intent names, unless told otherwise.
         steady: Whether the card of an intent follows from what was read for it, the view, the place and the reader alone,
             and from the moment only as `Shown.until` says. Such a card is made once, and shared.
@@ -115,7 +114,6 @@ class Command(Generic[I]):
     summary: str
     right: Right
     run: Callable[[I, Context], Awaitable[Card | Shown]]
-    aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
     steady: Callable[[I], bool] = lambda _intent: False
 

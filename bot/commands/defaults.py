@@ -114,14 +114,12 @@ USE_MODEL = Command(
     summary="ask this knowledge model when none is named here",
     right=Right.READ,
     run=_use_model,
-    aliases=("use model",),
 )
 USE_ZONE = Command(
     example=UseZone(zone="Europe/Berlin"),
     summary="read and write times of this zone here",
     right=Right.READ,
     run=_use_zone,
-    aliases=("use timezone", "use zone"),
 )
 USE_CONNECTION = Command(
     example=UseConnection(connection=Name("sandbox")),
@@ -129,5 +127,4 @@ USE_CONNECTION = Command(
     right=Right.READ,
     run=_use_connection,
     touches=lambda _: (),
-    aliases=("use team",),
 )

@@ -15,6 +15,7 @@ from bot.commands.lists import back, page_of, table
 from bot.commands.models import Models
 from bot.language.declare import Count, Phrase, clause
 from bot.language.say import say
+from bot.language.vocabulary import ways
 from bot.model.cards import Button, Card, Column, Run, Text, Words, headline
 from bot.model.errors import BadArgument
 from bot.model.intents import Intent
@@ -22,6 +23,10 @@ from bot.policy import Right
 from bot.writes.guarded import GuardedCommand
 
 FEW = 12
+
+
+MOST_WAYS = 8
+"""Other words for a command that its help shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,14 @@ async def _help(intent: Help, context: Context) -> Card:
 
 def _topic(topic: str, allowed: list[AnyCommand | Again]) -> Card:
     wanted = topic.casefold()
-    found = [each for each in allowed if wanted in (each.intent.words, *each.aliases)]
+    found = [each for each in allowed if wanted in (each.intent.words, *ways(each.intent.words))]
     if not found:
         near = process.extract(wanted, [each.intent.words for each in allowed], limit=3, score_cutoff=60)
         found = [allowed[index] for _, _, index in near[:1]]
     if not found:
         raise BadArgument(f"I have no help on “{topic}”.", hint="Say “help” for everything you can say.")
     command = found[0]
-    others = ", ".join(each for each in command.aliases if "…" not in each)
+    others = ", ".join(ways(command.intent.words)[:MOST_WAYS])
     blocks = [Text(f"For example: {say(command.example)}")]
     if others:
         blocks.append(Text(f"Also understood: {others}", quiet=True))
@@ -95,5 +100,4 @@ HELP = Command(
     summary="what you can say",
     right=Right.READ,
     run=_help,
-    aliases=("?", "hi", "hello", "commands", "hilfe"),
 )

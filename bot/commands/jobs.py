@@ -364,16 +364,13 @@ def _rank(status: str) -> int:
     return ORDER.index(status) if status in ORDER else len(ORDER)
 
 
-POOLS = Command(
-    example=Pools(), summary="data pools", right=Right.READ, run=_pools, aliases=("data pools", "pool list")
-)
+POOLS = Command(example=Pools(), summary="data pools", right=Right.READ, run=_pools)
 JOBS = Command(
     example=Jobs(states=("active",), pool=Name("SAP ECC")),
     summary="data jobs with status and duration",
     right=Right.READ,
     run=_jobs,
     steady=lambda _: True,
-    aliases=("data jobs", "job list", "jobs list", "what is running", "what runs"),
 )
 JOB = Command(
     example=ShowJob(job=Name("main job"), pool=Name("SAP ECC")),
@@ -381,5 +378,4 @@ JOB = Command(
     right=Right.READ,
     run=_job,
     steady=lambda _: True,
-    aliases=("data job", "is … running", "is … still running", "status …", "status of", "how is … doing"),
 )

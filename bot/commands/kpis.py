@@ -12,8 +12,8 @@ from bot.celonis import Kpi as KpiReply
 from bot.commands.cells import decimal, value_of
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, list_card, page_of
-from bot.commands.records import condition
-from bot.language.declare import CelonisIntent, Count, Names, OneName, Where, clause
+from bot.commands.records import condition, under
+from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, OneOf, SortBy, Where, clause
 from bot.model.cards import (
     Block,
     Button,
@@ -32,7 +32,7 @@ from bot.model.cards import (
     headline,
 )
 from bot.model.errors import BadArgument
-from bot.model.intents import Condition, comparisons
+from bot.model.intents import Condition, SortKey, comparisons
 from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.values import write
@@ -57,6 +57,13 @@ class ShowKpi(CelonisIntent):
     by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD), "per"))
     where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
     filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy(), "sort by"))
+    top: int = field(default=0, metadata=clause("top", Count()))
+    bottom: int = field(default=0, metadata=clause("bottom", Count()))
+    best: int = field(default=0, metadata=clause("best", Count()))
+    worst: int = field(default=0, metadata=clause("worst", Count()))
+    against: str = field(default="", metadata=clause("against", OneOf(("target", "previous period"))))
+    chart: bool = field(default=False, metadata=clause("as chart", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -105,6 +112,10 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
     model = intent.model
     about = await _about(intent.kpis, model, context)
     expressions, notes = condition(intent.where, await _types(intent, context), context)
+    if intent.chart or intent.against == "previous period":
+        asked = "draw charts" if intent.chart else "compare with the period before"
+        raise BadArgument(f"I can't {asked} yet.", hint="Ask without it.", undone="Nothing was asked.")
+    most, order = _ranked(intent, about)
     limits = context.asking.limits
     size = limits.page - limits.page % PAGE or limits.page
     first = (intent.page - 1) * PAGE
@@ -115,20 +126,21 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
             fields=tuple(each.id for each in intent.by),
             filters=tuple(each.id for each in intent.filter),
             expressions=expressions,
+            sort=order,
             page=first // size,
-            page_size=size,
+            page_size=min(size, most) if most else size,
         ),
     )
     headers = {each.id: each for each in page.headers}
     if not intent.by:
         return _values(intent, context, page.rows, headers, about=about, notes=notes)
-    rows = list(page.rows)
+    rows = list(page.rows)[: most or None]
     lead = about.get(intent.kpis[0].id)
-    if page.last and page.page == 0 and lead is not None:
+    if page.last and page.page == 0 and lead is not None and not order:
         rows = _worst_first(rows, lead)
     start = first % size
     shown = rows[start : start + PAGE]
-    more = (len(rows) > start + PAGE or not page.last) and first + PAGE < limits.rows
+    more = (len(rows) > start + PAGE or not (page.last or most)) and first + PAGE < limits.rows
     columns = (
         *(Column(each.text) for each in intent.by),
         *(Column(each.text, numeric=True) for each in intent.kpis),
@@ -152,14 +164,40 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
         )
     names = " and ".join(each.text for each in intent.kpis)
     by = ", ".join(each.text for each in intent.by)
+    narrow = under(intent.where, intent.filter)
     whole = page.last and page.page == 0
     return Card(
-        headline(f"{names} by {by}: {_summary(rows, lead, context.reader, whole=whole)}"),
+        headline(f"{names} by {by}{narrow}: {_summary(rows, lead, context.reader, whole=whole)}"),
         title=f"{names} by {by}, {model.text}",
         blocks=(*blocks, *notes),
         buttons=back(intent, intent.page),
         source=context.source(model.text),
     )
+
+
+def _ranked(intent: ShowKpi, about: Mapping[str, KpiReply]) -> tuple[int, tuple[tuple[str, bool], ...]]:
+    """How many rows are asked for at most (0 for all), and in which order.
+
+    Raises:
+        BadArgument: They can't be put in order like that.
+    """
+    most = intent.top or intent.bottom or intent.best or intent.worst
+    if not most:
+        return 0, tuple((key.field.id, key.descending) for key in intent.sort)
+    if not intent.by:
+        raise BadArgument("The first and last of what?", hint="Say by which field, as in “by Plant top 5”.")
+    lead = intent.kpis[0]
+    high = bool(intent.top)
+    if intent.best or intent.worst:
+        direction = _direction(about[lead.id]) if lead.id in about else ""
+        if not direction:
+            raise BadArgument(
+                f"The knowledge model does not say whether more {lead.text} is better or worse.",
+                hint="Say “top” for the highest values, “bottom” for the lowest.",
+                undone="Nothing was asked.",
+            )
+        high = (direction == "higher") == bool(intent.best)
+    return most, ((lead.id, high),)
 
 
 async def _types(intent: ShowKpi, context: Context) -> dict[str, str]:
@@ -204,7 +242,7 @@ def _values(
         if each.id in about and about[each.id].description
     ]
     return Card(
-        headline("; ".join(verdicts)),
+        headline("; ".join(verdicts) + under(intent.where, intent.filter)),
         title=f"{', '.join(each.text for each in intent.kpis)}, {intent.model.text}",
         blocks=(Facts(tuple(facts)), *described, *notes),
         buttons=(Button("All KPIs", Run(Kpis(model=intent.model, via=intent.via))),),
@@ -286,7 +324,6 @@ KPIS = Command(
     summary="KPIs of a knowledge model",
     right=Right.READ,
     run=_kpis,
-    aliases=("key figures", "metrics"),
 )
 KPI = Command(
     example=ShowKpi(kpis=(Name("On-time delivery"),), model=Name("Order to Cash"), by=(Name("Plant"),)),
@@ -294,5 +331,4 @@ KPI = Command(
     right=Right.READ,
     run=_kpi,
     steady=lambda intent: intent.where is None,
-    aliases=("key figure", "metric", "value of"),
 )

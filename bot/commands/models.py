@@ -119,12 +119,10 @@ MODELS = Command(
     summary="knowledge models you may see",
     right=Right.READ,
     run=_models,
-    aliases=("knowledge models", "kms"),
 )
 MODEL = Command(
     example=ShowModel(model=Name("Purchase Requisition KM")),
     summary="what is in one knowledge model",
     right=Right.READ,
     run=_model,
-    aliases=("knowledge model", "km"),
 )

@@ -16,6 +16,7 @@ from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, list_card, page_of
 from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
+from bot.language.say import spoken
 from bot.model.cards import (
     Block,
     Button,
@@ -33,13 +34,18 @@ from bot.model.cards import (
     headline,
 )
 from bot.model.errors import BadArgument
-from bot.model.intents import Comparison, Condition, Op, SortKey
+from bot.model.intents import And, Comparison, Condition, Op, SortKey
 from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.values import when
 
 SHOWN_FIELDS = 6
 """Columns of a table where nobody said which: more do not fit on a phone."""
+
+
+LONGEST_CONDITION = 60
+MOST_CONDITIONS = 3
+"""Characters and number of the conditions that a headline holds; the card's sentence has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +259,15 @@ def _search_where(intent: Data, fields: Sequence[Item], context: Context) -> Car
 
 
 def _verdict(intent: Data, record: Name, first: int, shown: int, *, more: bool) -> str:
+    narrow = under(intent.where, intent.filter)
     if not shown:
         if first:
             return f"{record.text}: no rows on page {intent.page}"
         narrowed = intent.where is not None or intent.filter or intent.search
-        return f"{record.text}: no row fits" if narrowed else f"{record.text}: no rows"
+        return f"{record.text}: no row fits{narrow}" if narrowed else f"{record.text}: no rows"
     if first or more:
-        return f"{record.text}: rows {first + 1} to {first + shown}{'' if more else ', the last'}"
-    return f"{record.text}: {count(shown, 'row')}"
+        return f"{record.text}: rows {first + 1} to {first + shown}{'' if more else ', the last'}{narrow}"
+    return f"{record.text}: {count(shown, 'row')}{narrow}"
 
 
 def condition(
@@ -283,6 +290,16 @@ def condition(
     return filter_expressions(where, values.read), periods
 
 
+def under(where: Condition | None, filters: Sequence[Name]) -> str:
+    """What narrows an answer, as its headline says it: every condition, or how many more there are."""
+    parts = where.parts if isinstance(where, And) else (where,) if where is not None else ()
+    said = [*(each.text for each in filters), *(spoken(each) for each in parts)]
+    shown = [each for each in said if len(each) <= LONGEST_CONDITION][:MOST_CONDITIONS]
+    left = len(said) - len(shown)
+    more = f", + {count(left, 'condition')}" if left else ""
+    return "".join(f", {each}" for each in shown) + more
+
+
 def _span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
     """A half-open range in words, with its zone, as it was really asked: always with its dates, since it is quoted."""
     zone, reader = f"({reader.zone})", replace(reader, today=None)
@@ -299,21 +316,18 @@ RECORDS = Command(
     summary="records of a knowledge model",
     right=Right.READ,
     run=_records,
-    aliases=("record list",),
 )
 FIELDS = Command(
     example=Fields(record=Name("Materials"), model=Name("Purchase Requisition KM")),
     summary="fields of a record, with types and formats",
     right=Right.READ,
     run=_fields,
-    aliases=("field list", "columns"),
 )
 FILTERS = Command(
     example=Filters(model=Name("Purchase Requisition KM")),
     summary="predefined filters of a knowledge model",
     right=Right.READ,
     run=_filters,
-    aliases=("filter list",),
 )
 DATA = Command(
     example=Data(
@@ -327,5 +341,4 @@ DATA = Command(
     right=Right.READ,
     run=_data,
     steady=lambda intent: intent.where is None,
-    aliases=("rows", "rows of", "table"),
 )

@@ -65,10 +65,14 @@ class Limits(Section):
 
 
 class DataModelRef(Section):
-    """Which data model feeds a knowledge model, so that its load time can be looked up."""
+    """What the bot can't read of a knowledge model: which data model feeds it, and which of its dates is meant."""
 
     pool: str = Field(min_length=1, description="Id of the data pool.")
     data_model: str = Field(min_length=1, description="Id of the data model in that pool.")
+    date_field: str = Field(
+        "",
+        description="The field that a period without a field is about, as `RECORD.field`; asked for otherwise.",
+    )
 
 
 class OAuthClient(Section):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
@@ -165,30 +164,6 @@ class ChatLimits(Section):
     )
 
 
-GERMAN: Mapping[str, str] = MappingProxyType(
-    {
-        "abbrechen": "cancel",
-        "anhalten": "cancel",
-        "auftrag": "job",
-        "aufträge": "jobs",
-        "daten": "data",
-        "datenpools": "pools",
-        "datensätze": "records",
-        "felder": "fields",
-        "filter": "filters",
-        "hilfe": "help",
-        "kennzahl": "kpi",
-        "kennzahlen": "kpis",
-        "kontingent": "quota",
-        "modell": "model",
-        "modelle": "models",
-        "stopp": "cancel",
-        "stoppe": "cancel",
-    }
-)
-"""Command words in German; `[aliases]` adds more, and an empty text takes one away."""
-
-
 def _hidden(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
@@ -247,8 +222,7 @@ class Settings(Section):
     policy: tuple[Rule, ...] = Field((), description="Who may do what, on what.")
     aliases: dict[str, str] = Field(
         default_factory=dict,
-        validate_default=True,
-        description="Further words for commands: word to command; German ones are there.",
+        description="Further words for commands: word to command; English and German ones are there.",
     )
     synonyms: dict[str, Synonyms] = Field(
         default_factory=dict,
@@ -302,11 +276,11 @@ class Settings(Section):
 
     @field_validator("aliases")
     @classmethod
-    def _with_german(cls, aliases: dict[str, str]) -> dict[str, str]:
+    def _folded(cls, aliases: dict[str, str]) -> dict[str, str]:
         given = {" ".join(word.casefold().split()): command.strip() for word, command in aliases.items()}
         if "" in given:
             raise fault(" has an empty word.")
-        return {word: command for word, command in {**GERMAN, **given}.items() if command}
+        return given
 
     @field_validator("synonyms")
     @classmethod

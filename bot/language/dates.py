@@ -328,3 +328,43 @@ _BOUNDED: tuple[tuple[re.Pattern[str], Callable[..., Period]], ...] = (
     (re.compile("after (.+)"), lambda one: Period(one.after, None, one.clock)),
     (re.compile("before (.+)"), lambda one: Period(None, one.start, one.clock)),
 )
+
+
+_EACH_MONTH = "|".join(_MONTHS)
+_BEFORE = r"(?:(?P<before>since|until|before|after) )?"
+_BARE_MONTH = re.compile(rf"{_BEFORE}(?P<month>{_EACH_MONTH})")
+_BARE_QUARTER = re.compile(rf"{_BEFORE}q ?(?P<quarter>[1-4])")
+_BARE_DAY = re.compile(rf"{_BEFORE}(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})")
+_OF_YEAR = re.compile(rf"{_BEFORE}(?P<part>{_EACH_MONTH}|q ?[1-4]) (?:of )?(?P<which>last|this) year")
+_MONTH_BEFORE_LAST = re.compile("(?:the )?month before last|vorletzte[nrm]? month")
+
+
+def with_year(said: str, now: datetime) -> str:
+    """A month, quarter or day without its year as the latest one that has begun; any other text as it is.
+
+    Args:
+        said: Lower-case words, as `period` reads them.
+        now: When it is said.
+    """
+    found = (
+        _OF_YEAR.fullmatch(said)
+        or _BARE_DAY.fullmatch(said)
+        or _BARE_MONTH.fullmatch(said)
+        or _BARE_QUARTER.fullmatch(said)
+    )
+    if _MONTH_BEFORE_LAST.fullmatch(said):
+        year, month = divmod(now.year * 12 + now.month - 3, 12)
+        return f"{year}-{month + 1:02d}"
+    if found is None:
+        return said
+    parts = found.groupdict()
+    if which := parts.get("which"):
+        dated = f"{parts['part']} {now.year - (which == 'last')}"
+    elif day := parts.get("day"):
+        begun = (int(parts["month"]), int(day)) <= (now.month, now.day)
+        dated = f"{day}.{parts['month']}.{now.year - (not begun)}"
+    elif quarter := parts.get("quarter"):
+        dated = f"q{quarter} {now.year - (int(quarter) > (now.month + 2) // 3)}"
+    else:
+        dated = f"{parts['month']} {now.year - (_MONTHS[parts['month']] > now.month)}"
+    return f"{parts['before']} {dated}" if parts["before"] else dated

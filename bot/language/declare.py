@@ -13,8 +13,12 @@ from dataclasses import Field, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
+from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Or, SortKey, comparisons
 from bot.model.names import Kind, Name
+
+LARGEST = 10**12
+"""The largest whole number that is read: whatever is counted, added or stored with it stays within 64 bits."""
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
 
@@ -102,6 +106,18 @@ class CelonisIntent(Intent):
     """An intent that asks a Celonis team; `via` says which where there are several."""
 
     via: Name | None = field(default=None, metadata=clause("via", OneName(Kind.CONNECTION)))
+
+
+def whole_number(digits: str) -> int:
+    """What digits stand for.
+
+    Raises:
+        BadArgument: It is larger than anything that can be counted here.
+    """
+    number = int(digits)
+    if number > LARGEST:
+        raise BadArgument(f"The largest number I take is {LARGEST:,}.", hint="Say a smaller one.")
+    return number
 
 
 def ends_itself(takes: Takes) -> bool:

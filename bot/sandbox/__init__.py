@@ -40,6 +40,7 @@ Where nothing is published, the sandbox has made a choice (marked [choice] in th
 | another method on a known path | 405 with the envelope |
 """
 
+from bot.sandbox.content import BrokenData
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.keys import Key, Keys
 from bot.sandbox.log import Entry, RequestLog
@@ -47,6 +48,7 @@ from bot.sandbox.server import Sandbox, SandboxOptions, run
 from bot.sandbox.switches import Switches
 
 __all__ = [
+    "BrokenData",
     "Entry",
     "Fault",
     "Faults",

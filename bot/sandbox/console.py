@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bot.sandbox.content import read_text
@@ -18,12 +19,27 @@ def introduction(sandbox: Sandbox) -> str:
     keys = sandbox.keys
     return read_text("introduction.txt").format(
         url=sandbox.url,
+        rows=next(_rows(sandbox), ""),
         keys="".join(map(_described, keys)).rstrip(),
         operator=keys.operator.authorization,
         pool=keys.pool.authorization,
         client=keys.oauth.client_id,
         secret=keys.oauth.secret,
     )
+
+
+def _rows(sandbox: Sandbox) -> Iterator[str]:
+    """Where the operator gets rows of a record, the largest first, behind the path of the knowledge models."""
+    held = [
+        (each, record)
+        for each in sandbox.knowledge_models.values()
+        if each.package in sandbox.studio.open_packages
+        for record in each.records
+    ]
+    for model, record in sorted(held, key=lambda each: -len(each[1].rows)):
+        shown = [each.id for each in record.fields if each.sortable][:3]
+        if shown:
+            yield f"/{model.id}/records/{record.id}/data?fields={','.join(shown)}&sort=-{shown[-1]}"
 
 
 def _described(key: Key) -> str:

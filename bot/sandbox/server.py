@@ -10,13 +10,21 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.resources.abc import Traversable
 from typing import Any, Self
 
 from aiohttp import web
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.console import introduction
-from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools, read
+from bot.sandbox.content import (
+    DATA,
+    DEFAULT_SEED,
+    make_knowledge_models,
+    make_pools,
+    make_studio,
+    make_team,
+)
 from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.keys import DISABLED, Key, make_keys
 from bot.sandbox.limits import TeamBudgets
@@ -55,6 +63,7 @@ class SandboxOptions:
         switches: Their values at start; the sandbox works on a copy.
         faults: Armed from the start.
         log_limit: Requests that the log keeps.
+        data: The folder with the team; see `bot.sandbox.content`.
     """
 
     host: str = "127.0.0.1"
@@ -64,10 +73,14 @@ class SandboxOptions:
     switches: Switches = field(default_factory=Switches)
     faults: tuple[Fault, ...] = ()
     log_limit: int = 1_000_000
+    data: Traversable = DATA
 
 
 class Sandbox:
     """A Celonis team on this machine. `async with Sandbox() as sandbox:` serves until the block ends.
+
+    Raises:
+        BrokenData: The folder that it is to serve holds no team.
 
     Attributes:
         options: What it was started with.
@@ -91,13 +104,14 @@ class Sandbox:
         self.faults = Faults(self.options.faults, seed=self.options.seed)
         self.log = RequestLog(self.options.log_limit)
         self.limits = TeamBudgets(self.clock, self.switches)
-        self.given: dict[str, Any] = read("team.json")
         self._fill()
+        pools = tuple(self.pools)
+        self.given: dict[str, Any] = make_team(pools, self.knowledge_models, self.options.data)
         self.keys = make_keys(
             self.options.seed,
             self.given["keys"],
             open_packages=self.studio.open_packages,
-            open_pools=frozenset(pool.id for pool in self.pools if not pool.restricted),
+            open_pools=frozenset(pool.id for pool in pools if not pool.restricted),
         )
         scopes = frozenset(self.given["scopes"])
         self.tokens = Tokens(self.keys.oauth, scopes, self.clock, self.switches, self.options.seed)
@@ -191,9 +205,11 @@ class Sandbox:
 
     def _fill(self) -> None:
         start = self.clock.wall()
-        self.pools = Pools(make_pools(start), self.clock, self.switches)
-        self.knowledge_models = {each.id: each for each in make_knowledge_models(self.options.seed, start)}
-        self.studio = Studio(read("studio.json"), start)
+        data = self.options.data
+        self.pools = Pools(make_pools(start, data), self.clock, self.switches)
+        models = make_knowledge_models(self.options.seed, start, data)
+        self.knowledge_models = {each.id: each for each in models}
+        self.studio = Studio(make_studio(models, data), start)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         received = self.clock.monotonic()

@@ -123,7 +123,6 @@ class GuardedCommand(Generic[I, T, C]):
         follow: Watches until the outcome is known; sends nothing, so it also serves after a crash. `taken` tells
             whether Celonis has taken the call, or nobody knows whether it arrived; `by` names who confirmed;
             `progress` shows where it stands meanwhile.
-        aliases: As for a `Command`.
         touches: What the sentence names, for the log; the policy is asked about what `hits` tells.
     """
 
@@ -138,7 +137,6 @@ class GuardedCommand(Generic[I, T, C]):
     send: Callable[[Approval[T], C], Awaitable[None]]
     follow: Follow[T]
     plainly: str
-    aliases: tuple[str, ...] = ()
     touches: Callable[[I], tuple[Touch, ...]] = touches
 
     @property

@@ -10,6 +10,7 @@ from cachetools import TTLCache
 
 from bot.audience import Shown
 from bot.audit_entries import Decision
+from bot.language.parse import NotExact
 from bot.language.say import say
 from bot.model.cards import Answer, Card, Everyone, Reader, Status
 from bot.model.errors import BotError, NotAllowed, StoreUnavailable, TicketGone
@@ -35,7 +36,7 @@ class Questions:
         parts: What the bot is made of.
         tickets: The questions' lives.
         commands: Those that need a question.
-        parse: The intents that a canonical sentence says.
+        parse: The intent of an exact sentence.
         context: What a command works with.
     """
 
@@ -44,7 +45,7 @@ class Questions:
         parts: Parts,
         tickets: Tickets,
         commands: Sequence[AnyGuarded],
-        parse: Callable[[str], tuple[Intent, ...]],
+        parse: Callable[[str], Intent],
         context: ContextOf,
     ) -> None:
         self._parts = parts
@@ -184,10 +185,13 @@ class Questions:
             TicketGone: This version, or these settings, know no such question.
         """
         command = self._commands.get(ticket.command)
-        readings = self._parse(ticket.sentence) if ticket.sentence else ()
-        if command is None or len(readings) != 1:
-            raise TicketGone("This question is from an older version of the bot.", hint="Ask again.")
-        return Write(ticket, command, readings[0], visit)
+        old = TicketGone("This question is from an older version of the bot.", hint="Ask again.")
+        if command is None:
+            raise old
+        try:
+            return Write(ticket, command, self._parse(ticket.sentence), visit)
+        except NotExact:
+            raise old from None
 
     async def judge(self, write: Write) -> None:
         """Asks the policy again, about the person who clicked.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.catalog import Catalog, Lists
+from bot.catalog.values import FieldValueLists
 from bot.commands import COMMANDS
 from bot.commands.command import Context
 from bot.config import Binding, On, Right, Rule, Settings, Who
@@ -95,6 +96,7 @@ class Asked:
     parts: Any
     contexts: dict[str, Any]
     connections: tuple[str, ...] = ("prod",)
+    request: None = None
 
     @property
     def model(self) -> Name | None:
@@ -128,14 +130,23 @@ class Sharing(RuleBasedStateMachine):
                 place = Touch(connection=Name("prod", "prod"), model=visit.model)
                 seen = visit.model if POLICY.sees(visit.asker, place) else None
                 visit.contexts[connection] = SimpleNamespace(
-                    catalog=catalog, model_default=seen, source=lambda: None
+                    catalog=catalog,
+                    model_default=seen,
+                    source=lambda: None,
+                    now=self.team.now,
+                    asking=self.team.api(),
+                    reader=SimpleNamespace(zone="UTC"),
+                    celonis=SimpleNamespace(connection=SimpleNamespace(data_models={})),
                 )
             return cast("Context", visit.contexts[connection])
 
         def sight(visit: Visit, connection: str) -> object:
             return POLICY.view(visit.asker, connection), lists.generation
 
-        return Meanings(COMMANDS_BY_INTENT, context, sight, {})
+        async def nothing(_request: object) -> None:
+            return None
+
+        return Meanings(COMMANDS_BY_INTENT, context, sight, nothing, {}, {"prod": FieldValueLists()})
 
     def _visit(self, user: str, place: Place) -> Visit:
         person = Person("slack", "T1", user)

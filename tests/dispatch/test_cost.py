@@ -153,7 +153,7 @@ async def test_debug_shows_the_newest_call_first_and_sums_up_each_request() -> N
         assert second.value == Words("2 calls: 2 of the integration API")
         (table,) = [block for block in card.blocks if isinstance(block, Table)]
         assert table.rows[0][1] == Words("intelligence")
-        assert "/integration/api/pools" in str(table.rows[-1][3])
+        assert "/data" in str(table.rows[0][3])
 
 
 async def test_a_read_that_is_in_memory_starts_no_task_and_asks_no_database(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ def without(card: Card, *words: str) -> str:
     """The card as text, with what was typed taken out."""
     text = repr(card)
     for word in words:
-        text = text.replace(word, "…")
+        for part in (word, *re.split("[ _]", word)):
+            text = text.replace(part, "…")
     return text
 
 
@@ -44,7 +46,7 @@ async def calls(scene: Stage, sentence: str) -> tuple[Card, int]:
         ("kpis of {}", "Accounts Payable", "Akkounts Paiable"),
         ("data {} of Order to Cash", "Customers", "Xustomars"),
         ("jobs in {}", "SAP ECC", "XAP ECQ"),
-        ("job {} in SAP ECC", "main job", "niam boj"),
+        ("job {} in SAP ECC", "main job", "niam job"),
     ],
 )
 async def test_a_forbidden_name_is_answered_like_one_that_does_not_exist(
@@ -63,7 +65,7 @@ async def test_a_forbidden_name_is_answered_like_one_that_does_not_exist(
 
 async def test_a_name_cannot_be_put_on_another_id() -> None:
     async with stage() as scene:
-        card = await scene.says('kpi "Everything is fine" #BLOCKED_ORDERS of Order to Cash')
+        card = await scene.says('kpi "Everything is fine" #BLOCKED_ORDERS of "Order to Cash"')
         assert "Everything is fine" not in repr(card)
         assert "Blocked orders" in card.headline
 
@@ -74,7 +76,7 @@ async def test_a_public_name_on_a_private_id_is_not_shown_to_everybody() -> None
     async with stage(policy=(private, public), members_read=False) as scene:
         shown = await scene.answer(f"kpi {KPI_ONLY} of Order to Cash", CLERK, CHANNEL)
         assert shown.audience == Everyone()
-        card = await scene.answer(f'kpi "{KPI_ONLY}" #BLOCKED_ORDERS of Order to Cash', CLERK, CHANNEL)
+        card = await scene.answer(f'kpi "{KPI_ONLY}" #BLOCKED_ORDERS of "Order to Cash"', CLERK, CHANNEL)
         assert card.audience == Only(CLERK)
 
 

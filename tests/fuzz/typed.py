@@ -42,7 +42,8 @@ from bot.language.declare import (
     Where,
     clauses,
 )
-from bot.language.say import DIRECTIONS, FILLER, OPERATOR_WORDS, QUESTION_WORDS, say
+from bot.language.say import say
+from bot.language.vocabulary import Class, vocabulary, ways
 from bot.model.cards import Card, Run, Status
 from bot.model.names import Kind
 from bot.model.people import Clicked, Said, Utterance
@@ -135,18 +136,23 @@ class Typist:
         self._random = random.Random(seed)  # noqa: S311 - texts to try, not secrets
         self._examples = tuple(say(each.example) for each in COMMANDS)
         self._starts = tuple(
-            dict.fromkeys(
-                word
-                for each in COMMANDS
-                for word in (each.intent.words, *(alias.replace("…", " ") for alias in each.aliases))
-            )
-        ) + tuple(config.GERMAN)
+            dict.fromkeys(word for each in COMMANDS for word in (each.intent.words, *ways(each.intent.words)))
+        )
         self._cues = tuple(_cues())
         self._worlds = tuple(_worlds())
         self._names = tuple(
             dict.fromkeys(name for world in self._worlds for names in world.values() for name in names)
         )
-        self._filler = (*FILLER, *QUESTION_WORDS, "next", "back", "refresh", "again", "yes", "no", "help")
+        self._filler = (
+            *_phrases(Class.FILLER, Class.FIXED, Class.FOLLOW, Class.WISH, Class.PERIOD),
+            "next",
+            "back",
+            "refresh",
+            "again",
+            "yes",
+            "no",
+            "help",
+        )
         self._kinds: tuple[tuple[int, Callable[[], str]], ...] = (
             (35, self._proper),
             (15, lambda: self._mutated(self._proper())),
@@ -184,7 +190,7 @@ class Typist:
         """A sentence of the grammar: some clauses of a command, filled with things that lie together."""
         world = self._random.choice(self._worlds)
         command = self._random.choice(COMMANDS)
-        parts = [self._pick((command.intent.words, *command.aliases)).replace("…", self._name())]
+        parts = [self._pick((command.intent.words, *ways(command.intent.words)))]
         for _, how in clauses(command.intent):
             if self.chance(0.45 if how.keyword else 0.85):
                 parts += [self._pick((how.keyword, *how.also)), self._filled(how.takes, world)]
@@ -247,7 +253,7 @@ class Typist:
             if self.chance(0.85):
                 parts.append(self._pick(VALUES) if self.chance(0.3) else self._name())
             if self.chance(0.3):
-                parts += [self._pick(tuple(OPERATOR_WORDS)), self._pick(VALUES)]
+                parts += [self._pick(OPERATOR_WORDS), self._pick(VALUES)]
         if self.chance(0.15):
             parts.insert(0, self._pick(self._filler))
         return " ".join(parts)
@@ -260,7 +266,7 @@ class Typist:
             VALUES,
             HOSTILE,
             self._filler,
-            tuple(OPERATOR_WORDS),
+            OPERATOR_WORDS,
         )
         return " ".join(self._pick(self._random.choice(drawers)) for _ in range(self._random.randint(1, 9)))
 
@@ -303,6 +309,19 @@ class Typist:
                 return " ".join([*words[:at], self._pick(self._names), *words[at + 1 :]])
 
 
+def _phrases(*classes: Class) -> tuple[str, ...]:
+    """The phrases of the vocabulary that do one of these things."""
+    return tuple(
+        " ".join(phrase)
+        for listed in vocabulary().phrases.values()
+        for phrase, senses in listed
+        if any(each.what in classes for each in senses)
+    )
+
+
+OPERATOR_WORDS = _phrases(Class.COMPARISON, Class.ONLY, Class.WITHOUT)
+
+
 def _cues() -> Iterator[str]:
     """Every word that opens a clause, and those that a clause may take."""
     for command in COMMANDS:
@@ -310,7 +329,7 @@ def _cues() -> Iterator[str]:
             yield from filter(None, (how.keyword, *how.also))
             if isinstance(how.takes, OneOf | SomeOf):
                 yield from how.takes.words
-    yield from (*DIRECTIONS, "and", "or", "not", ",", "-", "(", ")")
+    yield from (*_phrases(Class.CLAUSE, Class.LINK), "and", "or", "not", ",", "-", "(", ")")
 
 
 def _worlds() -> Iterator[Mapping[Kind, tuple[str, ...]]]:

@@ -18,7 +18,7 @@ from bot.language.declare import (
     Where,
     clause,
 )
-from bot.language.parse import Entry, Grammar
+from bot.language.parse import Exact
 from bot.model.intents import Condition, Intent, SortKey
 from bot.model.names import Kind, Name
 
@@ -124,22 +124,18 @@ class ListAll(Intent):
     keys: tuple[SortKey, ...] = field(default=(), metadata=clause("", SortBy()))
 
 
-ENTRIES = (
-    Entry(Jobs, ("data jobs", "what is running")),
-    Entry(ShowJob, ("is … running", "is … still running", "status …", "how is … doing")),
-    Entry(Cancel, ("stop", "kill", "abort", "cancel job", "stop the job")),
-    Entry(Run, ("start",)),
-    Entry(Status),
-    Entry(ShowKpi, ("value of", "…")),
-    Entry(Data, ("rows of",)),
-    Entry(DataModels),
-    Entry(Help, ("hi", "hello", "?")),
-    Entry(Audit),
-    Entry(Check),
-    Entry(ListAll),
+INTENTS: tuple[type[Intent], ...] = (
+    Jobs,
+    ShowJob,
+    Cancel,
+    Run,
+    Status,
+    ShowKpi,
+    Data,
+    DataModels,
+    Help,
+    Audit,
+    Check,
+    ListAll,
 )
-WORDS = {"stoppe": "cancel", "laufende jobs": "jobs active", "starte": "run"}
-
-
-def grammar() -> Grammar:
-    return Grammar(ENTRIES, WORDS)
+EXACT = Exact(INTENTS)

@@ -112,7 +112,7 @@ STOPPED = Answer(
                 )
             ),
         ),
-        buttons=(Button("Jobs of the pool", look("all")),),
+        buttons=(Button("Jobs of the pool", look("all jobs")),),
         source=SOURCE,
     ),
     mention=OPERATOR,
@@ -220,7 +220,7 @@ LONG_PICK = Answer(
             ),
         ),
         buttons=(
-            Button("Search everything (about 43 calls)", look("everything")),
+            Button("Search everything (about 43 calls)", look("every job")),
             Button("Help", look("help")),
         ),
         status=Status.NOT_UNDERSTOOD,
@@ -232,7 +232,7 @@ MANY_BUTTONS = Answer(
         "What would you like to do?",
         blocks=(
             Choices("Views", tuple(Button(f"View {number}", look(f"view {number}")) for number in range(4))),
-            Table((Column("Job"),), ((Words("main job"),),), more=Button("More jobs", look("more"))),
+            Table((Column("Job"),), ((Words("main job"),),), more=Button("More jobs", look("more jobs"))),
         ),
         buttons=(
             *(Button(f"Button {number}", look(f"button {number}")) for number in range(5)),

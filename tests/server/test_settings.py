@@ -112,7 +112,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
                     update={
                         "permissions": True,
                         "total_retry": 1,
-                        "data_models": dict.fromkeys(SANDBOX_MODELS.values(), fed_by),
+                        "data_models": dict.fromkeys((model for model, _ in SANDBOX_MODELS.values()), fed_by),
                     }
                 )
                 for name, each in serving.connections.items()

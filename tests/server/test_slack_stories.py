@@ -75,7 +75,7 @@ async def test_help_has_buttons_and_a_click_takes_its_place(here: Town) -> None:
 
 
 async def test_the_page_after_the_first_takes_its_place(here: Town) -> None:
-    await here.says(CLERK, "C1", "data Sales Order Items of Order to Cash")
+    await here.says(CLERK, "C1", "data Sales orders of Order to Cash")
     messages = here.slack.visible(CLERK, "C1")
     assert len(messages) == 1, [each.shown for each in messages]
     assert "[Next" in messages[0].shown or "[Rows" in messages[0].shown, messages[0].shown
@@ -105,7 +105,7 @@ async def test_an_unbound_workspace_gets_one_sentence_and_costs_no_call() -> Non
 
 # --- threads and zones ---
 
-ROWS = "data Sales Order Items of Order to Cash"
+ROWS = "data Sales orders of Order to Cash"
 ONE, TWO = "1700000111.000100", "1700000222.000100"
 
 

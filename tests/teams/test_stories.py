@@ -111,7 +111,7 @@ async def test_adding_it_to_a_team_posts_nothing(scene: Stage) -> None:
 
 # --- threads and zones -----------------------------------------------------------------------------------------
 
-ROWS = "data Sales Order Items of Order to Cash"
+ROWS = "data Sales orders of Order to Cash"
 
 
 def post(number: int) -> Scope:

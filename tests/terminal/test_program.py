@@ -300,3 +300,32 @@ def test_the_person_is_whoever_the_system_says_and_not_what_a_variable_says(
     assert local_person().id == pwd.getpwuid(os.getuid()).pw_name != "the-admin"
     monkeypatch.setattr(os, "getuid", lambda: 4_123_456)
     assert local_person().id == "4123456", "a user without a name, as in a container"
+
+
+def test_a_question_can_be_asked_over_the_data_of_another_team(program: Program) -> None:
+    folder = str(ROOT / "tests" / "language" / "catalogs" / "hafen")
+    done = run(program, "ask", "--sandbox", "--data", folder, "kpi Berth utilisation of Harbour Logistics")
+    assert done.returncode == 0, done.stderr
+    assert "Berth utilisation, Harbour Logistics" in done.stdout
+    done = run(program, "demo", "--data", folder, typed="pools\n")
+    assert "Port System" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["sandbox"], ["demo"], ["ask", "--sandbox", "pools"]])
+def test_a_folder_that_holds_no_team_is_a_sentence(
+    program: Program, tmp_path: Path, words: list[str]
+) -> None:
+    done = run(program, *words, "--data", str(tmp_path))
+    assert done.returncode == 2
+    assert "The data cannot be served: " in done.stderr
+    assert "pools.json is missing." in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run(program, *words, "--data", str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "does not exist" in done.stderr
+
+
+def test_a_folder_without_an_embedded_sandbox_is_a_wrong_use(program: Program, tmp_path: Path) -> None:
+    done = run(program, "ask", "--data", str(tmp_path), "pools")
+    assert done.returncode == 2
+    assert "--data is about --sandbox" in done.stderr

@@ -1,0 +1,152 @@
+"""How many rows there are, and which values a field has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from bot.celonis import DataQuery
+from bot.commands.cells import value_of
+from bot.commands.command import Command, Context
+from bot.commands.lists import PAGE, back, count
+from bot.commands.records import Data, condition, under
+from bot.language.declare import CelonisIntent, Names, OneName, Where, clause
+from bot.language.declare import Count as Number
+from bot.language.say import say
+from bot.model.cards import Button, Card, Column, Run, Table, Text, headline
+from bot.model.errors import BadArgument, NotUnderstood
+from bot.model.intents import Comparison, Condition, Op
+from bot.model.names import Kind, Name
+from bot.policy import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Count(CelonisIntent):
+    """How many rows of a record there are."""
+
+    words: ClassVar[str] = "count"
+    record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
+    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+
+
+@dataclass(frozen=True, slots=True)
+class ShowValues(CelonisIntent):
+    """Which values a field has."""
+
+    words: ClassVar[str] = "values"
+    of: Name | None = field(default=None, metadata=clause("", OneName(Kind.FIELD)))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
+    page: int = field(default=1, metadata=clause("page", Number()))
+
+
+async def _count(intent: Count, context: Context) -> Card:
+    assert intent.record is not None
+    assert intent.model is not None
+    model, record = intent.model, intent.record
+    details = await context.asking.record(model.id, record.id)
+    if not details.fields:
+        raise BadArgument(
+            f"{record.text} has no fields, so its rows can't be counted.", undone="Nothing was asked."
+        )
+    types = {each.id: each.type or "string" for each in details.fields}
+    expressions, notes = condition(intent.where, types, context)
+    limits = context.asking.limits
+    asked = DataQuery(
+        fields=(details.fields[0].id,),
+        filters=tuple(each.id for each in intent.filter),
+        expressions=expressions,
+        page_size=limits.page,
+    )
+
+    async def rows(page: int) -> tuple[int, bool]:
+        found = await context.asking.record_data(model.id, record.id, replace(asked, page=page))
+        return len(found.rows), found.last
+
+    # Celonis tells no total, so the last page that holds rows is looked for by halves.
+    here, last = await rows(0)
+    full, beyond = 0, limits.rows // limits.page
+    while not last and beyond - full > 1:
+        middle = (full + beyond) // 2
+        found, ended = await rows(middle)
+        if found:
+            full, here, last = middle, found, ended
+        else:
+            beyond = middle
+    known = full * limits.page + here
+    more = not last and known >= limits.rows
+    told = f"{known:,} or more" if more else f"{known:,}"
+    return Card(
+        headline(f"{told} {record.text}{under(intent.where, intent.filter)}"),
+        title=f"{record.text}, {model.text}",
+        blocks=(
+            *notes,
+            *((Text(f"Only the first {limits.rows:,} rows can be counted.", quiet=True),) if more else ()),
+        ),
+        buttons=(
+            Button(
+                "Show rows",
+                Run(
+                    Data(record=record, model=model, where=intent.where, filter=intent.filter, via=intent.via)
+                ),
+            ),
+        ),
+        source=context.source(model.text),
+    )
+
+
+async def _values(intent: ShowValues, context: Context) -> Card:
+    if intent.of is None:
+        raise NotUnderstood("Which field?", hint=f"Name it, for example: {say(VALUES.example)}")
+    assert intent.model is not None
+    record, _, own = intent.of.id.partition(".")
+    limits = context.asking.limits
+    size = limits.page - limits.page % PAGE or limits.page
+    first = (intent.page - 1) * PAGE
+    page = await context.asking.record_data(
+        intent.model.id,
+        record,
+        DataQuery(fields=(own,), distinct=True, sort=((own, False),), page=first // size, page_size=size),
+    )
+    headers = {each.id: each for each in page.headers}
+    start = first % size
+    shown = page.rows[start : start + PAGE]
+    more = (len(page.rows) > start + PAGE or not page.last) and first + PAGE < limits.rows
+    whole = page.last and page.page == 0
+    name = intent.of.text
+    return Card(
+        headline(f"{count(len(page.rows), 'value') if whole else 'Values'} of {name}"),
+        title=f"{name}, {intent.model.text}",
+        blocks=(
+            Table(
+                (Column(name),),
+                tuple((value_of(row, own, headers),) for row in shown),
+                more=Button("Next values", Run(replace(intent, page=intent.page + 1))) if more else None,
+            )
+            if shown
+            else Text("It has none."),
+        ),
+        buttons=back(intent, intent.page),
+        source=context.source(intent.model.text),
+    )
+
+
+COUNT = Command(
+    example=Count(
+        record=Name("Materials"),
+        model=Name("Purchase Requisition KM"),
+        where=Comparison(Name("Payment amount"), Op.GT, ("1000",)),
+    ),
+    summary="how many rows of a record there are",
+    right=Right.READ,
+    run=_count,
+    steady=lambda intent: intent.where is None,
+)
+VALUES = Command(
+    example=ShowValues(of=Name("Material group"), model=Name("Purchase Requisition KM")),
+    summary="the values of a field",
+    right=Right.READ,
+    run=_values,
+    steady=lambda _intent: True,
+)

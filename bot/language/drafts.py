@@ -1,0 +1,335 @@
+"""An intent that is being put together from the pieces of a sentence: what goes where, and what has no place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from bot.language.declare import (
+    Clause,
+    Count,
+    Flag,
+    Names,
+    OneName,
+    OneOf,
+    Phrase,
+    SomeOf,
+    SortBy,
+    Where,
+    clauses,
+    whole_number,
+)
+from bot.language.edges import Edge, Named, Numbered, Unknown, Valued, What, When
+from bot.language.lexicon import Entity, Tier
+from bot.language.vocabulary import Class, Sense
+from bot.model.intents import Intent, Op
+from bot.model.names import Kind
+
+TOP = 5
+"""How many are meant where "top" comes without a number."""
+ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
+DATES = frozenset({"date", "datetime", "timestamp"})
+
+
+class Unfit(Exception):
+    """The intent has no place for something that was said."""
+
+
+_RANKS = ("top", "bottom", "best", "worst")
+_STATES = frozenset({"active", "failed", "queued", "succeeded", "stopped"})
+"""What a job can be asked about; its card tells them all."""
+SILENT = frozenset({Class.FILLER, Class.LINK, Class.AND, Class.FOLLOW})
+
+
+@dataclass(slots=True)
+class Test:
+    """A condition as it was said: which fields it can be about, how they are compared, with what."""
+
+    fields: tuple[Entity, ...]
+    op: Op
+    values: tuple[tuple[Entity, str], ...] | str = ""
+    opposite: bool = False
+
+
+class Draft:
+    """An intent that is being put together."""
+
+    def __init__(self, intent: type[Intent], base: Intent | None) -> None:
+        self.intent = intent
+        self.base = base
+        self.parts: dict[str, tuple[str, Clause]] = {
+            how.keyword: (each.name, how) for each, how in clauses(intent)
+        }
+        self.by_kind: dict[Kind, str] = {}
+        for each, how in clauses(intent):
+            if isinstance(how.takes, OneName | Names):
+                self.by_kind.setdefault(how.takes.kind, each.name)
+        self.where = next((each.name for each, how in clauses(intent) if isinstance(how.takes, Where)), None)
+        self.names: dict[str, list[tuple[Entity, ...]]] = {}
+        self.fixed: dict[str, Any] = {}
+        self.tests: list[Test] = []
+        self.periods: list[str] = []
+        self.on: tuple[Entity, ...] = ()
+        self.pending = ""
+        self.waiting = False
+        self.negated = False
+        self.unused = False
+        """Whether nothing was negated yet since somebody said "not"."""
+        self.subject: tuple[Entity, ...] = ()
+        self.op: Op | None = None
+        self.number: str | None = None
+        """A number that was compared before its field was named ("more than 3 touches")."""
+        self.alone = ""
+        """The clause for the best or the worst, while nobody said how many."""
+        self.descending: set[int] = set()
+        """Which of the fields to sort by go from the highest value down."""
+        self.single = False
+        self.leading = 0
+        self.roles = 0
+        self.guesses = 0
+        """Roles that were made up: what comes of it is only offered."""
+
+    def take(self, edge: Edge, rest: Sequence[Edge]) -> None:
+        """Takes one more piece of the sentence."""
+        if isinstance(edge.what, Named) and edge.what.kind is Kind.FIELD and edge.cost.tier <= Tier.FOLDED:
+            self.single = True
+        if (
+            self.alone
+            and isinstance(edge.what, Named)
+            and edge.what.kind is Kind.FIELD
+            and edge.cost.tier <= Tier.FOLDED
+        ):
+            self.fixed[self.alone] = 1  # "which plant", not "plants"
+        self._take(edge.what, rest)
+
+    def _take(self, what: What, rest: Sequence[Edge]) -> None:
+        match what:
+            case Sense():
+                self._sense(what, rest)
+            case Named(kind, entities, inside):
+                self._name(kind, entities, rest)
+                if inside is not None:
+                    self._take(inside, rest)
+            case Valued(pairs):
+                self._value(pairs)
+            case Numbered(text):
+                self._number(text, rest)
+            case When(text):
+                self._period(text)
+            case Unknown():
+                pass
+            case _:
+                assert_never(what)
+
+    def _sense(self, sense: Sense, rest: Sequence[Edge]) -> None:
+        if self.unused and sense.what not in SILENT:
+            raise Unfit(sense.value)
+        match sense.what:
+            case Class.CLAUSE:
+                if sense.value not in self.parts and sense.value not in {"on", "where"}:
+                    raise Unfit(sense.value)
+                self.pending, self.waiting = sense.value, True
+                takes = self.parts[sense.value][1].takes if sense.value in self.parts else None
+                if sense.value in _RANKS:
+                    self.alone = self.parts[sense.value][0]
+                    self.fixed[self.alone] = self.leading or (1 if self.single else TOP)
+                    if self.leading:
+                        self.alone = ""
+                    self.waiting = False
+                if isinstance(takes, Flag):
+                    self.fixed[self.parts[sense.value][0]] = True
+                    self.pending = ""
+            case Class.ONLY:
+                self.pending, self.negated = "", False
+            case Class.WITHOUT:
+                if not rest:
+                    raise Unfit("without")
+                self.pending, self.negated, self.unused = "", True, True
+            case Class.COMPARISON:
+                self._compare(sense.value)
+            case Class.FIXED:
+                self._state(sense.value)
+            case Class.ORDER:
+                self._order(sense.value)
+            case (
+                Class.QUESTION
+                | Class.FILLER
+                | Class.LINK
+                | Class.AND
+                | Class.FOLLOW
+                | Class.PERIOD
+                | Class.CLASS
+                | Class.WISH
+            ):
+                pass
+            case _:
+                assert_never(sense.what)
+
+    def _state(self, word: str) -> None:
+        for each, how in clauses(self.intent):
+            if isinstance(how.takes, SomeOf | OneOf) and word in how.takes.words:
+                if self.negated:
+                    raise Unfit(word)
+                several = isinstance(how.takes, SomeOf)
+                self.fixed[each.name] = (*self.fixed.get(each.name, ()), word) if several else word
+                if self.pending == how.keyword:
+                    self.pending = ""
+                return
+        if self.by_kind.get(Kind.JOB) is None or word not in _STATES:
+            raise Unfit(word)
+
+    def _order(self, word: str) -> None:
+        keyed = self.names.get(self.parts["sort"][0], []) if "sort" in self.parts else []
+        if self.pending != "sort" or (word != "-" and not keyed):
+            raise Unfit(word)
+        if word != "asc":
+            self.descending.add(len(keyed) if word == "-" else len(keyed) - 1)
+
+    def _compare(self, said: str) -> None:
+        if self.where is None:
+            raise Unfit(said)
+        if not self.subject:
+            if said.startswith("is "):
+                raise Unfit(said)
+            self.op = Op(said)
+            return
+        if said in {"is empty", "is not empty"}:
+            self.tests.append(Test(self.subject, Op.IS_EMPTY, "", opposite=said == "is not empty"))
+            self.subject = ()
+            return
+        self.op = Op(said)
+
+    def _name(self, kind: Kind, entities: tuple[Entity, ...], rest: Sequence[Edge]) -> None:
+        if kind is Kind.FIELD:
+            self._field(entities, rest)
+            return
+        if self.negated:
+            raise Unfit("without")
+        self._put(kind, entities)
+        if self.pending == "by" and kind is Kind.KPI:  # "top 5 plants by on-time delivery"
+            self.waiting = False
+        elif self.pending not in {"", "where"} and self.waiting:
+            raise Unfit(self.pending)
+        self.pending = ""
+
+    def _put(self, kind: Kind, entities: tuple[Entity, ...]) -> None:
+        at = self.by_kind.get(kind)
+        if at is None:
+            raise Unfit(kind.value)
+        listed = self.names.setdefault(at, [])
+        takes = next(how.takes for each, how in clauses(self.intent) if each.name == at)
+        if isinstance(takes, OneName) and listed:
+            raise Unfit(kind.value)
+        listed.append(entities)
+
+    def _field(self, entities: tuple[Entity, ...], rest: Sequence[Edge]) -> None:
+        if self.number is not None and self.op is not None:
+            self.tests.append(Test(entities, self.op, self.number))
+            self.op = self.number = None
+            return
+        following = next((each.what for each in rest if not is_silent(each.what)), None)
+        compared = isinstance(following, Sense) and following.what is Class.COMPARISON
+        dated = isinstance(following, When) and any(each.type in DATES for each in entities)
+        if self.pending == "on":
+            self.on, self.pending, self.waiting = entities, "", False
+        elif self.pending not in {"", "where", *_RANKS} and not (
+            self.where and isinstance(following, Valued)
+        ):
+            self._into(self.pending, entities)
+        elif self.where is not None and (compared or dated or isinstance(following, Valued | Numbered)):
+            self.subject = entities
+        elif self.where is not None and all(each.type == "boolean" for each in entities):
+            self.tests.append(Test(entities, Op.EQ, "no" if self.negated else "yes"))
+            self.negated = self.unused = False
+        elif self.where is not None and self.negated:  # "orders without a delivery date"
+            self.tests.append(Test(entities, Op.IS_EMPTY))
+            self.negated = self.unused = False
+        elif "" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD):
+            self._put(Kind.FIELD, entities)
+        elif "by" in self.parts and not self.negated:
+            self.guesses += 1  # nobody said by what
+            self._into("by", entities)
+        elif "show" in self.parts and not self.negated:
+            self.roles += 1
+            self._into("show", entities)
+        else:
+            raise Unfit("field")
+
+    def _into(self, keyword: str, entities: tuple[Entity, ...]) -> None:
+        at, how = self.parts[keyword]
+        if not isinstance(how.takes, Names | OneName | SortBy):
+            raise Unfit(keyword)
+        self.names.setdefault(at, []).append(entities)
+        self.waiting = False
+
+    def _value(self, pairs: tuple[tuple[Entity, str], ...]) -> None:
+        if self.where is None:
+            raise Unfit("value")
+        if self.subject:
+            pairs = tuple(pair for pair in pairs if pair[0] in self.subject)
+            if not pairs:
+                raise Unfit("value")
+        op = Op.NE if self.negated != (self.op is Op.NE) else (self.op or Op.EQ)
+        if op not in {Op.EQ, Op.NE}:
+            raise Unfit("value")
+        self.tests.append(Test(tuple(pair[0] for pair in pairs), op, pairs))
+        self.op, self.pending, self.subject, self.unused = None, "", (), False
+
+    def _number(self, text: str, rest: Sequence[Edge]) -> None:
+        following = rest[0].what if rest else None
+        if text.isdigit() and following in {Sense(Class.CLAUSE, each) for each in _RANKS}:
+            self.leading = whole_number(text)  # "the 3 best plants"
+            return
+        if self.negated and self.op is not None:
+            raise Unfit("not")
+        if self.op is not None and not self.subject and self.number is None:
+            self.number = text
+            return
+        if self.subject and self.where is not None:
+            op = self.op or (Op.NE if self.negated else Op.EQ)
+            self.tests.append(Test(self.subject, op, text))
+            self.subject, self.op, self.negated, self.unused = (), None, False, False
+            return
+        if self.pending in self.parts:
+            at, how = self.parts[self.pending]
+            if isinstance(how.takes, Count) and text.isdigit():
+                self.fixed[at] = whole_number(text)
+                self.pending = self.alone = ""
+                return
+            if isinstance(how.takes, Phrase):
+                self.fixed[at] = text
+                self.pending = ""
+                return
+        for each in _RANKS:  # "make it 10"
+            if (
+                self.base is not None
+                and each in self.parts
+                and getattr(self.base, self.parts[each][0])
+                and text.isdigit()
+            ):
+                self.fixed[self.parts[each][0]] = whole_number(text)
+                return
+        raise Unfit("number")
+
+    def _period(self, text: str) -> None:
+        if self.where is None or self.negated:
+            raise Unfit("period")
+        if self.subject:
+            self.tests.append(Test(self.subject, Op.EQ, text))
+            self.subject = ()
+            return
+        if self.periods:
+            raise Unfit("period")
+        self.periods.append(text)
+
+    # --- done
+
+    def guessed(self) -> int:
+        """Roles that were made up; "which plant has the highest" says by what."""
+        ranked = any(self.parts[each][0] in self.fixed for each in _RANKS if each in self.parts)
+        return 0 if ranked else self.guesses
+
+
+def is_silent(what: What) -> bool:
+    return isinstance(what, Sense) and what.what in SILENT

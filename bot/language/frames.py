@@ -1,0 +1,376 @@
+"""From a path through a sentence to the intents that have a place for everything on it, each name decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice, product
+from typing import Any, assert_never
+
+from bot.language.declare import Count, Flag, Names, OneName, OneOf, Phrase, SomeOf, SortBy, Where, clauses
+from bot.language.drafts import DATES, ORDERED, SILENT, Draft, Test, Unfit
+from bot.language.edges import Cost, Edge, Named
+from bot.language.lexicon import Entity, Lexicon
+from bot.language.vocabulary import Class, Sense, stem, words_of
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey, comparisons
+from bot.model.names import Kind, Name
+
+MOST_READINGS = 6
+_AMOUNT = re.compile(r"[-+]?[0-9][0-9.,]*[a-z%]*")
+_BY_NOTHING = 2
+"""What the values of a field are worth where only the field was named, and help where nothing was."""
+_KIND_WORDS: Mapping[str, frozenset[Kind]] = {
+    "kpi": frozenset({Kind.KPI}),
+    "kpis": frozenset({Kind.KPI}),
+    "job": frozenset({Kind.JOB}),
+    "jobs": frozenset({Kind.JOB, Kind.POOL}),
+    "model": frozenset({Kind.MODEL}),
+    "data": frozenset({Kind.RECORD}),
+    "records": frozenset({Kind.RECORD}),
+    "fields": frozenset({Kind.FIELD}),
+    "filters": frozenset({Kind.FILTER}),
+    "status": frozenset({Kind.JOB}),
+}
+"""Questions that may only say what kind of thing a name is of, and of which."""
+_SUBJECTS = (Kind.KPI, Kind.JOB, Kind.RECORD, Kind.POOL, Kind.MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What can be asked.
+
+    Attributes:
+        by_words: How the exact sentence begins -> its intent.
+        opens: The intent that a bare name of a kind stands for.
+        kinds: Questions that only say what kind a name is of ("pool").
+        help: What a greeting asks for.
+    """
+
+    by_words: Mapping[str, type[Intent]]
+    opens: Mapping[Kind, type[Intent]]
+    help: type[Intent]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a sentence is said.
+
+    Attributes:
+        model: The place's knowledge model.
+        last: What was last asked here, resolved.
+        now: When (aware), for what a month without a year means.
+        repair: Whether words that nobody knows may be misspellings: only once every list was read.
+        dates: Id of a knowledge model -> id of the field that a period without a field is about.
+    """
+
+    model: Name | None = None
+    last: Intent | None = None
+    now: datetime | None = None
+    repair: bool = True
+    dates: Mapping[str, str] = field(default_factory=dict)
+
+
+def intents(
+    path: Sequence[Edge], frames: Frames, scope: Scope, lexicon: Lexicon
+) -> Iterator[tuple[Intent, Cost]]:
+    """The intents that have a place for everything on a path, each with the roles that were taken without a word for them."""
+    asked = list(dict.fromkeys(
+        frames.by_words[each.what.value]
+        for each in path
+        if isinstance(each.what, Sense) and each.what.what is Class.QUESTION and each.what.value in frames.by_words
+    ))  # fmt: skip
+    kinds = {each.what.kind for each in path if isinstance(each.what, Named)}
+    content = [each for each in path if not (isinstance(each.what, Sense) and each.what.what in SILENT)]
+    if not content:
+        yield frames.help(), Cost(missing=_BY_NOTHING + 1)
+        return
+    candidates: list[tuple[type[Intent], Intent | None, int]] = [
+        (each, None, len(asked) - 1) for each in asked
+    ]
+    spare = {each for each in asked if kinds.isdisjoint(_KIND_WORDS.get(each.words, ()))}
+    if not spare:
+        opened = next(
+            (frames.opens[kind] for kind in _SUBJECTS if kind in kinds and kind in frames.opens), None
+        )
+        if opened is not None:
+            candidates.append((opened, None, len(asked) + (_follows(path) and scope.last is not None)))
+        elif kinds & {Kind.FIELD, Kind.FILTER} and scope.last is None:
+            candidates.append((frames.opens[Kind.RECORD], None, 1))
+            if Kind.FIELD in frames.opens:
+                candidates.append((frames.opens[Kind.FIELD], None, 0))
+        if scope.last is not None and (opened is None or _follows(path)):
+            candidates.append((type(scope.last), scope.last, 0 if _follows(path) else 2))
+    for intent, base, roles in candidates:
+        if spare - {intent}:
+            continue  # it would drop what else was asked
+        try:
+            draft = Draft(intent, base)
+            for at, edge in enumerate(path):
+                draft.take(edge, path[at + 1 :])
+            maker = _Maker(draft, scope, lexicon)
+            for made, more in maker.made():
+                bare = intent is frames.opens.get(Kind.FIELD) and not asked
+                missing = _BY_NOTHING if bare or maker.implied else 0
+                yield made, Cost(unknown=draft.guessed(), missing=missing, roles=roles + more)
+        except Unfit:
+            continue
+
+
+def _follows(path: Sequence[Edge]) -> bool:
+    return any(
+        isinstance(each.what, Sense) and each.what.what in {Class.FOLLOW, Class.AND}
+        for each in (*path[:1], *path[-1:])
+    )
+
+
+class _Maker:
+    """Makes intents of a draft: decides which of several equal names is meant, where that can be decided."""
+
+    def __init__(self, draft: Draft, scope: Scope, lexicon: Lexicon) -> None:
+        self.draft = draft
+        self.scope = scope
+        self.lexicon = lexicon
+        self.implied = False
+        """Whether the record is only known by its fields."""
+
+    def made(self) -> Iterator[tuple[Intent, int]]:
+        """The intents that it can be, once it is decided which of several equal names is meant."""
+        if self.draft.unused:
+            raise Unfit("not")
+        if (
+            self.draft.subject
+            or self.draft.op is not None
+            or (self.draft.pending and self.draft.waiting and self.draft.pending != "where")
+        ):
+            raise Unfit(self.draft.pending or "comparison")
+        if (
+            self.draft.base is None
+            and not self._has_subject()
+            and not (self._narrowed() and Kind.RECORD in self.draft.by_kind)
+        ):
+            raise Unfit("subject")
+        for model in self._models():
+            yield from self._in(model)
+
+    def _narrowed(self) -> bool:
+        return bool(self.draft.tests or self.draft.by_kind.get(Kind.FILTER) in self.draft.names)
+
+    def _has_subject(self) -> bool:
+        first = self.draft.parts.get("")
+        if first is None or not isinstance(first[1].takes, OneName | Names):
+            return True
+        return first[0] in self.draft.names
+
+    def _models(self) -> list[Name | None]:
+        """The knowledge models in which everything that was named can lie; the likeliest alone, if one is."""
+        if Kind.MODEL not in self.draft.by_kind:
+            return [None]
+        likely = [
+            getattr(self.draft.base, "model", None),
+            self.scope.model,
+            getattr(self.scope.last, "model", None),
+        ]
+        named = [entities for listed in self.draft.names.values() for entities in listed]
+        owners = [
+            {model.id: model for each in entities if (model := each.owner(Kind.MODEL)) is not None}
+            for entities in (*named, *(test.fields for test in self.draft.tests))
+        ]
+        owners = [each for each in owners if each]
+        if not owners:
+            return [next(filter(None, likely), None)]
+        common = set(owners[0]).intersection(*owners[1:])
+        for each in likely:
+            if each is not None and each.id in common:
+                return [owners[0][each.id]]
+        return [owners[0][each] for each in sorted(common)]
+
+    def _in(self, model: Name | None) -> Iterator[tuple[Intent, int]]:
+        """The intents in one knowledge model, or in none."""
+
+        def here(each: Entity) -> bool:
+            owner = each.owner(Kind.MODEL)
+            return model is None or owner is None or owner.id == model.id
+
+        slots = [
+            (at, tuple(filter(here, each))) for at, listed in self.draft.names.items() for each in listed
+        ]
+        records, implied = self._records(slots, here)
+
+        def usable(fields: Iterable[Entity]) -> tuple[Entity, ...]:
+            inside = (each for each in fields if here(each) and (not records or _record_of(each) in records))
+            return _plainest(tuple(inside))
+
+        slots = [
+            (at, usable(each) if each and each[0].kind is Kind.FIELD else each)
+            for at, each in (*slots, *implied)
+        ]
+        conditions = [
+            *(self._compared(test, usable) for test in self.draft.tests),
+            *(self._during(text, model, usable) for text in self.draft.periods),
+        ]
+        names = [each for _, each in slots]  # where one of them is empty, the product is
+        for entities, tests in islice(product(product(*names), product(*conditions)), MOST_READINGS):
+            made = self._built(
+                model, [(at, each) for (at, _), each in zip(slots, entities, strict=True)], tests
+            )
+            if made is not None:
+                yield made, self.draft.roles
+
+    def _records(
+        self, slots: Sequence[tuple[str, tuple[Entity, ...]]], here: Callable[[Entity], bool]
+    ) -> tuple[set[str], list[tuple[str, tuple[Entity, ...]]]]:
+        """Ids of the records whose fields are meant, and the record to add where only its fields were named."""
+        at = self.draft.by_kind.get(Kind.RECORD)
+        if at is None:
+            return set(), []
+        named = {each.name.id for slot, fit in slots if slot == at for each in fit}
+        before = getattr(self.draft.base, "record", None)
+        if named or before is not None:
+            return named or {before.id if before is not None else ""}, []
+        asked = {_record_of(each) for test in self.draft.tests for each in test.fields if here(each)}
+        self.implied = bool(asked)
+        if not asked:  # a filter alone: "overdue invoices" are invoices
+            filters = [
+                each for slot, fit in slots if slot == self.draft.by_kind.get(Kind.FILTER) for each in fit
+            ]
+            said = {stem(one) for each in filters for one in words_of(each.name.text)}
+            asked = {
+                each.name.id
+                for each in self.lexicon.every(Kind.RECORD)
+                if not said.isdisjoint(map(stem, words_of(each.name.text)))
+            }
+        owners = tuple(
+            each for each in self.lexicon.every(Kind.RECORD) if here(each) and each.name.id in asked
+        )
+        # Without any the product of all choices is empty, and there is no reading.
+        return {each.name.id for each in owners}, [(at, owners)]
+
+    def _during(
+        self, text: str, model: Name | None, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]]
+    ) -> tuple[Condition, ...]:
+        """A period on each date field that it can be about."""
+        default = self.scope.dates.get(model.id if model else "")
+        dates = usable(self.draft.on) if self.draft.on else self._date_fields(usable, default)
+        return tuple(Comparison(self._called(each.name, Kind.FIELD), Op.EQ, (text,)) for each in dates)
+
+    def _lacking(self, fields: tuple[Entity, ...], text: str) -> bool:
+        """Whether every field's values are known to the end, and none of them is this text."""
+        return bool(fields) and all(self.lexicon.lacks(each.name.id, text) for each in fields)
+
+    def _compared(
+        self, test: Test, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]]
+    ) -> tuple[Condition, ...]:
+        if isinstance(test.values, str):
+            if test.op in {Op.EQ, Op.NE} and self._lacking(usable(test.fields), test.values):
+                return ()
+            # Text has no order, and a mere number is no date.
+            unordered = DATES | {"", "string"} if _AMOUNT.fullmatch(test.values) else {"", "string"}
+            fields = tuple(
+                each for each in test.fields if test.op not in ORDERED or each.type not in unordered
+            )
+            values = (test.values,) if test.op is not Op.IS_EMPTY else ()
+            made = (
+                Comparison(self._called(each.name, Kind.FIELD), test.op, values) for each in usable(fields)
+            )
+            return tuple(Not(each) if test.opposite else each for each in made)
+        fit = usable(tuple(each for each, _ in test.values))
+        return tuple(
+            Comparison(self._called(each.name, Kind.FIELD), test.op, (value,))
+            for each, value in test.values
+            if each in fit
+        )
+
+    def _date_fields(
+        self, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]], default: str | None
+    ) -> tuple[Entity, ...]:
+        dates = [each for each in self.lexicon.every(Kind.FIELD) if each.type in DATES]
+        chosen = [each for each in dates if each.name.id == default]
+        return tuple(usable(chosen)) or tuple(usable(dates))
+
+    def _called(self, name: Name, kind: Kind) -> Name:
+        """A name as the intent carries it: where it is about one record, its fields go without the record's id."""
+        if kind is Kind.FIELD and Kind.RECORD in self.draft.by_kind:
+            return Name(name.text, name.id.partition(".")[2])
+        return name
+
+    def _built(
+        self, model: Name | None, chosen: Sequence[tuple[str, Entity]], tests: Sequence[Condition]
+    ) -> Intent | None:
+        values: dict[str, Any] = dict(self.draft.fixed)
+        for each, how in clauses(self.draft.intent):
+            picked = [self._called(entity.name, entity.kind) for at, entity in chosen if at == each.name]
+            if not picked:
+                continue
+            match how.takes:
+                case Names():
+                    values[each.name] = tuple(dict.fromkeys(picked))
+                case OneName():
+                    values[each.name] = picked[0]
+                case SortBy():
+                    down = self.draft.descending
+                    values[each.name] = tuple(SortKey(name, at in down) for at, name in enumerate(picked))
+                case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where():
+                    pass
+                case _:
+                    assert_never(how.takes)
+        job = next((entity for _, entity in chosen if entity.kind is Kind.JOB), None)
+        if job is not None and "pool" in {each.name for each, _ in clauses(self.draft.intent)}:
+            pool = job.owner(Kind.POOL)
+            if values.get("pool", pool) != pool:
+                return None
+            values["pool"] = pool
+        if model is not None and "model" in {each.name for each, _ in clauses(self.draft.intent)}:
+            values.setdefault("model", model)
+        where = _joined(
+            tests,
+            getattr(self.draft.base, self.draft.where, None)
+            if self.draft.base is not None and self.draft.where
+            else None,
+        )
+        if where is not None and self.draft.where is not None:
+            values[self.draft.where] = where
+        if self.draft.base is not None:
+            if "page" not in values and hasattr(self.draft.base, "page"):
+                values["page"] = 1
+            return replace(self.draft.base, **values)
+        return self.draft.intent(**values)
+
+
+def _record_of(field: Entity) -> str:
+    record = field.owner(Kind.RECORD)
+    return record.id if record is not None else ""
+
+
+def _plainest(fields: tuple[Entity, ...]) -> tuple[Entity, ...]:
+    """Where one field's name is a part of all others' ("Country", "Customer country"), that one is meant."""
+    for each in fields:
+        own = set(map(stem, words_of(each.name.text)))
+        if all(own < set(map(stem, words_of(other.name.text))) for other in fields if other is not each):
+            return (each,)
+    return fields
+
+
+def _joined(tests: Sequence[Condition], base: Condition | None) -> Condition | None:
+    """All tests together with what was asked before; several values of one field are a list, a new one takes the old one's place."""
+    by_field: dict[tuple[Name, Op], list[Comparison]] = {}
+    parts: list[Condition] = []
+    for each in tests:
+        if isinstance(each, Comparison):
+            by_field.setdefault((each.field, each.op), []).append(each)
+        else:
+            parts.append(each)
+    for (name, op), same in by_field.items():
+        values = tuple(dict.fromkeys(value for each in same for value in each.values))
+        if op is Op.EQ and len(values) > 1:
+            parts.append(Comparison(name, Op.IN, values))
+        else:
+            parts.extend(dict.fromkeys(same))
+    new = {of.field for each in parts for of in comparisons(each)}
+    kept = base.parts if isinstance(base, And) else () if base is None else (base,)
+    old = [each for each in kept if not any(of.field in new for of in comparisons(each))]
+    every = [*old, *parts]
+    if not every:
+        return None
+    return every[0] if len(every) == 1 else And(tuple(every))

@@ -1,0 +1,244 @@
+"""What a sentence in somebody's own words can mean: names first, grammar after.
+
+A text becomes tokens, tokens become edges (a name, a value, a word with a class, a period, a number, something that
+nobody knows), and the cheapest ways through the edges become intents: each intent that has a place for everything that
+was said. Costs are whole numbers compared in order; nothing here is a similarity in percent. No network, no catalog, no
+command: what can be named comes as a `Lexicon`, what can be asked as `Frames`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import NamedTuple
+
+from bot.language.edges import Cost, Edge, Edges, Named, Unknown, Valued, role_of
+from bot.language.frames import MOST_READINGS, Frames, Scope, intents
+from bot.language.lexicon import Lexicon, Tier
+from bot.language.vocabulary import Class, Vocabulary, stem
+from bot.model.intents import Intent
+from bot.model.names import Kind, Name, fold
+
+MOST_TOKENS = 60
+PATHS = 40
+MOST_REPAIRED = 6
+MOST_TRIED = 24
+"""Ways to repair a sentence that are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one stretch of a sentence was read as."""
+
+    text: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One thing that a sentence can mean, with what speaks against it and what each word is in it."""
+
+    intent: Intent
+    cost: Cost
+    account: tuple[Account, ...]
+    taken: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class _Found(NamedTuple):
+    intent: Intent
+    cost: Cost
+    path: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What came of a sentence.
+
+    Attributes:
+        readings: The best, all of equal cost; one is certain, several have to be chosen from; none is unclear.
+        offers: Near misses, the nearest first: what can be meant if some words are left out or taken otherwise.
+        unknown: Words that no reading accounts for.
+        models: The knowledge models of what was named, where it is clear what was.
+        wish: What is not offered here, as a sentence.
+        refused: Why a reading was no reading, where that says something ("jobs take no period").
+    """
+
+    readings: tuple[Reading, ...] = ()
+    offers: tuple[Reading, ...] = ()
+    unknown: tuple[str, ...] = ()
+    wish: str = ""
+    models: tuple[Name, ...] = ()
+    refused: str = ""
+
+
+def understand(text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> Understanding:
+    """What a text can mean. The same for the same arguments, whatever the order of the lists."""
+    return _Sentence(text, lexicon, frames, scope).understood()
+
+
+class _Sentence:
+    def __init__(self, text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> None:
+        self.text = text
+        self.lexicon = lexicon
+        self.words: Vocabulary = lexicon.vocabulary
+        self.frames = frames
+        self.scope = scope
+        self.edges = Edges(text, lexicon, scope.now)
+        self.tokens = self.edges.tokens
+        self.typed = self.edges.typed
+
+    def understood(self) -> Understanding:
+        if not self.tokens:
+            return Understanding((Reading(self.frames.help(), Cost(), ()),))
+        if len(self.tokens) > MOST_TOKENS:
+            return Understanding(unknown=(self.text,))
+        best = self._read(self.typed, {})
+        self.edges.repairing = True
+        if self.scope.repair and (not best or best[0].cost.unknown):
+            best = sorted([*best, *self._repaired()], key=lambda each: each.cost)
+        return self._judged(best)
+
+    def _repaired(self) -> list[_Found]:
+        """Readings with words taken for what they may be misspellings of."""
+        found = self._read(self.typed, {})  # values may be misspelt, too
+        strange = [at for at in range(len(self.tokens)) if self._strange(at)]
+        if not strange or len(strange) > MOST_REPAIRED or len(strange) * 2 > len(self.tokens) + 1:
+            return found
+        choices = [[(self.typed[at], 0), *self.lexicon.repairs(self.typed[at])[:3]] for at in strange]
+        for chosen in islice(product(*choices), 1, MOST_TRIED):
+            words = list(self.typed)
+            edits: dict[int, int] = {}
+            for at, (word, count) in zip(strange, chosen, strict=True):
+                words[at] = word
+                if count:
+                    edits[at] = count
+            found.extend(self._read(words, edits))
+        return found
+
+    def _strange(self, at: int) -> bool:
+        """Whether nobody knows a word: no name, no value, no word of the language has it."""
+        token = self.tokens[at]
+        word = token.word
+        if token.quoted or not word or not word[0].isalpha():
+            return False
+        if (
+            word in self.words.known
+            or self.lexicon.valued(fold(word))
+            or self.lexicon.valued_loosely(stem(word))
+        ):
+            return False
+        known = {stem(word), *self.words.glossary.get(stem(word), ())}
+        return not any(each.knows(one) for each in self.lexicon.lists for one in known)
+
+    def _judged(self, found: Sequence[_Found]) -> Understanding:
+        unique: dict[Intent, _Found] = {}
+        for each in found:
+            unique.setdefault(each.intent, each)
+        ranked = list(unique.values())
+        whole = [each for each in ranked if not each.cost.unknown]
+        wish = self._wish()
+        if wish or not whole:
+            offers = tuple(map(self._reading, ranked[:MOST_READINGS]))
+            unknown, models = self._unknown(offers), self._models()
+            return Understanding(offers=offers, unknown=unknown, wish=wish, models=models)
+        least = whole[0].cost
+        equal = [each for each in whole if each.cost == least]
+        if least.edits or least.missing:  # a guess is one only if nothing else could be guessed
+            equal = [each for each in whole if each.cost[:3] == least[:3]]
+        rest = [each for each in ranked if each not in equal][:3]
+        return Understanding(
+            tuple(map(self._reading, equal[:MOST_READINGS])), tuple(map(self._reading, rest))
+        )
+
+    def _models(self) -> tuple[Name, ...]:
+        """The knowledge models in which all that the likeliest path names can lie."""
+        paths = self._paths(self.typed, {})
+        owners = [
+            {owner.id: owner for each in edge.what.entities if (owner := each.owner(Kind.MODEL)) is not None}
+            for edge in (paths[0][1] if paths else ())
+            if isinstance(edge.what, Named) and not edge.cost.unknown
+        ]
+        owners = [each for each in owners if each]
+        common = set(owners[0]).intersection(*owners[1:]) if owners else set()
+        return tuple(owners[0][each] for each in sorted(common))
+
+    def _unknown(self, offers: Sequence[Reading]) -> tuple[str, ...]:
+        if offers:
+            return offers[0].unknown
+        paths = self._paths(self.typed, {})
+        return (
+            tuple(each.what.text for each in paths[0][1] if isinstance(each.what, Unknown)) if paths else ()
+        )
+
+    def _wish(self) -> str:
+        at = 0
+        while at < len(self.tokens):
+            for end, senses in self.words.at(self.typed, at):
+                wish = next((each for each in senses if each.what is Class.WISH), None)
+                if wish is not None and len(senses) == 1 and not self._in_name(at, end):
+                    return self.words.wishes[wish.value]
+                if not self.tokens[at].quoted:
+                    at = end - 1
+                break
+            at += 1
+        return ""
+
+    def _in_name(self, start: int, end: int) -> bool:
+        return any(
+            isinstance(each.what, Named | Valued) and each.start <= start and each.end >= end
+            for each in self.edges.of(self.typed, {})
+            if not each.cost.unknown
+        )
+
+    def _read(self, words: Sequence[str], edits: Mapping[int, int]) -> list[_Found]:
+        found: list[_Found] = []
+        best: Cost | None = None
+        for cost, path in self._paths(words, edits):
+            if best is not None and not best.unknown and cost > best:
+                break  # what comes now can't be better
+            for intent, more in intents(path, self.frames, self.scope, self.lexicon):
+                found.append(_Found(intent, cost.plus(more), path))
+                best = min(best or found[-1].cost, found[-1].cost)
+        return sorted(found, key=lambda each: each.cost)
+
+    def _paths(self, words: Sequence[str], edits: Mapping[int, int]) -> list[tuple[Cost, tuple[Edge, ...]]]:
+        edges = self.edges.of(words, edits)
+        starting: dict[int, list[Edge]] = {}
+        for each in edges:
+            starting.setdefault(each.start, []).append(each)
+        best: list[list[tuple[Cost, tuple[Edge, ...]]]] = [[] for _ in range(len(words) + 1)]
+        best[0] = [(Cost(), ())]
+        for at in range(len(words)):
+            best[at].sort(key=lambda each: each[0])
+            for cost, path in best[at][:PATHS]:
+                for edge in starting.get(at, ()):
+                    best[edge.end].append((cost.plus(edge.cost), (*path, edge)))
+        return sorted(best[-1], key=lambda each: each[0])[:PATHS]
+
+    # --- intents
+
+    def _reading(self, found: _Found) -> Reading:
+        path = found.path
+        account = tuple(Account(self.edges.said(each.start, each.end), role_of(each.what)) for each in path)
+        stretches: list[list[int]] = []
+        for each in path:
+            if each.cost.unknown and stretches and stretches[-1][1] == each.start:
+                stretches[-1][1] = each.end
+            elif each.cost.unknown:
+                stretches.append([each.start, each.end])
+        unknown = tuple(self.edges.said(start, end) for start, end in stretches)
+        return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown)
+
+    def _taken(self, path: Sequence[Edge]) -> Iterator[tuple[str, str]]:
+        for each in path:
+            if not each.cost.edits and not each.cost.missing and each.cost.tier != Tier.TRANSLATED:
+                continue
+            match each.what:
+                case Named(_, entities, _):
+                    yield self.edges.said(each.start, each.end), entities[0].name.text
+                case Valued(pairs):
+                    yield self.edges.said(each.start, each.end), pairs[0][1]
+                case _:
+                    pass

@@ -1,0 +1,252 @@
+"""The words that are neither names nor values: what each does in a sentence, read from `words/*.toml`.
+
+A language is one file; the settings may add words. Everything else in `bot.language` knows the classes only.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from bot.model.names import fold
+
+LANGUAGES = ("en", "de")
+_PIECES = re.compile(r"[^\W_]+(?:['’.&%+][^\W_]+)*[%+]?|[#ø]")
+_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
+_UMLAUTS = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "ß": "ss", "æ": "a", "ø": "o"})
+_WRITTEN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_WRITTEN_OUT = re.compile("[aou]e")
+_ENDINGS = ("en", "e", "n")
+_STEM = 4
+
+
+class Class(Enum):
+    """What a word does."""
+
+    FILLER = auto()
+    LINK = auto()
+    CLAUSE = auto()
+    ONLY = auto()
+    WITHOUT = auto()
+    COMPARISON = auto()
+    CLASS = auto()
+    QUESTION = auto()
+    FIXED = auto()
+    FOLLOW = auto()
+    PERIOD = auto()
+    WISH = auto()
+    AND = auto()
+    ORDER = auto()
+
+
+class Sense(NamedTuple):
+    """One thing that a phrase can do; `value` says which clause, operator, question, state, period or wish."""
+
+    what: Class
+    value: str = ""
+
+
+OPERATORS = frozenset({Class.ONLY, Class.WITHOUT, Class.COMPARISON, Class.CLAUSE, Class.WISH})
+"""What changes a question, and so is never filler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The words of the one template by which something that changes Celonis is asked for."""
+
+    verbs: Mapping[tuple[str, ...], str]
+    courtesy: frozenset[tuple[str, ...]]
+    kinds: frozenset[tuple[str, ...]]
+    pools: frozenset[tuple[str, ...]]
+    within: frozenset[tuple[str, ...]]
+    it: frozenset[tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """All words of the languages that are spoken.
+
+    Attributes:
+        phrases: First word -> phrases that begin with it, the longest first, with what each can do.
+        glossary: A word in another language -> the words that stand for it in most knowledge models.
+        neutral: Stems that may be missing from a name.
+        opposites: Prefixes that turn a word into its opposite.
+        units: What may stand behind a number and says nothing else.
+        wishes: What is not offered -> the sentence that says so.
+        known: Every word of every phrase.
+        ways: How an exact sentence begins -> other words for it.
+    """
+
+    phrases: dict[str, list[tuple[tuple[str, ...], tuple[Sense, ...]]]] = field(default_factory=dict)
+    glossary: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    neutral: set[str] = field(default_factory=set)
+    opposites: set[str] = field(default_factory=set)
+    units: set[str] = field(default_factory=set)
+    wishes: dict[str, str] = field(default_factory=dict)
+    known: list[str] = field(default_factory=list)
+    ways: dict[str, list[str]] = field(default_factory=dict)
+    writes: Writes = field(init=False)
+
+    def at(self, words: Sequence[str], start: int) -> Iterator[tuple[int, tuple[Sense, ...]]]:
+        """The phrases that begin at a word: where each ends, and what it can do."""
+        for phrase, senses in self.phrases.get(words[start], ()):
+            if tuple(words[start : start + len(phrase)]) == phrase:
+                yield start + len(phrase), senses
+
+    def classed(self, words: Sequence[str]) -> list[str]:
+        """Stems of words, small words left out, with `~average` and the like for ways of counting."""
+        found: list[str] = []
+        at = 0
+        while at < len(words):
+            for end, senses in self.at(words, at):
+                kind = next((each for each in senses if each.what is Class.CLASS), None)
+                if kind is not None:
+                    found.append(f"~{kind.value}")
+                    at = end
+                    break
+            else:
+                if words[at] not in _SMALL:
+                    found.append(stem(words[at]))
+                at += 1
+        return found
+
+    def translated(self, words: Sequence[str]) -> list[str]:
+        """The same words in the language of most knowledge models, as far as the glossary knows them."""
+        return [one for each in words for one in self.glossary.get(each, (each,))]
+
+
+_SMALL = frozenset({"of", "the", "a", "an", "in", "der", "die", "das", "den", "des", "von", "im"})
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: lower case, split at dashes, without punctuation."""
+    flat = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
+    return _PIECES.findall(flat)
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """A word without accents and the commonest endings of plurals and cases, English and German."""
+    flat = word.translate(_UMLAUTS)
+    if not flat.isascii():
+        flat = "".join(c for c in unicodedata.normalize("NFD", flat) if not unicodedata.combining(c))
+    flat = _WRITTEN_OUT.sub(lambda found: found[0][0], flat) if len(flat) > _STEM else flat
+    if len(flat) > _STEM and flat.endswith("ies"):
+        return flat[:-3] + "y"
+    if len(flat) >= _STEM and flat.endswith("s") and not flat.endswith(("ss", "us", "is")):
+        flat = flat[:-1]
+    for ending in _ENDINGS:
+        if flat.endswith(ending) and len(flat) - len(ending) >= _STEM:
+            return flat[: -len(ending)]
+    return flat
+
+
+class _Learner:
+    """Puts the words of some languages together."""
+
+    def __init__(self) -> None:
+        self.made = Vocabulary()
+        self.senses: dict[tuple[str, ...], dict[Sense, None]] = {}
+        self.writes: dict[str, set[tuple[str, ...]]] = {
+            part: set() for part in ("courtesy", "kinds", "pools", "within", "it")
+        }
+        self.verbs: dict[tuple[str, ...], str] = {}
+        self.glossary: list[tuple[str, str]] = []
+
+    def learn(self, phrases: Iterable[str], sense: Sense) -> None:
+        for each in phrases:
+            for written in (each, each.translate(_WRITTEN)):
+                self.senses.setdefault(tuple(words_of(written)), {})[sense] = None
+
+    def language(self, name: str, spoken: Mapping[str, Any]) -> None:
+        self.learn(spoken["filler"], Sense(Class.FILLER))
+        self.learn(spoken["links"], Sense(Class.LINK))
+        self.learn(spoken["and"], Sense(Class.AND))
+        self.learn(spoken["conditions"]["only"], Sense(Class.ONLY))
+        self.learn(spoken["conditions"]["without"], Sense(Class.WITHOUT))
+        self.learn(spoken["follow"]["words"], Sense(Class.FOLLOW))
+        for section, what in _SECTIONS.items():
+            for value, phrases in spoken.get(section, {}).items():
+                self.learn(phrases, Sense(what, value))
+                if what is Class.QUESTION:
+                    self._way(value, phrases)
+        for wish, about in spoken["wishes"].items():
+            self.learn(about["words"], Sense(Class.WISH, f"{name}.{wish}"))
+            self.made.wishes[f"{name}.{wish}"] = about["says"]
+        for part, phrases in spoken["writes"].items():
+            if part in self.writes:
+                self.writes[part].update(tuple(words_of(each)) for each in phrases)
+            else:
+                self.verbs.update((tuple(words_of(each)), part) for each in phrases)
+                self._way(part, phrases)
+        self.glossary.extend((each, meant) for meant, nouns in spoken["glossary"].items() for each in nouns)
+        self.made.neutral.update(stem(each) for each in spoken["neutral"])
+        self.made.opposites.update(spoken["opposites"])
+        self.made.units.update(spoken["units"])
+
+    def _way(self, words: str, phrases: Iterable[str]) -> None:
+        self.made.ways.setdefault(words, []).extend(each for each in phrases if each != words)
+
+    def vocabulary(self) -> Vocabulary:
+        """Everything that was learnt.
+
+        Raises:
+            ValueError: A word that says nothing about the question would also change it.
+        """
+        made = self.made
+        for phrase, can in self.senses.items():
+            if Sense(Class.FILLER) in can and any(each.what in OPERATORS for each in can):
+                raise ValueError(f"“{' '.join(phrase)}” can't be filler: it changes the question")
+            made.phrases.setdefault(phrase[0], []).append((phrase, tuple(can)))
+        for listed in made.phrases.values():
+            listed.sort(key=lambda each: -len(each[0]))
+        for noun, meant in self.glossary:
+            made.glossary[stem(words_of(noun)[0])] = tuple(made.classed(words_of(meant)))
+        every = {word for phrase in self.senses for word in phrase} | set(made.glossary)
+        made.known = sorted(word for word in every if len(word) > 1)
+        made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate"))
+        parts = {part: frozenset(phrases) for part, phrases in self.writes.items()}
+        made.writes = Writes(self.verbs, **parts)
+        return made
+
+
+@lru_cache(maxsize=8)
+def vocabulary(languages: tuple[str, ...] = LANGUAGES) -> Vocabulary:
+    """The words of some languages.
+
+    Raises:
+        ValueError: A word that says nothing about the question would also change it.
+    """
+    learner = _Learner()
+    for language in languages:
+        text = (files("bot.language") / "words" / f"{language}.toml").read_text(encoding="utf-8")
+        learner.language(language, tomllib.loads(text))
+    return learner.vocabulary()
+
+
+def ways(words: str) -> tuple[str, ...]:
+    """Other words for how an exact sentence begins, as people are told of them."""
+    return tuple(vocabulary().ways.get(words, ()))
+
+
+_SECTIONS = {
+    "clauses": Class.CLAUSE,
+    "comparisons": Class.COMPARISON,
+    "classes": Class.CLASS,
+    "questions": Class.QUESTION,
+    "fixed": Class.FIXED,
+    "periods": Class.PERIOD,
+    "order": Class.ORDER,
+}
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts are equal but for case, width, spaces and dashes."""
+    return fold(one) == fold(other)
