@@ -179,7 +179,8 @@ class _Maker:
         ]
         owners = [each for each in owners if each]
         if not owners:
-            return [next(filter(None, likely), None)]
+            known = [each for each in likely if each is not None][:1]
+            return [*(known or (each.name for each in self.lexicon.every(Kind.MODEL)))]
         common = set(owners[0]).intersection(*owners[1:])
         for each in likely:
             if each is not None and each.id in common:

@@ -6,7 +6,7 @@ ranked, so that what is hidden is not known to those it is hidden from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -109,7 +109,7 @@ class NameIndex:
         words: Whose stems, ways of counting and glossary give the forms.
     """
 
-    __slots__ = ("_every", "_forms", "_initials", "_stems", "_translated", "_words", "vocabulary")
+    __slots__ = ("_every", "_forms", "_glossed", "_initials", "_stems", "_translated", "_words", "vocabulary")
 
     def __init__(self, words: Vocabulary) -> None:
         self.vocabulary = words
@@ -118,6 +118,7 @@ class NameIndex:
         self._initials: dict[str, list[int]] = {}
         self._words: dict[str, list[int]] = {}
         self._stems: dict[int, tuple[str, ...]] = {}
+        self._glossed: dict[int, tuple[str, ...]] = {}
         self._every: tuple[str, ...] = ()
 
     def add(self, number: int, name: str) -> None:
@@ -128,6 +129,7 @@ class NameIndex:
         self._forms.setdefault("".join(stems), []).append(number)
         translated = self.vocabulary.translated(stems)
         if translated != stems:
+            self._glossed[number] = tuple(translated)
             self._translated.setdefault("".join(translated), []).append(number)
         if len(words) >= INITIALS:
             self._initials.setdefault("".join(each[0] for each in words), []).append(number)
@@ -137,10 +139,10 @@ class NameIndex:
     def touched(self, forms: Forms) -> bool:
         """Whether some name has a form or a word of these."""
         return not (
-            forms.stems.isdisjoint(self._words)
-            and forms.joined.isdisjoint(self._forms)
-            and forms.joined.isdisjoint(self._translated)
-            and forms.joined.isdisjoint(self._initials)
+            self._words.keys().isdisjoint(forms.stems)
+            and self._forms.keys().isdisjoint(forms.joined)
+            and self._translated.keys().isdisjoint(forms.joined)
+            and self._initials.keys().isdisjoint(forms.joined)
         )
 
     def formed(self, span: Span) -> Iterator[tuple[Tier, int]]:
@@ -164,6 +166,10 @@ class NameIndex:
     def stems(self, number: int) -> tuple[str, ...]:
         """The words of a name."""
         return self._stems[number]
+
+    def glossed(self, number: int) -> tuple[str, ...]:
+        """The same words in the language of most knowledge models."""
+        return self._glossed.get(number) or self._stems[number]
 
     def knows(self, stem: str) -> Sequence[int]:
         """What has this word in its name."""
@@ -194,7 +200,7 @@ class NameList:
 
     kind: Kind
     index: NameIndex
-    folded: Collection[str]
+    folded: KeysView[str]
     exact: Callable[[str], Iterable[int]]
     shown: Callable[[int], bool]
     entity: Callable[[int], Entity]
@@ -204,7 +210,7 @@ class NameList:
         """Whether some stretch of a sentence may name something here."""
         return (
             self.index.touched(forms)
-            or not forms.folded.isdisjoint(self.folded)
+            or not self.folded.isdisjoint(forms.folded)
             or any(each in self.synonyms for each in forms.folded)
         )
 
@@ -236,8 +242,7 @@ class NameList:
             return
         for number in sorted(numbers):
             said = set(stems)
-            own = self.index.stems(number)
-            gloss = self.index.vocabulary.translated(own)
+            own, gloss = self.index.stems(number), self.index.glossed(number)
             missing = tuple(a for a, b in zip(own, gloss, strict=False) if a not in said and b not in said)
             yield self.entity(number), missing
 

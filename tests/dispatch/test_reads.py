@@ -363,3 +363,11 @@ async def test_a_keyword_behind_a_value_opens_its_clause() -> None:
         card = await scene.says("kpi on-time delivery of Order to Cash where country = Germany by plant")
         assert card.status is Status.ANSWERED, card
         assert "by Plant" in card.headline
+
+
+async def test_a_question_that_wants_a_model_asks_for_it_where_none_is_chosen() -> None:
+    async with stage() as scene:
+        for sentence in ("tabellen page 1", "welche kpis gibt es", "which filters are there"):
+            card = await scene.says(sentence)
+            labels = [button.label for button in all_buttons(card)]
+            assert {"Order to Cash", "Accounts Payable"} <= set(labels), (sentence, card)
