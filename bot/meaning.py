@@ -439,7 +439,7 @@ class Meanings:
             understood = understand(text, Lexicon(self._words, lists, values), self._frames, scope)
             found.append(understood)
             if understood.readings and not any(
-                each.cost.edits or each.cost.missing for each in understood.readings
+                each.cost.edits or each.cost.missing or each.free for each in understood.readings
             ):
                 return _via(understood, connection)
         lexicon = Lexicon(self._words, lists, values)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import NamedTuple
 
-from bot.language.edges import Cost, Edge, Edges, Named, Unknown, Valued, role_of
+from bot.language.edges import Cost, Edge, Edges, Named, Numbered, Unknown, Valued, role_of
 from bot.language.frames import MOST_READINGS, Frames, Scope, intents
 from bot.language.lexicon import Lexicon, Tier
 from bot.language.vocabulary import Class, Vocabulary, stem
@@ -44,6 +44,8 @@ class Reading:
     account: tuple[Account, ...]
     taken: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
+    free: bool = False
+    """Whether it holds a text that no list of values confirms."""
 
 
 class _Found(NamedTuple):
@@ -229,7 +231,8 @@ class _Sentence:
             elif each.cost.unknown:
                 stretches.append([each.start, each.end])
         unknown = tuple(self.edges.said(start, end) for start, end in stretches)
-        return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown)
+        free = any(isinstance(each.what, Numbered) and each.what.quoted for each in path)
+        return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown, free)
 
     def _taken(self, path: Sequence[Edge]) -> Iterator[tuple[str, str]]:
         for each in path:

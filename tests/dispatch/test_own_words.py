@@ -1,0 +1,112 @@
+"""Conversations in people's own words, over the whole way of a request."""
+
+from __future__ import annotations
+
+from bot.model.cards import Status
+from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models
+from tests.story import START, Stage, all_buttons, stage
+
+
+async def ready(scene: Stage) -> None:
+    await scene.says('use "Order to Cash"')
+
+
+async def test_a_question_goes_on_with_what_is_said_next() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        assert "On-time delivery by Plant" in (await scene.says("otd by plant")).headline
+        narrowed = await scene.says("only germany")
+        assert "On-time delivery by Plant, Country = Germany" in narrowed.headline
+        assert "Automation rate" in (await scene.says("and the automation rate?")).headline
+        assert (await scene.says("by the moon")).status is Status.NOT_UNDERSTOOD
+
+
+async def test_a_value_is_checked_and_never_a_number_for_its_spelling() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        assert "Country = Germany" in (await scene.says("country = germany and number of orders")).headline
+        assert "Country = Germany" in (await scene.says("number of orders germny")).headline
+        unknown = await scene.says("number of orders austria")
+        assert unknown.status is Status.NOT_UNDERSTOOD
+        assert "austria" in unknown.headline
+
+
+async def test_it_is_the_one_job_of_the_last_answer_and_nothing_else() -> None:
+    async with stage() as scene:
+        assert (await scene.says("stop it")).status is Status.NOT_UNDERSTOOD
+        await scene.says("jobs")
+        assert (await scene.says("stop it")).status is Status.NOT_UNDERSTOOD
+        assert "main job" in (await scene.says("is main job still running?")).headline
+        asked = await scene.says("stop it please")
+        assert asked.status is Status.QUESTION
+        assert "main job" in asked.headline
+
+
+async def test_an_order_with_more_in_it_opens_nothing_and_offers_the_question() -> None:
+    async with stage() as scene:
+        card = await scene.says("stop main job before SAP goes down")
+        assert card.status is Status.NOT_UNDERSTOOD
+        assert "before SAP goes down" in card.headline
+        asked = await scene.presses(card, "Ask to stop main job")
+        assert asked.status is Status.QUESTION
+
+
+async def test_a_name_that_another_job_holds_is_offered() -> None:
+    async with stage() as scene:
+        card = await scene.says("stop full load")
+        assert card.status is Status.NOT_UNDERSTOOD
+        labels = " | ".join(button.label for button in all_buttons(card))
+        assert "Full load" in labels
+        assert "Nightly full load" in labels
+
+
+async def test_an_ordinal_is_one_of_the_choices_just_shown() -> None:
+    async with stage() as scene:
+        card = await scene.says("delta load")
+        labels = [button.label for button in all_buttons(card)]
+        assert len(labels) == 2
+        chosen = await scene.says("the second one")
+        assert chosen.status is Status.ANSWERED
+        assert "delta load" in chosen.headline
+        assert (await scene.says("the fifth one")).status is Status.NOT_UNDERSTOOD
+
+
+async def test_rows_are_counted_to_their_end() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        (model,) = (
+            each
+            for each in make_knowledge_models(DEFAULT_SEED, START.timestamp())
+            if each.name == "Order to Cash"
+        )
+        (deliveries,) = (each for each in model.records if each.name == "Deliveries")
+        carrier = next(at for at, field in enumerate(deliveries.fields) if field.name == "Carrier")
+        dhl = sum(row[carrier] == "DHL" for row in deliveries.rows)
+        counted = await scene.says("how many deliveries with dhl")
+        assert f"{dhl:,} Deliveries, Carrier = DHL" in counted.headline
+        assert "1,000 or more" in (await scene.says("count Deliveries")).headline
+
+
+async def test_the_best_and_the_worst_follow_what_is_better() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        high = await scene.says("best 2 plants by on-time delivery")
+        low = await scene.says("worst 2 plants by on-time delivery")
+        assert "Sevilla" in repr(high)
+        assert "Dallas" in repr(low)
+        slow = await scene.says("worst plant by average throughput time")
+        assert slow.status is Status.ANSWERED
+        nowhere = await scene.says('kpi "Shipped weight" by Carrier best 2')
+        assert "whether more Shipped weight is better" in nowhere.headline
+        alone = await scene.says('kpi "Shipped weight" top 2')
+        assert alone.status is Status.NOT_UNDERSTOOD
+        assert "charts" in (await scene.says('kpi "Shipped weight" as chart')).headline
+
+
+async def test_what_is_wished_for_and_not_offered_is_said() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        card = await scene.says("median throughput time")
+        assert card.status is Status.NOT_UNDERSTOOD
+        assert "medians" in card.headline
+        assert "Ich sehe nicht voraus" in (await scene.says("prognose liefertreue")).headline
