@@ -56,8 +56,8 @@ STEPS: tuple[Json, ...] = (
     {"name": "left-alone", "press": "Leave it running", "expect": "Nothing was done"},
     {
         "name": "not-understood",
-        "say": "<b>hello</b> **there** [x](javascript:alert(1))",
-        "expect": "do not understand",
+        "say": "<b>hello</b> **there** [x](javascript:open(1))",
+        "expect": "did not answer",
     },
 )
 
