@@ -476,7 +476,7 @@ def _as_a_whole(text: str, role: str, meaning: Meaning) -> Meaning:
 
 def _chosen(found: Sequence[Alternative]) -> Meaning:
     if len(found) == 1:
-        return One(found[0].intent, found[0].taken)
+        return One(found[0].intent)
     labels = label_of(found)
     buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, found, strict=True))
     return Several("Which one do you mean?", "Nothing has been done yet.", buttons)

@@ -27,7 +27,6 @@ class Alternative:
     """One way in which all names of an intent can be meant."""
 
     intent: Intent
-    taken: tuple[tuple[str, str], ...] = ()
     labels: tuple[str, ...] = ()
 
 

@@ -64,7 +64,6 @@ class Understanding:
         unknown: Words that no reading accounts for.
         models: The knowledge models of what was named, where it is clear what was.
         wish: What is not offered here, as a sentence.
-        refused: Why a reading was no reading, where that says something ("jobs take no period").
     """
 
     readings: tuple[Reading, ...] = ()
@@ -72,7 +71,6 @@ class Understanding:
     unknown: tuple[str, ...] = ()
     wish: str = ""
     models: tuple[Name, ...] = ()
-    refused: str = ""
 
 
 def understand(text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> Understanding:
@@ -143,8 +141,10 @@ class _Sentence:
         wish = self._wish()
         if wish or not whole:
             offers = tuple(map(self._reading, ranked[:MOST_READINGS]))
-            unknown, models = self._unknown(offers), self._models()
-            return Understanding(offers=offers, unknown=unknown, wish=wish, models=models)
+            paths = self._paths(self.typed, {})
+            likeliest = paths[0][1] if paths else ()
+            unknown = offers[0].unknown if offers else _strangers(likeliest)
+            return Understanding(offers=offers, unknown=unknown, wish=wish, models=_models(likeliest))
         least = whole[0].cost
         equal = [each for each in whole if each.cost == least]
         if least.edits or least.missing:  # a guess is one only if nothing else could be guessed
@@ -152,26 +152,6 @@ class _Sentence:
         rest = [each for each in ranked if each not in equal][:3]
         return Understanding(
             tuple(map(self._reading, equal[:MOST_READINGS])), tuple(map(self._reading, rest))
-        )
-
-    def _models(self) -> tuple[Name, ...]:
-        """The knowledge models in which all that the likeliest path names can lie."""
-        paths = self._paths(self.typed, {})
-        owners = [
-            {owner.id: owner for each in edge.what.entities if (owner := each.owner(Kind.MODEL)) is not None}
-            for edge in (paths[0][1] if paths else ())
-            if isinstance(edge.what, Named) and not edge.cost.unknown
-        ]
-        owners = [each for each in owners if each]
-        common = set(owners[0]).intersection(*owners[1:]) if owners else set()
-        return tuple(owners[0][each] for each in sorted(common))
-
-    def _unknown(self, offers: Sequence[Reading]) -> tuple[str, ...]:
-        if offers:
-            return offers[0].unknown
-        paths = self._paths(self.typed, {})
-        return (
-            tuple(each.what.text for each in paths[0][1] if isinstance(each.what, Unknown)) if paths else ()
         )
 
     def _wish(self) -> str:
@@ -245,3 +225,20 @@ class _Sentence:
                     yield self.edges.said(each.start, each.end), pairs[0][1]
                 case _:
                     pass
+
+
+def _strangers(path: Sequence[Edge]) -> tuple[str, ...]:
+    """The words of a path that nobody knows."""
+    return tuple(each.what.text for each in path if isinstance(each.what, Unknown))
+
+
+def _models(path: Sequence[Edge]) -> tuple[Name, ...]:
+    """The knowledge models in which all that a path names can lie."""
+    owners = [
+        {owner.id: owner for each in edge.what.entities if (owner := each.owner(Kind.MODEL)) is not None}
+        for edge in path
+        if isinstance(edge.what, Named) and not edge.cost.unknown
+    ]
+    owners = [each for each in owners if each]
+    common = set(owners[0]).intersection(*owners[1:]) if owners else set()
+    return tuple(owners[0][each] for each in sorted(common))

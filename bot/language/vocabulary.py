@@ -15,8 +15,6 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from bot.model.names import fold
-
 LANGUAGES = ("en", "de")
 _PIECES = re.compile(r"[^\W_]+(?:['’.&%+][^\W_]+)*[%+]?|[#ø]")
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
@@ -245,8 +243,3 @@ _SECTIONS = {
     "periods": Class.PERIOD,
     "order": Class.ORDER,
 }
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two texts are equal but for case, width, spaces and dashes."""
-    return fold(one) == fold(other)
