@@ -1,4 +1,5 @@
-"""How well sentences are understood, over sets that were written from tasks, without looking at any grammar.
+"""How well sentences are understood, over sets that were written from tasks, without looking at any grammar. A set
+that is called like a folder of `catalogs` is about that catalog, any other about the sandbox.
 
     python -m tests.language.scoring [file ..] [--show wrong]
 
@@ -37,11 +38,11 @@ from bot.language.lexicon import Entity, FieldValues, Lexicon, NameIndex, NameLi
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Understanding, understand
-from bot.language.vocabulary import vocabulary
+from bot.language.vocabulary import vocabulary, words_of
 from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey
 from bot.model.names import Kind, Name, fold
-from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools, read
+from bot.sandbox.content import DATA, DEFAULT_SEED, make_knowledge_models, make_pools, read
 from bot.sandbox.schema import KnowledgeModel, Record
 
 CATALOGS = Path(__file__).parent / "catalogs"
@@ -52,15 +53,12 @@ DATES = {
     "Order to Cash": "Order date",
     "Accounts Payable": "Posting date",
     "Purchase Requisition KM": "Event day",
+    "Harbour Logistics": "Arrival date",
+    "Einkauf": "Bestelldatum",
 }
 """Knowledge model -> the field that a period without a field is about, as the settings would say it."""
 MOST_OFFERS = 5
 MOST_VALUES = 50
-LOW_IS_GOOD = frozenset({
-    "Average throughput time", "Days payable outstanding", "Late payment rate", "Blocked orders", "Cost share",
-    "Cost of Goods Sold",
-})  # fmt: skip
-"""KPIs whose best is the lowest."""
 Verdict: TypeAlias = Literal["right", "offered", "asked", "wrong", "missed"]
 Frame: TypeAlias = Mapping[str, Any]
 _DATED = frozenset({"date", "datetime", "timestamp"})
@@ -93,27 +91,36 @@ def name_list(kind: Kind, entities: Iterable[tuple[Entity, Sequence[str]]]) -> N
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The sandbox as somebody sees it whose key opens nothing restricted.
+    """A catalog as somebody sees it whose key opens nothing restricted.
 
     Attributes:
         models: Knowledge models by what they are called.
         dates: As `Scope.dates`.
         types: What a field holds, by what it is called; where fields of that name differ, one that holds dates.
+        low: KPIs whose best is the lowest, by what they are called.
     """
 
     lexicon: Lexicon
     models: Mapping[str, Name]
     dates: Mapping[str, str]
     types: Mapping[str, str]
+    low: frozenset[str]
 
 
-@lru_cache(maxsize=1)
-def world() -> World:
-    """The sandbox's world; built once."""
+def world_of(path: Path) -> World:
+    """What the lines of a set are about: the catalog of the same name, else the sandbox."""
+    own = CATALOGS / path.stem
+    return world(own) if own.is_dir() else world()
+
+
+@lru_cache(maxsize=4)
+def world(folder: Path | None = None) -> World:
+    """A catalog's world, without a folder the sandbox's; built once."""
+    data = DATA if folder is None else folder
     hidden = {each["key"] for each in read("studio.json")["packages"] if each.get("restricted")}
     seen = [
         each
-        for each in make_knowledge_models(DEFAULT_SEED, NOW.timestamp())
+        for each in make_knowledge_models(DEFAULT_SEED, NOW.timestamp(), data)
         if each.id.partition(".")[0] not in hidden
     ]
     lists: list[NameList] = []
@@ -122,7 +129,7 @@ def world() -> World:
         lists.extend(_lists_of(model, values))
     names = {each.name: Name(each.name, each.id) for each in seen}
     lists.append(name_list(Kind.MODEL, ((Entity(Kind.MODEL, each), ()) for each in names.values())))
-    pools = [each for each in make_pools(NOW.timestamp()) if not each.restricted]
+    pools = [each for each in make_pools(NOW.timestamp(), data) if not each.restricted]
     lists.append(name_list(Kind.POOL, ((Entity(Kind.POOL, Name(each.name, each.id)), ()) for each in pools)))
     for pool in pools:
         within = ((Kind.POOL, Name(pool.name, pool.id)),)
@@ -137,7 +144,8 @@ def world() -> World:
         if owner is not None and DATES.get(owner.text) == each.name.text:
             dates[owner.id] = each.name.id
     types = {each.name.text: each.type for each in sorted(all_fields, key=lambda each: each.type in _DATED)}
-    return World(Lexicon(vocabulary(), lists, values), names, dates, types)
+    low = frozenset(each.name for model in seen for each in model.kpis if each.direction == "Down")
+    return World(Lexicon(vocabulary(), lists, values), names, dates, types, low)
 
 
 def _lists_of(model: KnowledgeModel, values: list[FieldValues]) -> Iterator[NameList]:
@@ -199,9 +207,8 @@ EXACT = Exact(tuple(each.intent for each in (*COMMANDS, *AGAIN)))
 # --- what a conversation comes to
 
 
-def converse(line: Mapping[str, Any]) -> tuple[Understanding, Intent | None]:
+def converse(line: Mapping[str, Any], here: World) -> tuple[Understanding, Intent | None]:
     """What became of a conversation's last turn, and what was last answered before it."""
-    here = world()
     last: Intent | None = None
     before: Intent | None = None
     certain: Intent | None = None
@@ -228,7 +235,8 @@ def _gone_on(intent: Intent, before: Intent | None) -> Intent:
 
 
 def opened(text: str, lexicon: Lexicon, last: Intent | None = None) -> list[CancelJob]:
-    """The write questions that a text can open, by the rule of `bot.meaning`: exact names only; one alone is asked."""
+    """The write questions that a text can open, by the rule of `bot.meaning`: exact names only; one alone is asked, unless
+    another job's name holds all of its words."""
     try:
         intent = EXACT.parse(text)
     except NotExact:
@@ -238,11 +246,19 @@ def opened(text: str, lexicon: Lexicon, last: Intent | None = None) -> list[Canc
             return []
         return _jobs(lexicon, intent.job.text, intent.pool.text if intent.pool else "")
     found: dict[CancelJob, None] = {}
-    for order in orders(text, lexicon.vocabulary.writes):
+    asked = orders(text, lexicon.vocabulary.writes)
+    for order in asked:
         if order.name:
             found.update(dict.fromkeys(_jobs(lexicon, order.name, order.pool)))
         elif isinstance(last, ShowJob) and last.job is not None:
             found[CancelJob(job=last.job, pool=last.pool)] = None
+    if len(found) == 1 and asked and asked[0].name:
+        pool = asked[0].pool
+        said = set(words_of(asked[0].name))
+        for job in lexicon.every(Kind.JOB):
+            owner = job.owner(Kind.POOL)
+            if said < set(words_of(job.name.text)) and (not pool or owner in {each.pool for each in found}):
+                found[CancelJob(job=job.name, pool=owner)] = None
     return list(found)
 
 
@@ -262,7 +278,7 @@ def _jobs(lexicon: Lexicon, name: str, pool: str) -> list[CancelJob]:
 # --- frames
 
 
-def framed(intent: Intent) -> Frame:
+def framed(intent: Intent, here: World) -> Frame:
     """An intent as a frame, in normal form: two that mean the same are equal."""
     made: dict[str, Any] = {"do": type(intent).words}
     for each in fields(intent):
@@ -275,7 +291,7 @@ def framed(intent: Intent) -> Frame:
         if key == "where":
             made["where"] = list(_tests(value))
         elif key in {"best", "worst"}:
-            low = any(one.text in LOW_IS_GOOD for one in getattr(intent, "kpis", ()))
+            low = any(one.text in here.low for one in getattr(intent, "kpis", ()))
             made["top" if (key == "best") != low else "bottom"] = value
         elif isinstance(value, Name):
             made[key] = value.text
@@ -286,7 +302,7 @@ def framed(intent: Intent) -> Frame:
     if made["do"] == "model":
         model = getattr(intent, "model", None)
         made.setdefault("names", model.text if model else "")
-    return normal(made)
+    return normal(made, here)
 
 
 def _called(item: object) -> str:
@@ -308,7 +324,7 @@ def _tests(condition: Condition) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield repr(condition), "", ()
 
 
-def normal(frame: Frame) -> Frame:
+def normal(frame: Frame, here: World) -> Frame:
     """A frame in normal form: without order and case, numbers and periods as what they stand for."""
     made: dict[str, Any] = {}
     tests: set[tuple[Any, ...]] = set()
@@ -316,7 +332,7 @@ def normal(frame: Frame) -> Frame:
         if key in {"model", "via"}:
             continue
         if key == "where":
-            tests.update(_test(*(_read(each) if isinstance(each, str) else each)) for each in value)
+            tests.update(_test(here, *(_read(each) if isinstance(each, str) else each)) for each in value)
         elif key == "when":
             tests.add(_when(str(value)))
         elif key in {"chart", "distinct"}:
@@ -349,8 +365,8 @@ def _read(text: str) -> tuple[str, str, tuple[str, ...]]:
             return found["field"], op, (value,)
 
 
-def _test(of: str, op: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    kind = world().types.get(of, "string")
+def _test(here: World, of: str, op: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    kind = here.types.get(of, "string")
     if kind in _DATED and values and not op.startswith("not "):
         spans = [period(each, ZONE, NOW) for each in values]
         first, final = spans[0], spans[-1]
@@ -393,28 +409,30 @@ def _when(text: str) -> tuple[Any, ...]:
 # --- judging
 
 
-def judge(line: Mapping[str, Any]) -> Verdict:
-    """What became of a line.
+def judge(line: Mapping[str, Any], here: World) -> Verdict:
+    """What became of a line over its catalog.
 
     Returns:
         `offered`: the right one is a button. `asked`: something was asked, without the right button. `missed`: neither.
         `wrong`: another question was answered, or a write was opened.
     """
-    found, before = converse(line)
+    found, before = converse(line, here)
     if "never_open" in line or "question" in line:
-        writes = opened(line["say"][-1], world().lexicon, before)
+        writes = opened(line["say"][-1], here.lexicon, before)
         if "never_open" in line:
             return "wrong" if len(writes) == 1 else "right"
-        wanted = normal(line["question"])
-        right = [wanted in (framed(each), _without_pool(framed(each))) for each in writes]
+        wanted = normal(line["question"], here)
+        right = [wanted in (framed(each, here), _without_pool(framed(each, here))) for each in writes]
         if len(writes) == 1:
             return "right" if right[0] else "wrong"
         return "offered" if any(right) else "missed"
-    one = framed(found.readings[0].intent) if len(found.readings) == 1 else None
-    offers = [] if one is not None else [framed(each.intent) for each in (*found.readings, *found.offers)]
+    one = framed(found.readings[0].intent, here) if len(found.readings) == 1 else None
+    offers = (
+        [] if one is not None else [framed(each.intent, here) for each in (*found.readings, *found.offers)]
+    )
     if "refuse" in line:
         return "right" if one is None else "wrong"
-    accepted = [normal(each) for each in line.get("accept", line.get("offer", [])[:1])]
+    accepted = [normal(each, here) for each in line.get("accept", line.get("offer", [])[:1])]
     if one is not None:
         return "right" if "accept" in line and one in accepted else "wrong"
     if any(each in accepted for each in offers[:MOST_OFFERS]):
@@ -448,15 +466,14 @@ def main() -> None:
         "--show", action="append", default=[], help="lines with this verdict (never sealed ones)"
     )
     given = asked.parse_args()
-    # Sets over a catalog of their own are judged by tests/language/test_catalogs.py.
-    here = [each for each in sorted(SETS.glob("*.jsonl")) if not (CATALOGS / each.stem).is_dir()]
-    for path in given.files or here:
+    for path in given.files or sorted(SETS.glob("*.jsonl")):
+        here = world_of(path)
         table: dict[str, Counter[str]] = {"dev": Counter(), "sealed": Counter()}
         for line in read_set(path):
-            verdict = judge(line)
+            verdict = judge(line, here)
             table["sealed" if sealed(line) else "dev"][verdict] += 1
             if verdict in given.show and not sealed(line):
-                found, _ = converse(line)
+                found, _ = converse(line, here)
                 _say(verdict, line["id"], line["say"])
                 _say("    wanted", line.get("accept") or line.get("offer") or line.get("refuse") or "")
                 for each in (*found.readings, *found.offers)[:3]:

@@ -1,4 +1,4 @@
-"""Catalogs that the language was not built on: what their sets name is there, and every line says one thing."""
+"""Catalogs that the language was not built on: what their sets name is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools
 HERE = Path(__file__).parent
 CATALOGS = ("einkauf", "hafen")
 NOW = 1_795_723_200.0
-EXPECTATIONS = ("accept", "offer", "refuse", "never_open", "question")
 OPERATORS = (" is empty", " != ", " = ", " > ", " < ", " in (", " between ")
 
 
@@ -43,14 +42,6 @@ def named(frame: dict[str, Any]) -> Iterator[str]:
     for condition in frame.get("where", ()):
         operator = next(each for each in OPERATORS if each in condition)
         yield condition.partition(operator)[0]
-
-
-@pytest.mark.parametrize("catalog", CATALOGS)
-def test_every_line_expects_one_thing_and_has_an_id_of_its_own(catalog: str) -> None:
-    given = lines(catalog)
-    assert len({each["id"] for each in given}) == len(given) >= 70
-    assert all(sum(each in line for each in EXPECTATIONS) == 1 for line in given)
-    assert sum("refuse" in line for line in given) >= 20
 
 
 @pytest.mark.parametrize("catalog", CATALOGS)

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.language.scoring import SETS, Verdict, converse, judge, opened, read_set, world
+from tests.language.scoring import SETS, Verdict, converse, judge, opened, read_set, world_of
 
 FLOORS = {
     "questions_en": (0.89, 0.94),
     "questions_de": (0.88, 0.93),
     "dropped": (0.94, 0.96),
     "opens": (1.0, 1.0),
+    "hafen": (0.80, 0.91),
+    "einkauf": (0.89, 0.97),
 }
 """Set -> the shares that are right, and right or offered, at least."""
 KNOWN = frozenset((SETS / "known_failures.txt").read_text(encoding="utf-8").split())
@@ -23,7 +25,8 @@ KNOWN = frozenset((SETS / "known_failures.txt").read_text(encoding="utf-8").spli
 
 @lru_cache(maxsize=8)
 def judged(name: str) -> tuple[tuple[str, Verdict], ...]:
-    return tuple((line["id"], judge(line)) for line in read_set(SETS / f"{name}.jsonl"))
+    path = SETS / f"{name}.jsonl"
+    return tuple((line["id"], judge(line, world_of(path))) for line in read_set(path))
 
 
 @pytest.mark.parametrize("name", FLOORS)
@@ -50,11 +53,12 @@ def _never(line: dict[str, Any]) -> bool:
 
 
 def test_nothing_but_a_plain_order_about_one_job_opens_a_question() -> None:
-    lines = [line for path in sorted(SETS.glob("*.jsonl")) for line in read_set(path) if _never(line)]
+    lines = [(line, path) for path in sorted(SETS.glob("*.jsonl")) for line in read_set(path) if _never(line)]
     assert len(lines) > 150
-    for line in lines:
-        _, before = converse(line)
-        assert len(opened(line["say"][-1], world().lexicon, before)) != 1, line
+    for line, path in lines:
+        here = world_of(path)
+        _, before = converse(line, here)
+        assert len(opened(line["say"][-1], here.lexicon, before)) != 1, line
 
 
 def test_ids_are_unique_and_every_line_expects_one_thing() -> None:
