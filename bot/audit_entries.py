@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, assert_never
 
 from bot.model.errors import ConfigError
@@ -17,6 +17,9 @@ from bot.store.audit_rows import Head, Row
 from bot.store.schema import clean
 
 SHORTEST_KEY = 16
+_JSON = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+_redacted = lru_cache(maxsize=2_000)(redact)
+"""Rows say the same sentences, names and places again and again."""
 _SEAL = re.compile(r"([0-9a-f]{8}):([0-9a-f]{64})\Z", re.ASCII)
 
 Decision: TypeAlias = Literal[
@@ -74,7 +77,7 @@ class Checkpoint:
 
 def as_json(value: Any) -> str:
     """One line of ASCII."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def written(at: datetime, content: Entry | Gap | Checkpoint, key: Key) -> str:
@@ -83,8 +86,9 @@ def written(at: datetime, content: Entry | Gap | Checkpoint, key: Key) -> str:
         case Entry():
             kind = "decision"
             told: dict[str, Any] = {
-                name: [redact(each) for each in value] if isinstance(value, tuple) else redact(value)
-                for name, value in asdict(content).items()
+                name: [_redacted(each) for each in value] if isinstance(value, tuple) else _redacted(value)
+                for name in Entry.__slots__
+                for value in (getattr(content, name),)
             }
             told["person"] = key.person(name_in(content))
         case Gap(since, rows):
@@ -98,7 +102,7 @@ def written(at: datetime, content: Entry | Gap | Checkpoint, key: Key) -> str:
 
 def name_in(entry: Entry) -> str:
     """The name that stands beside a row."""
-    return clean(redact(entry.person))
+    return clean(_redacted(entry.person))
 
 
 def told_by(row: Row) -> dict[str, Any]:
@@ -123,7 +127,7 @@ class Key:
     def mac(self, purpose: str, *parts: str | int) -> str:
         """64 hex digits over a purpose, so that a digest made for one is none for another, and what belongs to it."""
         message = "\n".join(("celonis-chat audit", purpose, *map(str, parts)))
-        return hmac.new(self._secret, message.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.digest(self._secret, message.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def person(self, name: str) -> str:
         """What a row says instead of a person's name: the same for all rows of a person under this key."""

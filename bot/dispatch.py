@@ -269,8 +269,7 @@ class Bot:
             row = entry(
                 visit.request,
                 "read",
-                intent,
-                touched,
+                meant.recorded,
                 right=command.right,
                 rule=decision.rule,
                 connection=connection,

@@ -1,8 +1,9 @@
-"""Sentences for the audit log: what was asked, without the values that could be data."""
+"""What the audit log tells of an intent: its sentence without the values that could be data, and what it names."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, assert_never
 
 from bot.language.declare import (
@@ -20,9 +21,35 @@ from bot.language.declare import (
 )
 from bot.language.say import say
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Or
+from bot.model.names import Name
+from bot.policy import Touch
 from bot.redaction import redact
 
 MASK = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What stands in the audit log of an intent.
+
+    Attributes:
+        sentence: See `mask`.
+        resources: Keys of what it touches, sorted.
+    """
+
+    sentence: str = ""
+    resources: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, intent: Intent, touched: Sequence[Touch]) -> Recorded:
+        """What stands there of an intent that touches these."""
+        named = {
+            f"{each.name}:{name.id or name.text}"
+            for touch in touched
+            for each in fields(touch)
+            if isinstance(name := getattr(touch, each.name), Name)
+        }
+        return cls(mask(intent), tuple(sorted(named)))
 
 
 def mask(intent: Intent) -> str:

@@ -35,6 +35,7 @@ from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Account, Reading, Understanding, understand
 from bot.language.vocabulary import Class, vocabulary, words_of
+from bot.masking import Recorded
 from bot.model.cards import Button, Run, Source
 from bot.model.errors import (
     NotAllowed,
@@ -62,12 +63,14 @@ class One:
         intent: What is meant.
         taken: Names that were said otherwise, each with the one that it was taken for.
         touches: Every resource that a read names, as the policy is asked about it.
+        recorded: What the audit log tells of a read.
         understood: Everything that the text can mean, with the account of its words.
     """
 
     intent: Intent
     taken: tuple[tuple[str, str], ...] = ()
     touches: tuple[Touch, ...] = ()
+    recorded: Recorded = field(default_factory=Recorded)
     understood: Understanding = field(default_factory=Understanding)
 
 
@@ -204,7 +207,8 @@ class Meanings:
         if isinstance(command, Command):
             via = meaning.intent.via if isinstance(meaning.intent, CelonisIntent) else None
             catalog = self._context(visit, visit.connection(via)).catalog
-            meaning = replace(meaning, touches=await catalog.spelt(command.touches(meaning.intent)))
+            touches = await catalog.spelt(command.touches(meaning.intent))
+            meaning = replace(meaning, touches=touches, recorded=Recorded.of(meaning.intent, touches))
             if steady:
                 catalogs = (self._context(visit, each).catalog for each in visit.connections)
                 self._kept[key] = meaning, min(each.good_until for each in catalogs)

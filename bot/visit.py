@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from bot.audit_entries import Entry
 from bot.celonis import Celonis, Family, Usage
 from bot.language.declare import CelonisIntent, map_names
 from bot.language.say import say
-from bot.masking import mask
+from bot.masking import Recorded
 from bot.model.cards import Answer, Card, Cost, Only, Reader
 from bot.model.chat import Chat
 from bot.model.clock import Clock
@@ -45,8 +45,7 @@ Show: TypeAlias = Callable[[Answer], Awaitable[None]]
 def entry(
     request: Request,
     decision: Step,
-    intent: Intent | None = None,
-    touched: Sequence[Touch] = (),
+    recorded: Recorded = Recorded(),  # noqa: B008 - frozen
     *,
     right: Right | None = None,
     rule: str = "",
@@ -59,8 +58,7 @@ def entry(
     Args:
         request: What was said or clicked.
         decision: What happened.
-        intent: What it meant, where that is known.
-        touched: What the intent names.
+        recorded: What it meant, where that is known.
         right: As for `Entry`, like all that follows.
         rule: What decided.
         ticket: The ticket's id.
@@ -70,20 +68,14 @@ def entry(
     place = request.place
     # The id of a personal chat is as good as the person's, whose name can be taken off the row.
     personal = place.visibility is Visibility.PERSONAL
-    named = (
-        (each.name, name)
-        for touch in touched
-        for each in fields(touch)
-        if isinstance(name := getattr(touch, each.name), Name)
-    )
     return Entry(
         request=request.id,
         person=request.person.key,
         place=f"{place.platform}:{place.home}:personal" if personal else place.key,
         connection=connection,
         right=right.value if right else "",
-        sentence=mask(intent) if intent is not None else "",
-        resources=tuple(sorted({f"{kind}:{name.id or name.text}" for kind, name in named})),
+        sentence=recorded.sentence,
+        resources=recorded.resources,
         decision=decision,
         rule=rule,
         ticket=ticket,

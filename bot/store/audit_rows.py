@@ -6,7 +6,7 @@ The database itself allows two things more: taking the name off a row, and delet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,7 +92,9 @@ async def append(
         found = connection.execute(sa.select(_HEAD).where(_HEAD.c.id == _ONLY).with_for_update()).one()
         before = Head(_number(found.length), str(found.digest), str(found.seal))
         rows, head = make(before, _found(connection, wanted))
-        connection.execute(_ROWS.insert(), [asdict(row) for row in rows])
+        connection.execute(
+            _ROWS.insert(), [{each: getattr(row, each) for each in Row.__slots__} for row in rows]
+        )
         new: dict[str, Any] = {"length": head.count, "digest": head.digest, "seal": head.seal}
         if checkpoint:
             new["checkpoint"] = checkpoint

@@ -12,6 +12,7 @@ from bot.audience import Shown
 from bot.audit_entries import Decision
 from bot.language.parse import NotExact
 from bot.language.say import say
+from bot.masking import Recorded
 from bot.model.cards import Answer, Card, Everyone, Reader, Status
 from bot.model.errors import BotError, NotAllowed, StoreUnavailable, TicketGone
 from bot.model.intents import Intent
@@ -233,8 +234,7 @@ class Questions:
             entry(
                 request if by is None else replace(request, person=by),
                 decision,
-                write.intent,
-                write.command.touches(write.intent),
+                Recorded.of(write.intent, write.command.touches(write.intent)),
                 right=write.command.right_for(write.intent),
                 rule=rule,
                 ticket=write.ticket.id,
