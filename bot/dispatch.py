@@ -24,7 +24,7 @@ from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
 from bot.meaning import Meaning, Meanings, One, Several, Unclear
-from bot.model.cards import Answer, Card, Choices, Only, Run, Status, Text, headline
+from bot.model.cards import Answer, Card, Choices, Notice, Only, Run, Status, Text, Tone, headline
 from bot.model.errors import (
     BotError,
     CelonisError,
@@ -97,6 +97,7 @@ class Bot:
         self._tickets = tickets
         self._commands: dict[type[Intent], AnyCommand] = {each.intent: each for each in commands}
         self._lists = {name: Lists(name, parts.store, parts.policy) for name in parts.celonis}
+        self._values = {name: FieldValueLists() for name in parts.celonis}
         self._conversations = Conversations(parts.store, parts.clock)
         self._meanings = Meanings(
             self._commands,
@@ -104,7 +105,6 @@ class Bot:
             self._sight,
             self._conversations.before,
             parts.words,
-            {name: FieldValueLists() for name in parts.celonis},
         )
         guarded = [each for each in commands if isinstance(each, GuardedCommand)]
         parse = self._meanings.exact.parse
@@ -245,7 +245,7 @@ class Bot:
                     headline(question),
                     blocks=(Choices(prompt, options),),
                     source=source,
-                    status=Status.NOT_UNDERSTOOD,
+                    status=Status.ASKED,
                 )
             case Unclear(error, options):
                 card = explain(error, visit.reader(private=True)[0], visit.request.id, options)
@@ -305,8 +305,9 @@ class Bot:
         card = self._parts.marked(await self._dated(shown.card, intent, context))
         # Say it where a misspelt name was taken for one that exists.
         taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]
+        notes = [Notice(Tone.WARNING, each) for each in meant.notes if Text(each) not in shown.card.blocks]
         sentence = "" if isinstance(intent, Help) else visit.said(intent)
-        shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*taken, *card.blocks)))
+        shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*notes, *taken, *card.blocks)))
         reads = context.asking.reads[first:]
         if steady and reads and all(each.cached for each in reads):
             self._made[key] = shown, reads
@@ -364,6 +365,7 @@ class Bot:
                 now=now,
                 synonyms=parts.synonyms.get(connection, {}),
             ),
+            values=self._values[connection],
             policy=parts.policy,
             store=parts.store,
             clock=parts.clock,

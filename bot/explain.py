@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.model.cards import Block, Button, Card, Choices, Notice, Reader, Status, Text, Tone, headline
+from bot.model.cards import Block, Button, Card, Choices, Reader, Status, Text, headline
 from bot.model.errors import (
     BotError,
     CelonisError,
     NotAllowed,
-    NotUnderstood,
     TicketGone,
     UsageError,
     Who,
@@ -41,14 +40,9 @@ def explain(error: BotError, reader: Reader, reference: str = "", options: tuple
     """
     sentence, hint = error_text(error, reader)
     blocks: list[Block] = []
-    if error.undone:
-        blocks.append(Text(error.undone))
-    if hint:
-        blocks.append(Notice(Tone.WARNING, hint))
+    if line := " ".join(filter(None, (error.undone, hint))):
+        blocks.append(Text(line))
     match error:
-        case NotUnderstood(nearest=nearest) if nearest:
-            blocks.append(Text(f"Close to it: {', '.join(nearest)}"))
-            status = Status.NOT_UNDERSTOOD
         case NotAllowed():
             status = Status.REFUSED
         case UsageError():
@@ -81,9 +75,7 @@ def undone(error: BotError, title: str, reader: Reader, reference: str) -> Card:
     """The same for a write that never took effect, which is what its headline says first."""
     card = explain(error, reader, reference)
     sentence = error_text(error, reader)[0]
-    return replace(
-        card,
-        headline=headline(f"Nothing was done: {sentence}"),
-        title=title,
-        blocks=card.blocks if card.headline != sentence else (Text(sentence), *card.blocks),
-    )
+    said = f"Nothing was done: {sentence}"
+    whole = headline(said) == said or Text(sentence) in card.blocks
+    blocks = card.blocks if whole else (Text(sentence), *card.blocks)
+    return replace(card, headline=headline(said), title=title, blocks=blocks)

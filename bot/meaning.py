@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 from cachetools import LRUCache
 
 from bot.catalog import Alternative, label_of
-from bot.catalog.values import FieldValueLists
 from bot.commands.again import AGAIN, Recall
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.counts import ShowValues
@@ -25,6 +24,7 @@ from bot.commands.jobs import CancelJob, Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
 from bot.commands.models import ShowModel
 from bot.commands.records import Data
+from bot.commands.spelling import spelt
 from bot.conversation import Last
 from bot.language.declare import CelonisIntent, map_names, names
 from bot.language.edges import Cost
@@ -61,7 +61,8 @@ class One:
 
     Attributes:
         intent: What is meant.
-        taken: Names that were said otherwise, each with the one that it was taken for.
+        taken: Names and values that were said otherwise, each with the one that it was taken for.
+        notes: What the answer has to say of it.
         touches: Every resource that a read names, as the policy is asked about it.
         recorded: What the audit log tells of a read.
         understood: Everything that the text can mean, with the account of its words.
@@ -69,6 +70,7 @@ class One:
 
     intent: Intent
     taken: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     touches: tuple[Touch, ...] = ()
     recorded: Recorded = field(default_factory=Recorded)
     understood: Understanding = field(default_factory=Understanding)
@@ -140,7 +142,6 @@ class Meanings:
         sight: What decides which names that are.
         before: What was last answered, or offered, where a request goes on.
         words: Aliases of the settings: how a sentence may begin -> how it begins in the exact language.
-        values: By connection, the values of its fields.
 
     Raises:
         ValueError: An alias hides a command.
@@ -153,13 +154,11 @@ class Meanings:
         sight: Callable[[Visit, str], Hashable],
         before: Callable[[Request], Awaitable[Last | None]],
         words: Mapping[str, str],
-        values: Mapping[str, FieldValueLists],
     ) -> None:
         self._commands = commands
         self._context = context
         self._sight = sight
         self._before = before
-        self._values = values
         self._words = vocabulary()
         self._kept: LRUCache[Hashable, tuple[One, datetime]] = LRUCache(KEPT)
         self.exact = Exact((*commands, *OWN_WORDS))
@@ -206,8 +205,16 @@ class Meanings:
         command = self._commands.get(type(meaning.intent))
         if isinstance(command, Command):
             via = meaning.intent.via if isinstance(meaning.intent, CelonisIntent) else None
-            catalog = self._context(visit, visit.connection(via)).catalog
-            touches = await catalog.spelt(command.touches(meaning.intent))
+            context = self._context(visit, visit.connection(via))
+            touches = await context.catalog.spelt(command.touches(meaning.intent))
+            if visit.parts.policy.may_all(visit.asker, command.right, touches).allowed:
+                spelling = await spelt(meaning.intent, context)
+                if spelling.question:
+                    prompt = "Nothing has been asked yet."
+                    return Several(spelling.question, prompt, spelling.options, understood=meaning.understood)
+                taken = (*meaning.taken, *spelling.taken)
+                meaning = replace(meaning, intent=spelling.intent, taken=taken, notes=spelling.notes)
+                steady = steady and spelling.steady
             meaning = replace(meaning, touches=touches, recorded=Recorded.of(meaning.intent, touches))
             if steady:
                 catalogs = (self._context(visit, each).catalog for each in visit.connections)
@@ -435,9 +442,7 @@ class Meanings:
             dates={model: each.date_field for model, each in context.celonis.connection.data_models.items()},
         )
         found = [Understanding()]
-        async for more, known in lists_for(
-            text, context, last, self._words, self._values[connection], lambda: found[-1]
-        ):
+        async for more, known in lists_for(text, context, last, self._words, lambda: found[-1]):
             lists.extend(more)
             values.extend(known)
             understood = understand(text, Lexicon(self._words, lists, values), self._frames, scope)
@@ -447,7 +452,13 @@ class Meanings:
             ):
                 return _via(understood, connection)
         lexicon = Lexicon(self._words, lists, values)
-        return _via(understand(text, lexicon, self._frames, replace(scope, repair=True)), connection)
+        understood = understand(text, lexicon, self._frames, replace(scope, repair=True))
+        if not understood.readings and values:
+            # With a text that no field has, it may be a sentence all the same: `spelt` says what is wrong with it.
+            lexicon = Lexicon(self._words, lists, [replace(each, complete=False) for each in values])
+            with_any = understand(text, lexicon, self._frames, scope)
+            understood = with_any if with_any.readings else understood
+        return _via(understood, connection)
 
 
 def _via(understood: Understanding, connection: str) -> Understanding:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from bot.catalog.lexicon import name_list
-from bot.catalog.values import FieldValueLists
 from bot.commands.command import Context
 from bot.language.lexicon import FieldValues, NameList
 from bot.language.understand import Understanding
@@ -30,7 +29,6 @@ async def lists_for(
     context: Context,
     last: Intent | None,
     words: Vocabulary,
-    values: FieldValueLists,
     so_far: Callable[[], Understanding],
 ) -> AsyncIterator[tuple[list[NameList], list[FieldValues]]]:
     """The lists that a sentence can be about, the likeliest and cheapest first.
@@ -77,7 +75,7 @@ async def lists_for(
         entities = [
             each.entity(number) for each in fields for number in each.index.numbers() if each.shown(number)
         ]
-        return await values.of(entities, context.asking, context.now)
+        return await context.values.of(entities, context.asking, context.now)
 
     models = await named(Kind.MODEL)
     first = _there([models])

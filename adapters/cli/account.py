@@ -26,6 +26,7 @@ OUTCOMES = {
     Status.WORKING: "failed",
     Status.REFUSED: "refused",
     Status.FAILED: "failed",
+    Status.ASKED: "asked",
     Status.NOT_UNDERSTOOD: "unclear",
     Status.QUESTION: "question",
 }
@@ -41,10 +42,9 @@ def line_of(text: str, answer: Answer, trace: Trace, exit_code: int) -> dict[str
             taken = first.taken
         case _:
             taken = ()
-    asked = isinstance(meaning, Several) and answer.card.status is Status.NOT_UNDERSTOOD
     return {
         "text": text,
-        "outcome": "asked" if asked else OUTCOMES[answer.card.status],
+        "outcome": OUTCOMES[answer.card.status],
         "said": say(meaning.intent) if isinstance(meaning, One) else "",
         "headline": answer.card.headline,
         "offers": [say(each.intent) for each in pressed if isinstance(each, Run)],

@@ -31,6 +31,7 @@ EXIT = {
     Status.WORKING: 1,
     Status.REFUSED: 1,
     Status.FAILED: 1,
+    Status.ASKED: 2,
     Status.NOT_UNDERSTOOD: 2,
     Status.QUESTION: 3,
 }

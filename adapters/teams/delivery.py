@@ -21,7 +21,7 @@ Json: TypeAlias = dict[str, Any]
 
 LEAST_BETWEEN_UPDATES = 1.0
 """Seconds between two messages that only tell of progress; a thread takes 1,800 operations an hour."""
-_SAY_ALOUD = frozenset({Status.REFUSED, Status.FAILED, Status.NOT_UNDERSTOOD, Status.WORKING})
+_SAY_ALOUD = frozenset({Status.REFUSED, Status.FAILED, Status.ASKED, Status.NOT_UNDERSTOOD, Status.WORKING})
 
 
 def invoke_message(text: str) -> Json:

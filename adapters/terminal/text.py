@@ -44,6 +44,7 @@ _STATUS_STYLES = {
     Status.ANSWERED: "bold",
     Status.WORKING: "bold cyan",
     Status.QUESTION: "bold yellow",
+    Status.ASKED: "bold yellow",
     Status.NOT_UNDERSTOOD: "bold yellow",
     Status.REFUSED: "bold red",
     Status.FAILED: "bold red",

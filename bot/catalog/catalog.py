@@ -85,6 +85,13 @@ class Catalog:
             for record in await self.listed(Kind.RECORD, model)
         ]
 
+    async def field(self, model: Name, field_id: str) -> Item | None:
+        """The field with an id (`record.field`), if it is seen."""
+        record = (await self.listed(Kind.RECORD, model)).known(field_id.partition(".")[0])
+        if record is None:
+            return None
+        return replace(await self.listed(Kind.FIELD, model, record.as_name), record=record).known(field_id)
+
     def read_at(self, kind: Kind, *within: Name) -> datetime:
         """When a list that was shown was read from Celonis (UTC)."""
         seen = self._seen.get((kind, within))

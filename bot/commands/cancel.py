@@ -25,7 +25,6 @@ from bot.commands.jobs import (
     stop_buttons,
     touch_of,
 )
-from bot.commands.lists import count
 from bot.model.approval import Approval
 from bot.model.cards import (
     Block,
@@ -90,7 +89,9 @@ async def _offer(intent: CancelJob, context: Context) -> Shown:
         )
         return Shown(card, (Touch(connection=_here(context)),))
     card = Card(
-        headline(f"Which of {count(len(stoppable), 'job')} should I stop?"),
+        headline(
+            f"Should I stop {full_name(stoppable[0])}?" if len(stoppable) == 1 else "Which job should I stop?"
+        ),
         blocks=(Text("Nothing is stopped yet."),),
         buttons=stop_buttons(stoppable, intent.via, context),
         source=context.live_source(),

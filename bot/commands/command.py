@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from bot.audience import Shown
 from bot.catalog import Catalog
+from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Celonis
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
@@ -39,6 +40,7 @@ class Context:
         asking: The client, on behalf of this person; knows what the answer cost and how old it is.
         celonis: The connection itself: quota and kind of key.
         catalog: Names that this person may see here.
+        values: What the fields of the connection hold.
         policy: For what a card may offer.
         store: The place's defaults.
         clock: For waiting; `now` does not move.
@@ -57,6 +59,7 @@ class Context:
     asking: Api
     celonis: Celonis
     catalog: Catalog
+    values: FieldValueLists
     policy: Policy
     store: Store
     clock: Clock

@@ -10,6 +10,7 @@ from bot.commands.cells import value_of
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count
 from bot.commands.records import Data, condition, under
+from bot.commands.spelling import unmatched
 from bot.language.declare import CelonisIntent, Names, OneName, Where, clause
 from bot.language.declare import Count as Number
 from bot.language.say import say
@@ -27,8 +28,8 @@ class Count(CelonisIntent):
     words: ClassVar[str] = "count"
     record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
-    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
-    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+    where: Condition | None = field(default=None, metadata=clause("where", Where()))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,11 @@ async def _count(intent: Count, context: Context) -> Card:
     known = full * limits.page + here
     more = not last and known >= limits.rows
     told = f"{known:,} or more" if more else f"{known:,}"
+    narrow = under(intent.where, intent.filter)
+    if not known and (card := await unmatched(intent, record.text, narrow, context)) is not None:
+        return card
     return Card(
-        headline(f"{told} {record.text}{under(intent.where, intent.filter)}"),
+        headline(f"{told} {record.text}{narrow}"),
         title=f"{record.text}, {model.text}",
         blocks=(
             *notes,

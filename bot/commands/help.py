@@ -34,7 +34,7 @@ class Help(Intent):
     """What one can say."""
 
     words: ClassVar[str] = "help"
-    topic: str = field(default="", metadata=clause("", Phrase(), "with", "on", "about"))
+    topic: str = field(default="", metadata=clause("", Phrase()))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 

@@ -81,7 +81,7 @@ class Jobs(CelonisIntent):
 
     words: ClassVar[str] = "jobs"
     states: tuple[str, ...] = field(default=(), metadata=clause("", SomeOf(tuple(STATES))))
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -91,7 +91,7 @@ class ShowJob(CelonisIntent):
 
     words: ClassVar[str] = "job"
     job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class CancelJob(CelonisIntent):
 
     words: ClassVar[str] = "cancel"
     job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
 
 
 async def _pools(intent: Pools, context: Context) -> Card:

@@ -13,6 +13,7 @@ from bot.commands.cells import decimal, value_of
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, list_card, page_of
 from bot.commands.records import condition, under
+from bot.commands.spelling import unmatched
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, OneOf, SortBy, Where, clause
 from bot.model.cards import (
     Block,
@@ -43,7 +44,7 @@ class Kpis(CelonisIntent):
     """Which KPIs a knowledge model has."""
 
     words: ClassVar[str] = "kpis"
-    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -54,10 +55,10 @@ class ShowKpi(CelonisIntent):
     words: ClassVar[str] = "kpi"
     kpis: tuple[Name, ...] = field(default=(), metadata=clause("", Names(Kind.KPI)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
-    by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD), "per"))
-    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
-    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
-    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy(), "sort by"))
+    by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD)))
+    where: Condition | None = field(default=None, metadata=clause("where", Where()))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER)))
+    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
     top: int = field(default=0, metadata=clause("top", Count()))
     bottom: int = field(default=0, metadata=clause("bottom", Count()))
     best: int = field(default=0, metadata=clause("best", Count()))
@@ -132,6 +133,11 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
         ),
     )
     headers = {each.id: each for each in page.headers}
+    if not any(decimal(row.get(each.id)) for row in page.rows for each in intent.kpis):
+        subject = ", ".join(each.text for each in intent.kpis)
+        narrow = under(intent.where, intent.filter)
+        if (card := await unmatched(intent, subject, narrow, context)) is not None:
+            return card
     if not intent.by:
         return _values(intent, context, page.rows, headers, about=about, notes=notes)
     rows = list(page.rows)[: most or None]

@@ -14,6 +14,7 @@ from bot.celonis.filter_expr import filter_expressions
 from bot.commands.cells import is_numeric, value_of
 from bot.commands.command import Command, Context
 from bot.commands.lists import PAGE, back, count, list_card, page_of
+from bot.commands.spelling import unmatched
 from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
 from bot.language.say import spoken
@@ -53,7 +54,7 @@ class Records(CelonisIntent):
     """Which records a knowledge model has."""
 
     words: ClassVar[str] = "records"
-    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -63,7 +64,7 @@ class Fields(CelonisIntent):
 
     words: ClassVar[str] = "fields"
     record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
-    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in"))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -72,7 +73,7 @@ class Filters(CelonisIntent):
     """Which predefined filters a knowledge model has."""
 
     words: ClassVar[str] = "filters"
-    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -83,14 +84,12 @@ class Data(CelonisIntent):
     words: ClassVar[str] = "data"
     record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
-    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD), "with"))
-    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
-    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER), "filters"))
+    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD)))
+    where: Condition | None = field(default=None, metadata=clause("where", Where()))
+    filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER)))
     search: str = field(default="", metadata=clause("search", Phrase()))
     within: Name | None = field(default=None, metadata=clause("in", OneName(Kind.FIELD)))
-    sort: tuple[SortKey, ...] = field(
-        default=(), metadata=clause("sort", SortBy(), "sort by", "order by", "sorted by")
-    )
+    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
     distinct: bool = field(default=False, metadata=clause("distinct", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
 
@@ -200,6 +199,11 @@ async def _data(intent: Data, context: Context) -> Card:
     )
     start = first % size
     rows = page.rows[start : start + PAGE]
+    if not rows and not first:
+        narrow = under(intent.where, intent.filter, intent.search)
+        card = await unmatched(intent, record.text, narrow, context)
+        if card is not None:
+            return card
     here_more = len(page.rows) > start + PAGE
     capped = first + PAGE >= limits.rows
     more = (here_more or not page.last) and not capped
@@ -254,12 +258,12 @@ def _search_where(intent: Data, fields: Sequence[Item], context: Context) -> Car
             Choices("For example:", options),
         ),
         source=context.source(intent.model.text),
-        status=Status.NOT_UNDERSTOOD,
+        status=Status.ASKED,
     )
 
 
 def _verdict(intent: Data, record: Name, first: int, shown: int, *, more: bool) -> str:
-    narrow = under(intent.where, intent.filter)
+    narrow = under(intent.where, intent.filter, intent.search)
     if not shown:
         if first:
             return f"{record.text}: no rows on page {intent.page}"
@@ -290,10 +294,12 @@ def condition(
     return filter_expressions(where, values.read), periods
 
 
-def under(where: Condition | None, filters: Sequence[Name]) -> str:
+def under(where: Condition | None, filters: Sequence[Name], search: str = "") -> str:
     """What narrows an answer, as its headline says it: every condition, or how many more there are."""
     parts = where.parts if isinstance(where, And) else (where,) if where is not None else ()
     said = [*(each.text for each in filters), *(spoken(each) for each in parts)]
+    if search:
+        said.append(f"search {search}")
     shown = [each for each in said if len(each) <= LONGEST_CONDITION][:MOST_CONDITIONS]
     left = len(said) - len(shown)
     more = f", + {count(left, 'condition')}" if left else ""

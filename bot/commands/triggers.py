@@ -18,7 +18,7 @@ class Triggers(CelonisIntent):
     """Which triggers a knowledge model has."""
 
     words: ClassVar[str] = "triggers"
-    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL), "in", "for"))
+    model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 

@@ -87,18 +87,16 @@ class Clause:
 
     keyword: str
     takes: Takes
-    also: tuple[str, ...] = ()
 
 
-def clause(keyword: str, takes: Takes, *also: str) -> Mapping[str, Clause]:
+def clause(keyword: str, takes: Takes) -> Mapping[str, Clause]:
     """Metadata for a dataclass field.
 
     Args:
         keyword: The word or words that open the clause; empty for the one that stands first.
         takes: What follows.
-        also: Other words that open the same clause.
     """
-    return {"clause": Clause(keyword, takes, also)}
+    return {"clause": Clause(keyword, takes)}
 
 
 @dataclass(frozen=True, slots=True)

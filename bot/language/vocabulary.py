@@ -173,7 +173,7 @@ class _Learner:
         for section, what in _SECTIONS.items():
             for value, phrases in spoken.get(section, {}).items():
                 self.learn(phrases, Sense(what, value))
-                if what is Class.QUESTION:
+                if section == "questions":
                     self._way(value, phrases)
         for wish, about in spoken["wishes"].items():
             self.learn(about["words"], Sense(Class.WISH, f"{name}.{wish}"))
@@ -239,6 +239,7 @@ _SECTIONS = {
     "comparisons": Class.COMPARISON,
     "classes": Class.CLASS,
     "questions": Class.QUESTION,
+    "cues": Class.QUESTION,
     "fixed": Class.FIXED,
     "periods": Class.PERIOD,
     "order": Class.ORDER,

@@ -255,6 +255,7 @@ class Status(StrEnum):
     ANSWERED = "answered"
     WORKING = "working"
     QUESTION = "question"
+    ASKED = "asked"
     NOT_UNDERSTOOD = "not understood"
     REFUSED = "refused"
     FAILED = "failed"

@@ -90,11 +90,10 @@ class UsageError(BotError):
 
 
 class NotUnderstood(UsageError):
-    """No reading of the text. `nearest` are canonical sentences that may have been meant."""
+    """No reading of the text."""
 
-    def __init__(self, sentence: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
-        super().__init__(sentence, hint=hint or 'Say "help" for what I can do.', undone="Nothing was asked.")
-        self.nearest = tuple(nearest)
+    def __init__(self, sentence: str, *, hint: str = "") -> None:
+        super().__init__(sentence, hint=hint or "Say “help” for what I can do.", undone="Nothing was asked.")
 
 
 class BadArgument(UsageError):
@@ -106,11 +105,12 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: Kind, text: str, *, nearest: Sequence[Name] = (), within: str = "") -> None:
         place = f" in {within}" if within else ""
-        hint = "Say the name as it stands in Celonis." if not nearest else "Did you mean one of these?"
+        hint = "Say the name as it stands in Celonis."
+        if nearest:
+            hint = f"There is {', '.join(each.text for each in nearest)}."
         super().__init__(f"I know no {kind} called “{text}”{place}.", hint=hint, undone="Nothing was asked.")
         self.kind = kind
         self.text = text
-        self.nearest = tuple(nearest)
 
 
 class NotAllowed(UsageError):

@@ -37,6 +37,7 @@ _SIGNS = {
     Status.ANSWERED: "",
     Status.WORKING: "Working",
     Status.QUESTION: "Question",
+    Status.ASKED: "",
     Status.NOT_UNDERSTOOD: "Not understood",
     Status.REFUSED: "Refused",
     Status.FAILED: "Failed",

@@ -123,6 +123,8 @@ class Sharing(RuleBasedStateMachine):
         self.meanings = self._meanings(self.lists)
 
     def _meanings(self, lists: Lists) -> Meanings:
+        values = FieldValueLists()
+
         def context(visit: Visit, connection: str) -> Context:
             if connection not in visit.contexts:
                 view = POLICY.view(visit.asker, connection)
@@ -131,6 +133,7 @@ class Sharing(RuleBasedStateMachine):
                 seen = visit.model if POLICY.sees(visit.asker, place) else None
                 visit.contexts[connection] = SimpleNamespace(
                     catalog=catalog,
+                    values=values,
                     model_default=seen,
                     source=lambda: None,
                     now=self.team.now,
@@ -146,7 +149,7 @@ class Sharing(RuleBasedStateMachine):
         async def nothing(_request: object) -> None:
             return None
 
-        return Meanings(COMMANDS_BY_INTENT, context, sight, nothing, {}, {"prod": FieldValueLists()})
+        return Meanings(COMMANDS_BY_INTENT, context, sight, nothing, {})
 
     def _visit(self, user: str, place: Place) -> Visit:
         person = Person("slack", "T1", user)

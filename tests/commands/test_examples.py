@@ -66,7 +66,7 @@ TOMORROW = START + timedelta(hours=2)
 EXAMPLES: dict[type[errors.BotError], errors.BotError] = {
     type(error): error
     for error in (
-        errors.NotUnderstood("I do not understand that.", nearest=("jobs", "job")),
+        errors.NotUnderstood("I do not understand that."),
         errors.BadArgument("“soon” is no date.", hint="Say it as in 2026-03-01."),
         errors.UnknownName(Kind.JOB, "mian job", nearest=(Name("main job"),), within="SAP ECC"),
         errors.NotAllowed(

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.catalog.values import FieldValueLists
 from bot.celonis import CancelRuns, Execution, Job, JobRun, JobStatus
 from bot.commands.cancel import CANCEL
 from bot.commands.command import Context
@@ -121,6 +122,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         asking=cast("Any", told),
         celonis=cast("Any", SimpleNamespace(connection=SimpleNamespace(name="sandbox", sandbox=False))),
         catalog=cast("Any", SimpleNamespace(asking=told)),
+        values=FieldValueLists(),
         policy=Policy(Settings()),
         store=nobody,
         clock=FrozenClock(),

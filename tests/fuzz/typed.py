@@ -193,7 +193,7 @@ class Typist:
         parts = [self._pick((command.intent.words, *ways(command.intent.words)))]
         for _, how in clauses(command.intent):
             if self.chance(0.45 if how.keyword else 0.85):
-                parts += [self._pick((how.keyword, *how.also)), self._filled(how.takes, world)]
+                parts += [how.keyword, self._filled(how.takes, world)]
         return " ".join(filter(None, parts))
 
     def _filled(self, takes: Takes, world: Mapping[Kind, tuple[str, ...]]) -> str:
@@ -326,7 +326,7 @@ def _cues() -> Iterator[str]:
     """Every word that opens a clause, and those that a clause may take."""
     for command in COMMANDS:
         for _, how in clauses(command.intent):
-            yield from filter(None, (how.keyword, *how.also))
+            yield from filter(None, (how.keyword,))
             if isinstance(how.takes, OneOf | SomeOf):
                 yield from how.takes.words
     yield from (*_phrases(Class.CLAUSE, Class.LINK), "and", "or", "not", ",", "-", "(", ")")

@@ -29,7 +29,7 @@ class Jobs(CelonisIntent):
     states: tuple[str, ...] = field(
         default=(), metadata=clause("", SomeOf(("active", "failed", "not run", "queued")))
     )
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -37,14 +37,14 @@ class Jobs(CelonisIntent):
 class ShowJob(CelonisIntent):
     words: ClassVar[str] = "job"
     job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel(CelonisIntent):
     words: ClassVar[str] = "cancel"
     job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
-    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL), "of"))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class ShowKpi(CelonisIntent):
     words: ClassVar[str] = "kpi"
     kpis: tuple[Name, ...] = field(default=(), metadata=clause("", Names(Kind.KPI)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
-    by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD), "per"))
-    where: Condition | None = field(default=None, metadata=clause("where", Where(), "if"))
+    by: tuple[Name, ...] = field(default=(), metadata=clause("by", Names(Kind.FIELD)))
+    where: Condition | None = field(default=None, metadata=clause("where", Where()))
     filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER)))
-    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy(), "sort by", "order by"))
+    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
     top: int = field(default=0, metadata=clause("top", Count()))
     shape: str = field(default="", metadata=clause("as", OneOf(("chart", "table", "bar chart"))))
 
@@ -78,11 +78,11 @@ class Data(CelonisIntent):
     words: ClassVar[str] = "data"
     record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
-    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD), "with"))
+    show: tuple[Name, ...] = field(default=(), metadata=clause("show", Names(Kind.FIELD)))
     where: Condition | None = field(default=None, metadata=clause("where", Where()))
     search: str = field(default="", metadata=clause("search", Phrase()))
     within: Name | None = field(default=None, metadata=clause("in", OneName(Kind.FIELD)))
-    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort by", SortBy(), "sort"))
+    sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort by", SortBy()))
     distinct: bool = field(default=False, metadata=clause("distinct", Flag()))
     now: bool = field(default=False, metadata=clause("now", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
@@ -97,7 +97,7 @@ class DataModels(CelonisIntent):
 @dataclass(frozen=True, slots=True)
 class Help(Intent):
     words: ClassVar[str] = "help"
-    topic: str = field(default="", metadata=clause("", Phrase(), "with", "on", "about"))
+    topic: str = field(default="", metadata=clause("", Phrase()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ PICK = Answer(
                 tuple(Button(f"main job ({pool})", look("main job", pool)) for pool in "ABC"),
             ),
         ),
-        status=Status.NOT_UNDERSTOOD,
+        status=Status.ASKED,
     ),
 )
 
@@ -299,7 +299,7 @@ HOSTILE_CARD = Answer(
 
 _RESET = datetime(2026, 11, 22, 6, 10, tzinfo=UTC)
 FAILURES: tuple[errors.BotError, ...] = (
-    errors.NotUnderstood("I do not understand “teh jobs”.", nearest=("jobs",)),
+    errors.NotUnderstood("I do not understand “teh jobs”."),
     errors.BadArgument("“tomorrowish” is no time.", hint="Say a time such as 23:45."),
     errors.UnknownName(Kind.JOB, "mian job", nearest=(Name("main job", "0bae5839"),), within="SAP ECC"),
     errors.NotAllowed("You may not cancel jobs here.", hint="Ask the bot's admin.", rule="default: deny"),
@@ -337,13 +337,9 @@ def error_card(error: errors.BotError) -> Answer:
         case _:
             status = Status.FAILED
     sentence, hint = error_text(error, BERLIN)
-    nearest = tuple(str(getattr(each, "text", each)) for each in getattr(error, "nearest", ()))
-    choices = (
-        (Choices("Did you mean", tuple(Button(each, look(each)) for each in nearest)),) if nearest else ()
-    )
     card = Card(
         headline(sentence),
-        blocks=(Text(sentence), Text(hint), *choices, Text(error.undone, quiet=True)),
+        blocks=(Text(sentence), Text(hint), Text(error.undone, quiet=True)),
         status=status,
         reference="r-4711",
     )

@@ -322,7 +322,11 @@ def test_the_source_line_says_where_how_old_and_at_what_cost(source: Source, lin
 
 @pytest.mark.parametrize("status", Status)
 def test_whatever_is_no_plain_answer_says_so_in_words_first(status: Status) -> None:
-    words = {Status.ANSWERED: "main job", Status.NOT_UNDERSTOOD: "Not understood: main job"}
+    words = {
+        Status.ANSWERED: "main job",
+        Status.ASKED: "main job",
+        Status.NOT_UNDERSTOOD: "Not understood: main job",
+    }
     said = announce(Card("main job", status=status))
     assert said == words.get(status, f"{status.value.capitalize()}: main job")
     assert announce(Card(said, status=status)) == said
