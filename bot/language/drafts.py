@@ -22,7 +22,7 @@ from bot.language.declare import (
 )
 from bot.language.edges import Edge, Named, Numbered, Unknown, Valued, What, When
 from bot.language.lexicon import Entity, Tier
-from bot.language.vocabulary import Class, Sense
+from bot.language.vocabulary import SILENT, Class, Sense
 from bot.model.intents import Intent, Op
 from bot.model.names import Kind
 
@@ -39,7 +39,6 @@ class Unfit(Exception):
 _RANKS = ("top", "bottom", "best", "worst")
 _STATES = frozenset({"active", "failed", "queued", "succeeded", "stopped"})
 """What a job can be asked about; its card tells them all."""
-SILENT = frozenset({Class.FILLER, Class.LINK, Class.AND, Class.FOLLOW})
 
 
 @dataclass(slots=True)

@@ -1,27 +1,20 @@
-"""A text as tokens, and what each stretch of them can be: the edges of which a reading is a path.
-
-What can be named comes as a `Lexicon`; nothing here knows a command.
-"""
+"""A text as tokens, and what each stretch of them can be: the edges of which a reading is a path."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import product
 from typing import NamedTuple, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from bot.language.dates import period, with_year
-from bot.language.lexicon import Entity, Forms, Lexicon, Span, Tier
-from bot.language.vocabulary import Class, Sense, Vocabulary, words_of
-from bot.model.names import Kind, fold
+from bot.language.lexicon import Entity, Tier
+from bot.language.vocabulary import Class, Sense, Vocabulary
+from bot.model.names import Kind
 
-LONGEST_NAME = 8
-"""Words of the longest name that is looked for."""
-MOST_PARTLY = 6
-"""Names that share some words, above which they are no offer."""
-
+_BEFORE, _BEHIND = 4, 8
+"""Words before and behind a place on which it depends what begins there, where that is no name."""
 # --- tokens
 
 
@@ -137,104 +130,101 @@ class Cost(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """What the tokens from `start` to before `end` can be."""
+    """What the tokens from `start` to before `end` can be.
+
+    Attributes:
+        guess: What was taken for what was typed, where that is not sure.
+    """
 
     start: int
     end: int
     what: What
     cost: Cost
+    guess: tuple[str, ...] = ()
 
 
-class Edges:
-    """Finds the edges of a text.
-
-    Args:
-        text: As it was typed.
-        lexicon: What can be named.
-        now: When (aware), for what a month without a year means.
+class Text:
+    """A text and its tokens.
 
     Attributes:
         tokens: The pieces of the text.
         typed: Their words.
-        repairing: Whether a value may be misspelt.
     """
 
-    def __init__(self, text: str, lexicon: Lexicon, now: datetime | None) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.lexicon = lexicon
-        self.words: Vocabulary = lexicon.vocabulary
-        self.now = now
         self.tokens = tokens(text)
-        self.typed = [each.word for each in self.tokens]
-        self.repairing = False
+        self.typed = tuple(each.word for each in self.tokens)
 
     def said(self, start: int, end: int) -> str:
         """What stands from one token to before another, as it was typed."""
         return self.text[self.tokens[start].start : self.tokens[end - 1].end]
 
-    def of(self, words: Sequence[str], edits: Mapping[int, int]) -> list[Edge]:
-        """All edges.
+
+class Spoken:
+    """Finds the edges whose words are no names: words of the language, numbers, periods, and what nobody knows.
+
+    Args:
+        text: What was typed.
+        words: The words of the language.
+        now: When (aware), for what a month without a year means.
+    """
+
+    def __init__(self, text: Text, words: Vocabulary, now: datetime | None) -> None:
+        self.text = text
+        self.tokens = text.tokens
+        self.words = words
+        self.now = now
+        self._found: dict[tuple[int, tuple[str, ...]], Sequence[Edge]] = {}
+
+    def of(self, ways: Iterable[tuple[str, ...]]) -> list[Edge]:
+        """All of them, each once.
 
         Args:
-            words: The words of the tokens, some of them perhaps repaired.
-            edits: The place of each word that was, with the number of edits.
+            ways: The words of the tokens, each way with other ones of them repaired.
         """
-        found = self._edges(words, edits)
-        found.extend(self._shared(found, words))
-        return found
+        return [*dict.fromkeys(edge for words in ways for edge in self._of(words))]
 
-    def _edges(self, words: Sequence[str], edits: Mapping[int, int]) -> list[Edge]:
-        found: list[Edge] = []
-        count = len(words)
-        for start in range(count):
-            if self.tokens[start].quoted:
-                found.extend(self._quoted(start))
-                continue
-            for end, senses in self.words.at(words, start):
-                if not any(self.tokens[at].quoted for at in range(start, end)):
-                    found.extend(
-                        Edge(start, end, each, _of_sense(each))
-                        for each in senses
-                        if each.what is not Class.PERIOD
-                    )
-                    found.extend(
-                        Edge(start, end, When(each.value), Cost(edges=1))
-                        for each in senses
-                        if each.what is Class.PERIOD
-                    )
-            found.extend(self._searched(words, start))
-            found.extend(self._operands(words, start))
-            found.extend(self._numbers(words, start))
-            found.extend(self._periods(words, start))
-            word = self.tokens[start].word
-            if word in _SIGNS:
-                found.append(Edge(start, start + 1, Sense(Class.COMPARISON, word), Cost()))
-            elif word in _MINUS:
-                found.append(Edge(start, start + 1, Sense(Class.ORDER, "-"), Cost(edges=1)))
-            elif word in {",", ";"}:
-                found.append(Edge(start, start + 1, Sense(Class.AND), Cost()))
-            else:
-                found.append(Edge(start, start + 1, Unknown(self.said(start, start + 1)), Cost(unknown=1)))
-        found.extend(self._names(words, edits))
-        return found
+    def _of(self, words: tuple[str, ...]) -> Iterator[Edge]:
+        for start in range(len(words)):
+            near = start, words[max(0, start - _BEFORE) : start + _BEHIND]
+            if near not in self._found:
+                self._found[near] = list(self._at(words, start))
+            yield from self._found[near]
 
-    def _quoted(self, at: int) -> Iterator[Edge]:
-        text = self.tokens[at].word
-        for each in self.lexicon.lists:
-            numbers = [number for number in each.exact(fold(text)) if each.shown(number)]
-            if numbers:
-                named = Named(each.kind, tuple(map(each.entity, numbers)))
-                yield Edge(at, at + 1, named, Cost(edges=1))
-        if pairs := self.lexicon.valued(fold(text)):
-            yield Edge(at, at + 1, Valued(tuple(pairs)), Cost(edges=1))
-        yield Edge(at, at + 1, Numbered(text, quoted=True), Cost(edges=1, roles=1))
+    def _at(self, words: Sequence[str], start: int) -> Iterator[Edge]:
+        """The edges from one token on whose words are no names."""
+        if self.tokens[start].quoted:
+            yield Edge(
+                start, start + 1, Numbered(self.tokens[start].word, quoted=True), Cost(edges=1, roles=1)
+            )
+            return
+        for end, senses in self.words.at(words, start):
+            if not any(self.tokens[at].quoted for at in range(start, end)):
+                for each in senses:
+                    yield Edge(
+                        start, end, When(each.value) if each.what is Class.PERIOD else each, _of_sense(each)
+                    )
+        yield from self._searched(words, start)
+        yield from self._operands(words, start)
+        yield from self._numbers(words, start)
+        yield from self._periods(words, start)
+        word = self.tokens[start].word
+        if word in _SIGNS:
+            yield Edge(start, start + 1, Sense(Class.COMPARISON, word), Cost())
+        elif word in _MINUS:
+            yield Edge(start, start + 1, Sense(Class.ORDER, "-"), Cost(edges=1))
+        elif word in {",", ";"}:
+            yield Edge(start, start + 1, Sense(Class.AND), Cost())
+        else:
+            yield Edge(start, start + 1, Unknown(self.text.said(start, start + 1)), Cost(unknown=1))
 
     def _operands(self, words: Sequence[str], start: int) -> Iterator[Edge]:
         """What is compared with may be any text: a value that nobody has read yet."""
         behind = words[start - 1] in _SIGNS if start else False
         behind = behind or any(
             end == start and any(each.what is Class.COMPARISON for each in senses)
-            for at in range(max(0, start - 4), start)
+            for at in range(max(0, start - _BEFORE), start)
             for end, senses in self.words.at(words, at)
         )
         if behind:
@@ -243,7 +233,10 @@ class Edges:
                 if word in self.words.known or not word[0].isalpha() or self.tokens[end - 1].quoted:
                     break
                 yield Edge(
-                    start, end, Numbered(self.said(start, end), quoted=True), Cost(edges=1, roles=end - start)
+                    start,
+                    end,
+                    Numbered(self.text.said(start, end), quoted=True),
+                    Cost(edges=1, roles=end - start),
                 )
 
     def _searched(self, words: Sequence[str], start: int) -> Iterator[Edge]:
@@ -255,9 +248,9 @@ class Edges:
         )
         if behind:
             for end in range(start + 1, min(start + 4, len(words)) + 1):
-                if self._closed(words, end - 1):
+                if self.words.silent(words[end - 1]):
                     break
-                yield Edge(start, end, Numbered(self.said(start, end), quoted=True), Cost(edges=1))
+                yield Edge(start, end, Numbered(self.text.said(start, end), quoted=True), Cost(edges=1))
 
     def _numbers(self, words: Sequence[str], at: int) -> Iterator[Edge]:
         word = words[at]
@@ -291,136 +284,6 @@ class Edges:
             "during",
             "of",
         }
-
-    def _spans(self, words: Sequence[str], edits: Mapping[int, int]) -> list[Span]:
-        """Every stretch that may be a name, with its forms."""
-        pieces = [words_of(each) for each in words]
-        closed = [self._closed(words, at) for at in range(len(words))]
-        found = []
-        for start in range(len(words)):
-            for end in range(start + 1, min(start + LONGEST_NAME, len(words)) + 1):
-                if self.tokens[end - 1].quoted or not pieces[start]:
-                    break
-                if not pieces[end - 1]:
-                    continue
-                stems = self.words.classed([one for each in pieces[start:end] for one in each])
-                if not stems:
-                    continue
-                repaired = sum(edits.get(at, 0) for at in range(start, end))
-                text = " ".join(words[start:end]) if repaired else self.said(start, end)
-                whole = closed[start] or closed[end - 1]
-                initials = words[start] if end == start + 1 else ""
-                found.append(
-                    Span(
-                        start,
-                        end,
-                        text,
-                        fold(text),
-                        "".join(stems),
-                        self.words.translated(stems),
-                        initials,
-                        whole,
-                        repaired,
-                    )
-                )
-        return found
-
-    def _names(self, words: Sequence[str], edits: Mapping[int, int]) -> Iterator[Edge]:
-        spans = self._spans(words, edits)
-        forms = Forms.of(spans)
-        for listed in self.lexicon.lists:
-            if not listed.touched(forms):
-                continue
-            for span in spans:
-                found = listed.named(span)
-                if found is not None:
-                    tier, entities = found
-                    tier = tier if tier > Tier.FOLDED else Tier.EXACT  # case and dashes say nothing
-                    yield Edge(
-                        span.start, span.end, Named(listed.kind, entities), Cost(0, span.repaired, 0, tier, 1)
-                    )
-                elif not span.closed and any(len(one) > 1 and one[0] != "~" for one in span.translated):
-                    yield from self._partly(listed.partly(span.translated), listed.kind, span)
-        for span in spans:
-            yield from self._values(span)
-
-    def _values(self, span: Span) -> Iterator[Edge]:
-        def valued(pairs: Sequence[tuple[Entity, str]], cost: Cost) -> Edge:
-            return Edge(span.start, span.end, Valued(tuple(pairs)), cost)
-
-        if pairs := self.lexicon.valued(span.folded):
-            yield valued(pairs, Cost(0, span.repaired, 0, Tier.EXACT, 1))
-        elif pairs := self.lexicon.valued_loosely(span.form):
-            yield valued(pairs, Cost(0, span.repaired, 0, Tier.INFLECTED, 1))
-        elif span.end == span.start + 1 and (pairs := self.lexicon.valued_partly(span.form)):
-            yield valued(pairs, Cost(1, span.repaired, 1, Tier.INFLECTED, 1))
-        elif self.repairing and not span.repaired and not span.closed:
-            near = self.lexicon.valued_nearly(span.folded)
-            if near and not any(each.knows(one) for each in self.lexicon.lists for one in span.translated):
-                yield valued(near, Cost(0, 1, 0, Tier.INFLECTED, 1))
-
-    def _closed(self, words: Sequence[str], at: int) -> bool:
-        """Whether a word stands for nothing, so that no part of a name begins or ends with it."""
-        silent = {Class.FILLER, Class.LINK, Class.AND, Class.FOLLOW}
-        return words[at] in {",", ";"} or any(
-            end == at + 1 and all(each.what in silent for each in senses)
-            for end, senses in self.words.at(words, at)
-        )
-
-    def _partly(
-        self, found: Iterable[tuple[Entity, tuple[str, ...]]], kind: Kind, span: Span
-    ) -> Iterator[Edge]:
-        """Names that hold these words: meant if only neutral words are missing, else to be offered."""
-        by_missing: dict[tuple[int, int], list[Entity]] = {}
-        for entity, missing in found:
-            narrow = sum(each not in self.words.neutral for each in missing)
-            by_missing.setdefault((narrow, len(missing)), []).append(entity)
-        for (narrow, count), entities in sorted(by_missing.items(), key=lambda each: each[0])[:2]:
-            # All of them have the words in another order than they were said, or more words.
-            cost = Cost(1 if narrow else 0, span.repaired, count, Tier.INFLECTED, 1)
-            if narrow and len(entities) > MOST_PARTLY:
-                continue
-            yield Edge(span.start, span.end, Named(kind, tuple(entities)), cost)
-
-    def _shared(self, edges: Sequence[Edge], words: Sequence[str]) -> Iterator[Edge]:
-        """Filters and values inside a name: "number of open orders" is "Number of orders" with "Open orders"."""
-        for each in edges:
-            what = each.what
-            if each.cost.unknown:
-                continue
-            if isinstance(what, Named) and what.kind is Kind.FILTER:
-                ends = [(each.end, words_of(words[each.end - 1])[-1:])]
-            elif isinstance(what, Valued) and each.start > 0:
-                ends = [
-                    (end, list(words[each.end : end]))
-                    for end in range(each.end + 1, min(each.end + 3, len(words)) + 1)
-                ]
-            else:
-                continue
-            for (end, head), start in product(ends, range(max(0, each.start - 3), each.start + 1)):
-                before = list(words[start : each.start])
-                if before or isinstance(what, Named):
-                    yield from self._around(each, start, end, [*before, *head])
-
-    def _around(self, inner: Edge, start: int, end: int, pieces: Sequence[str]) -> Iterator[Edge]:
-        stems = self.words.classed([one for word in pieces for one in words_of(word)])
-        text = " ".join(pieces)
-        span = Span(start, end, text, fold(text), "".join(stems), self.words.translated(stems))
-        assert isinstance(inner.what, Named | Valued)
-        for listed in self.lexicon.lists:
-            if listed.kind in {Kind.KPI, Kind.RECORD}:
-                found = listed.named(span)
-                if found is not None:
-                    cost = inner.cost.plus(Cost(0, 0, 0, found[0], 1))
-                    yield Edge(start, end, Named(listed.kind, found[1], inner.what), cost)
-                elif listed.kind is Kind.KPI:
-                    for each in self._partly(listed.partly(span.translated), listed.kind, span):
-                        if not each.cost.unknown and isinstance(each.what, Named):
-                            yield Edge(
-                                start, end, each.what._replace(inside=inner.what), inner.cost.plus(each.cost)
-                            )
-
-    # --- paths
 
 
 _NUMBER_WORDS = {

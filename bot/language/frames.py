@@ -10,10 +10,10 @@ from itertools import islice, product
 from typing import Any, assert_never
 
 from bot.language.declare import Count, Flag, Names, OneName, OneOf, Phrase, SomeOf, SortBy, Where, clauses
-from bot.language.drafts import DATES, ORDERED, SILENT, Draft, Test, Unfit
+from bot.language.drafts import DATES, ORDERED, Draft, Test, Unfit
 from bot.language.edges import Cost, Edge, Named
 from bot.language.lexicon import Entity, Lexicon
-from bot.language.vocabulary import Class, Sense, stem, words_of
+from bot.language.vocabulary import SILENT, Class, Sense, stem, words_of
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey, comparisons
 from bot.model.names import Kind, Name
 

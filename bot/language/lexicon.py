@@ -6,7 +6,7 @@ ranked, so that what is hidden is not known to those it is hidden from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
 
-from bot.language.vocabulary import Vocabulary, stem, words_of
+from bot.language.vocabulary import Vocabulary, stem, vocabulary, words_of
 from bot.model.names import Kind, Name, fold
 
 INITIALS = 3
@@ -25,7 +25,6 @@ MOST_HITS = 300
 """Names that share some words, above which those words mean nothing here."""
 _SHORT, _LONG = 4, 8
 """Letters from which one and two edits count as a misspelling."""
-_NEAREST = 8
 
 
 class Tier(IntEnum):
@@ -68,7 +67,8 @@ class Span:
         translated: The stems in the language of most knowledge models.
         initials: What may be initials; empty for several words.
         closed: It begins or ends with a word that stands for nothing.
-        repaired: Edits that were made to get it.
+        edits: What was made to get it of what was typed.
+        guess: The words that were not typed so.
     """
 
     start: int
@@ -79,7 +79,8 @@ class Span:
     translated: Sequence[str]
     initials: str = ""
     closed: bool = False
-    repaired: int = 0
+    edits: int = 0
+    guess: tuple[str, ...] = ()
 
 
 class Forms(NamedTuple):
@@ -109,7 +110,16 @@ class NameIndex:
         words: Whose stems, ways of counting and glossary give the forms.
     """
 
-    __slots__ = ("_every", "_forms", "_glossed", "_initials", "_stems", "_translated", "_words", "vocabulary")
+    __slots__ = (
+        "_counted",
+        "_every",
+        "_forms",
+        "_glossed",
+        "_initials",
+        "_translated",
+        "_words",
+        "vocabulary",
+    )
 
     def __init__(self, words: Vocabulary) -> None:
         self.vocabulary = words
@@ -117,19 +127,18 @@ class NameIndex:
         self._translated: dict[str, list[int]] = {}
         self._initials: dict[str, list[int]] = {}
         self._words: dict[str, list[int]] = {}
-        self._stems: dict[int, tuple[str, ...]] = {}
         self._glossed: dict[int, tuple[str, ...]] = {}
         self._every: tuple[str, ...] = ()
+        self._counted = 0
 
     def add(self, number: int, name: str) -> None:
         """Takes in one name."""
         words = words_of(name)
         stems = self.vocabulary.classed(words)
-        self._stems[number] = tuple(stems)
         self._forms.setdefault("".join(stems), []).append(number)
         translated = self.vocabulary.translated(stems)
+        self._glossed[number] = tuple(translated)
         if translated != stems:
-            self._glossed[number] = tuple(translated)
             self._translated.setdefault("".join(translated), []).append(number)
         if len(words) >= INITIALS:
             self._initials.setdefault("".join(each[0] for each in words), []).append(number)
@@ -156,20 +165,14 @@ class NameIndex:
             for number in listed.get(translated, ()):
                 yield Tier.TRANSLATED, number
 
-    def holding(self, stems: Iterable[str]) -> set[int]:
+    def holding(self, stems: Iterable[str]) -> Collection[int]:
         """What has all of these words in its name, in any order."""
-        lists = sorted((self._words.get(each, []) for each in stems), key=len)
-        if not lists or not lists[0]:
-            return set()
-        return set(lists[0]).intersection(*lists[1:])
-
-    def stems(self, number: int) -> tuple[str, ...]:
-        """The words of a name."""
-        return self._stems[number]
+        lists = sorted((self._words.get(each, ()) for each in stems), key=len)
+        return set(lists[0]).intersection(*lists[1:]) if len(lists) > 1 else lists[0]
 
     def glossed(self, number: int) -> tuple[str, ...]:
-        """The same words in the language of most knowledge models."""
-        return self._glossed.get(number) or self._stems[number]
+        """The words of a name, in the language of most knowledge models."""
+        return self._glossed[number]
 
     def knows(self, stem: str) -> Sequence[int]:
         """What has this word in its name."""
@@ -177,12 +180,13 @@ class NameIndex:
 
     def numbers(self) -> Iterable[int]:
         """Every number."""
-        return self._stems.keys()
+        return self._glossed.keys()
 
     def words(self) -> Sequence[str]:
-        """Every word of every name."""
-        if len(self._every) != len(self._words):
-            self._every = tuple(self._words)
+        """Every word of every name that has no digit: those may be misspelt."""
+        if self._counted != len(self._words):
+            self._counted = len(self._words)
+            self._every = tuple(each for each in self._words if not any(map(str.isdigit, each)))
         return self._every
 
 
@@ -214,17 +218,18 @@ class NameList:
             or any(each in self.synonyms for each in forms.folded)
         )
 
+    def called(self, folded: str) -> tuple[Entity, ...]:
+        """What has this folded name or id."""
+        return tuple(self.entity(number) for number in self.exact(folded) if self.shown(number))
+
     def named(self, span: Span) -> tuple[Tier, tuple[Entity, ...]] | None:
         """What a stretch names in whole, if anything, and how surely."""
-        found = [number for number in self.exact(span.folded) if self.shown(number)]
-        if found:
-            entities = tuple(map(self.entity, found))
+        if entities := self.called(span.folded):
             same = tuple(each for each in entities if span.text in (each.name.text, each.name.id))
             return (Tier.EXACT, same) if same else (Tier.FOLDED, entities)
-        if (meant := self.synonyms.get(span.folded)) is not None:
-            found = [number for number in self.exact(fold(meant)) if self.shown(number)]
-            if found:
-                return Tier.SYNONYM, tuple(map(self.entity, found))
+        meant = self.synonyms.get(span.folded)
+        if meant is not None and (entities := self.called(fold(meant))):
+            return Tier.SYNONYM, entities
         hits = [(tier, number) for tier, number in self.index.formed(span) if self.shown(number)]
         if not hits:
             return None
@@ -232,24 +237,10 @@ class NameList:
         numbers = dict.fromkeys(number for tier, number in hits if tier == best)
         return best, tuple(map(self.entity, numbers))
 
-    def partly(self, stems: Sequence[str]) -> Iterator[tuple[Entity, tuple[str, ...]]]:
-        """What holds these words and more, with the words that are missing."""
-        held = self.index.holding(stems)
-        if len(held) > MOST_HELD:
-            return
-        numbers = [each for each in held if self.shown(each)]
-        if len(numbers) > MOST_HITS:
-            return
-        for number in sorted(numbers):
-            said = set(stems)
-            own, gloss = self.index.stems(number), self.index.glossed(number)
-            missing = tuple(a for a, b in zip(own, gloss, strict=False) if a not in said and b not in said)
-            yield self.entity(number), missing
-
     def near(self, word: str, most: int) -> Iterator[tuple[str, int]]:
         """Words of names that a word may be a misspelling of, with the number of edits."""
         for found, edits, _ in extract(
-            word, self.index.words(), scorer=OSA.distance, score_cutoff=most, limit=_NEAREST
+            word, self.index.words(), scorer=OSA.distance, score_cutoff=most, limit=None
         ):
             if any(map(self.shown, self.index.knows(found))):
                 yield found, int(edits)
@@ -259,26 +250,78 @@ class NameList:
         return any(map(self.shown, self.index.knows(stem)))
 
 
+def holding(
+    stems: Sequence[str], lists: Iterable[NameList]
+) -> Iterator[tuple[NameList, int, tuple[str, ...]]]:
+    """The numbers of what holds these words and more, with the words that are missing; nothing where it is too much."""
+    hits: list[tuple[NameList, int]] = []
+    for each in lists:
+        held = each.index.holding(stems)
+        if len(held) > MOST_HELD:
+            return
+        hits.extend((each, number) for number in held if each.shown(number))
+        if len(hits) > MOST_HITS:
+            return
+    said = frozenset(stems)
+    for each, number in hits:
+        yield each, number, tuple(one for one in each.index.glossed(number) if one not in said)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldValues:
-    """Values of a field.
+    """Values of a field, with the forms in which people type them.
 
     Attributes:
         known: Folded value -> value.
         complete: All there are.
+        words: Whose stems give the forms.
     """
 
     of: Entity
     known: Mapping[str, str]
     complete: bool = True
+    words: Vocabulary = field(default_factory=vocabulary, repr=False)
+    _by_form: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+    _by_word: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+    _by_letter: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
-    def like(self, folded: str) -> str | None:
+    def __post_init__(self) -> None:
+        for folded, value in self.known.items():
+            stems = self.words.classed(words_of(value))
+            self._by_form.setdefault("".join(stems), []).append(value)
+            if len(stems) > 1:
+                for one in set(stems):
+                    self._by_word.setdefault(one, []).append(value)
+            if self.complete and len(folded) >= _VALUE_LETTERS - 1:
+                self._by_letter.setdefault(folded[0], []).append(folded)
+
+    def touched(self, forms: Forms) -> bool:
+        """Whether some stretch of a sentence may be a value of these."""
+        return not (
+            self.known.keys().isdisjoint(forms.folded)
+            and self._by_form.keys().isdisjoint(forms.joined)
+            and self._by_word.keys().isdisjoint(forms.joined)
+        )
+
+    def valued(self, folded: str) -> Sequence[str]:
+        """The value that has this folded form."""
+        return (self.known[folded],) if folded in self.known else ()
+
+    def loosely(self, form: str) -> Sequence[str]:
+        """Values by the joined stems of their words."""
+        return self._by_form.get(form, ())
+
+    def partly(self, stem: str) -> Sequence[str]:
+        """Values of several words by one of them: they may be meant, and are only offered."""
+        return self._by_word.get(stem, ())
+
+    def nearly(self, folded: str) -> Sequence[str]:
         """The value that a text is but for one edit, in a complete list; the only one."""
-        if not self.complete or len(folded) < _VALUE_LETTERS or any(map(str.isdigit, folded)):
-            return None
-        close = extract(folded, list(self.known), scorer=OSA.distance, score_cutoff=1, limit=2)
-        near = [each for each, _, _ in close if each[0] == folded[0] and len(each) >= _VALUE_LETTERS - 1]
-        return self.known[near[0]] if len(near) == 1 else None
+        if len(folded) < _VALUE_LETTERS or any(map(str.isdigit, folded)):
+            return ()
+        listed = self._by_letter.get(folded[0], ())
+        near = extract(folded, listed, scorer=OSA.distance, score_cutoff=1, limit=2)
+        return [self.known[near[0][0]]] if len(near) == 1 else ()
 
 
 _VALUE_LETTERS = 6
@@ -291,21 +334,7 @@ class Lexicon:
     vocabulary: Vocabulary
     lists: Sequence[NameList]
     values: Sequence[FieldValues] = ()
-    _by_value: dict[str, list[tuple[Entity, str]]] = field(default_factory=dict, init=False, repr=False)
-    _by_form: dict[str, list[tuple[Entity, str]]] = field(default_factory=dict, init=False, repr=False)
     _every: dict[Kind, list[Entity]] = field(default_factory=dict, init=False, repr=False)
-    _by_word: dict[str, list[tuple[Entity, str]]] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for each in self.values:
-            for folded, value in each.known.items():
-                pair = (each.of, value)
-                self._by_value.setdefault(folded, []).append(pair)
-                stems = self.vocabulary.classed(words_of(value))
-                self._by_form.setdefault("".join(stems), []).append(pair)
-                if len(stems) > 1:
-                    for one in set(stems):
-                        self._by_word.setdefault(one, []).append(pair)
 
     def every(self, kind: Kind) -> Sequence[Entity]:
         """Everything of one kind that is seen."""
@@ -325,22 +354,15 @@ class Lexicon:
         known = next((each for each in self.values if each.of.name.id == field), None)
         return known is not None and known.complete and fold(text) not in known.known
 
-    def valued_loosely(self, form: str) -> Sequence[tuple[Entity, str]]:
-        """The same, by the joined stems of the value's words."""
-        return self._by_form.get(form, ())
-
-    def valued_partly(self, stem: str) -> Sequence[tuple[Entity, str]]:
-        """The same, by one word of the value; it may be meant, and is only offered."""
-        found = self._by_word.get(stem, ())
-        return found if len(found) <= _NEAREST else ()
-
-    def valued(self, folded: str) -> Sequence[tuple[Entity, str]]:
-        """The fields that have a value, each with the value as it is written there."""
-        return self._by_value.get(folded, ())
-
-    def valued_nearly(self, folded: str) -> Sequence[tuple[Entity, str]]:
-        """The same for a misspelt value."""
-        return [(each.of, value) for each in self.values if (value := each.like(folded)) is not None]
+    def knows(self, word: str) -> bool:
+        """Whether a name, a value or a word of the language has this word."""
+        if word in self.vocabulary.known:
+            return True
+        folded, form = fold(word), stem(word)
+        if any(each.valued(folded) or each.loosely(form) for each in self.values):
+            return True
+        known = {form, *self.vocabulary.glossary.get(form, ())}
+        return any(each.knows(one) for each in self.lists for one in known)
 
     def repairs(self, word: str) -> list[tuple[str, int]]:
         """What a word that nobody knows may be a misspelling of: known stems, the nearest first."""
@@ -349,18 +371,15 @@ class Lexicon:
         if not most or any(map(str.isdigit, word)):
             return []
         found: dict[str, int] = {}
-        for each in self.lists:
-            for near, edits in each.near(typed, most):
-                if self._plausible(typed, near, edits):
-                    found[near] = min(edits, found.get(near, edits))
+        near = [one for each in self.lists for one in each.near(typed, most)]
         if len(word) > _SHORT:
-            for near, edits, _ in extract(
-                word, self.vocabulary.known, scorer=OSA.distance, score_cutoff=1, limit=2
-            ):
-                if self._plausible(word, near, int(edits)):
-                    found[near] = min(int(edits), found.get(near, int(edits)))
+            known = extract(word, self.vocabulary.known, scorer=OSA.distance, score_cutoff=1, limit=None)
+            near.extend((each, int(edits)) for each, edits, _ in known)
+        for each, edits in near:
+            if self._plausible(typed, each, edits):
+                found[each] = min(edits, found.get(each, edits))
         least = min(found.values(), default=0)
-        return [(each, edits) for each, edits in found.items() if edits == least]
+        return sorted((each, edits) for each, edits in found.items() if edits == least)
 
     def _plausible(self, typed: str, near: str, edits: int) -> bool:
         shorter = min(len(typed), len(near))

@@ -8,17 +8,19 @@ command: what can be named comes as a `Lexicon`, what can be asked as `Frames`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import NamedTuple
 
-from bot.language.edges import Cost, Edge, Edges, Named, Numbered, Unknown, Valued, role_of
+from bot.language.edges import Cost, Edge, Named, Numbered, Spoken, Text, Unknown, Valued, role_of
 from bot.language.frames import MOST_READINGS, Frames, Scope, intents
 from bot.language.lexicon import Lexicon, Tier
-from bot.language.vocabulary import Class, Vocabulary, stem
+from bot.language.naming import Naming
+from bot.language.vocabulary import Class, Vocabulary
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name, fold
+from bot.model.names import Kind, Name
 
 MOST_TOKENS = 60
 PATHS = 40
@@ -53,6 +55,12 @@ class _Found(NamedTuple):
     cost: Cost
     path: tuple[Edge, ...]
 
+    def rivals(self, best: _Found) -> bool:
+        """Whether it may be meant as well as the best: a guess is sure only if nothing else could be guessed."""
+        if _guess(self.path) == _guess(best.path):
+            return self.cost == best.cost
+        return self.cost[:3] == best.cost[:3]
+
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
@@ -80,57 +88,48 @@ def understand(text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> Und
 
 class _Sentence:
     def __init__(self, text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> None:
-        self.text = text
+        self.text = Text(text)
         self.lexicon = lexicon
         self.words: Vocabulary = lexicon.vocabulary
         self.frames = frames
         self.scope = scope
-        self.edges = Edges(text, lexicon, scope.now)
-        self.tokens = self.edges.tokens
-        self.typed = self.edges.typed
+        self.tokens = self.text.tokens
+        self.typed = self.text.typed
+        self.spoken = Spoken(self.text, lexicon.vocabulary, scope.now)
+        self.naming = Naming(self.text, lexicon)
+        self.straight: Sequence[tuple[Cost, tuple[Edge, ...]]] = ()
 
     def understood(self) -> Understanding:
         if not self.tokens:
             return Understanding((Reading(self.frames.help(), Cost(), ()),))
         if len(self.tokens) > MOST_TOKENS:
-            return Understanding(unknown=(self.text,))
-        best = self._read(self.typed, {})
-        self.edges.repairing = True
+            return Understanding(unknown=(self.text.text,))
+        self.straight = self._paths([self.typed])
+        best = self._read(self.straight)
         if self.scope.repair and (not best or best[0].cost.unknown):
-            best = sorted([*best, *self._repaired()], key=lambda each: each.cost)
+            strange = frozenset(at for at in range(len(self.tokens)) if self._strange(at))
+            if 0 < len(strange) <= MOST_REPAIRED:
+                best = self._read(self._paths(list(self._ways(sorted(strange))), strange))
         return self._judged(best)
 
-    def _repaired(self) -> list[_Found]:
-        """Readings with words taken for what they may be misspellings of."""
-        found = self._read(self.typed, {})  # values may be misspelt, too
-        strange = [at for at in range(len(self.tokens)) if self._strange(at)]
-        if not strange or len(strange) > MOST_REPAIRED or len(strange) * 2 > len(self.tokens) + 1:
-            return found
-        choices = [[(self.typed[at], 0), *self.lexicon.repairs(self.typed[at])[:3]] for at in strange]
+    def _ways(self, strange: Sequence[int]) -> Iterator[tuple[str, ...]]:
+        """The words as they were typed, and with strange ones taken for what they may be misspellings of."""
+        yield self.typed
+        if len(strange) * 2 > len(self.tokens) + 1:
+            return
+        choices = []
+        for at in strange:
+            repairs = self.lexicon.repairs(self.typed[at])[:3]
+            self.naming.edits.update(((at, word), edits) for word, edits in repairs)
+            choices.append((self.typed[at], *(word for word, _ in repairs)))
         for chosen in islice(product(*choices), 1, MOST_TRIED):
-            words = list(self.typed)
-            edits: dict[int, int] = {}
-            for at, (word, count) in zip(strange, chosen, strict=True):
-                words[at] = word
-                if count:
-                    edits[at] = count
-            found.extend(self._read(words, edits))
-        return found
+            words = dict(zip(strange, chosen, strict=True))
+            yield tuple(words.get(at, word) for at, word in enumerate(self.typed))
 
     def _strange(self, at: int) -> bool:
         """Whether nobody knows a word: no name, no value, no word of the language has it."""
         token = self.tokens[at]
-        word = token.word
-        if token.quoted or not word or not word[0].isalpha():
-            return False
-        if (
-            word in self.words.known
-            or self.lexicon.valued(fold(word))
-            or self.lexicon.valued_loosely(stem(word))
-        ):
-            return False
-        known = {stem(word), *self.words.glossary.get(stem(word), ())}
-        return not any(each.knows(one) for each in self.lexicon.lists for one in known)
+        return not token.quoted and token.word[:1].isalpha() and not self.lexicon.knows(token.word)
 
     def _judged(self, found: Sequence[_Found]) -> Understanding:
         unique: dict[Intent, _Found] = {}
@@ -141,14 +140,10 @@ class _Sentence:
         wish = self._wish()
         if wish or not whole:
             offers = tuple(map(self._reading, ranked[:MOST_READINGS]))
-            paths = self._paths(self.typed, {})
-            likeliest = paths[0][1] if paths else ()
+            likeliest = self.straight[0][1]
             unknown = offers[0].unknown if offers else _strangers(likeliest)
             return Understanding(offers=offers, unknown=unknown, wish=wish, models=_models(likeliest))
-        least = whole[0].cost
-        equal = [each for each in whole if each.cost == least]
-        if least.edits or least.missing:  # a guess is one only if nothing else could be guessed
-            equal = [each for each in whole if each.cost[:3] == least[:3]]
+        equal = [each for each in whole if each.rivals(whole[0])]
         rest = [each for each in ranked if each not in equal][:3]
         return Understanding(
             tuple(map(self._reading, equal[:MOST_READINGS])), tuple(map(self._reading, rest))
@@ -170,29 +165,34 @@ class _Sentence:
     def _in_name(self, start: int, end: int) -> bool:
         return any(
             isinstance(each.what, Named | Valued) and each.start <= start and each.end >= end
-            for each in self.edges.of(self.typed, {})
+            for each in self.naming.of([self.typed])
             if not each.cost.unknown
         )
 
-    def _read(self, words: Sequence[str], edits: Mapping[int, int]) -> list[_Found]:
+    def _read(self, paths: Iterable[tuple[Cost, tuple[Edge, ...]]]) -> list[_Found]:
         found: list[_Found] = []
-        best: Cost | None = None
-        for cost, path in self._paths(words, edits):
-            if best is not None and not best.unknown and cost > best:
+        least: dict[tuple[str, ...], Cost] = {}
+        for cost, path in paths:
+            best = min(least.values(), default=None)
+            if best is not None and not best.unknown and cost[:3] > best[:3]:
                 break  # what comes now can't be better
+            guess = _guess(path)
+            if guess in least and not least[guess].unknown and cost > least[guess]:
+                continue
             for intent, more in intents(path, self.frames, self.scope, self.lexicon):
                 found.append(_Found(intent, cost.plus(more), path))
-                best = min(best or found[-1].cost, found[-1].cost)
+                least[guess] = min(least.get(guess, found[-1].cost), found[-1].cost)
         return sorted(found, key=lambda each: each.cost)
 
-    def _paths(self, words: Sequence[str], edits: Mapping[int, int]) -> list[tuple[Cost, tuple[Edge, ...]]]:
-        edges = self.edges.of(words, edits)
+    def _paths(
+        self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()
+    ) -> list[tuple[Cost, tuple[Edge, ...]]]:
         starting: dict[int, list[Edge]] = {}
-        for each in edges:
+        for each in (*self.spoken.of(ways), *self.naming.of(ways, strange)):
             starting.setdefault(each.start, []).append(each)
-        best: list[list[tuple[Cost, tuple[Edge, ...]]]] = [[] for _ in range(len(words) + 1)]
+        best: list[list[tuple[Cost, tuple[Edge, ...]]]] = [[] for _ in range(len(self.tokens) + 1)]
         best[0] = [(Cost(), ())]
-        for at in range(len(words)):
+        for at in range(len(self.tokens)):
             best[at].sort(key=lambda each: each[0])
             for cost, path in best[at][:PATHS]:
                 for edge in starting.get(at, ()):
@@ -203,14 +203,14 @@ class _Sentence:
 
     def _reading(self, found: _Found) -> Reading:
         path = found.path
-        account = tuple(Account(self.edges.said(each.start, each.end), role_of(each.what)) for each in path)
+        account = tuple(Account(self.text.said(each.start, each.end), role_of(each.what)) for each in path)
         stretches: list[list[int]] = []
         for each in path:
             if each.cost.unknown and stretches and stretches[-1][1] == each.start:
                 stretches[-1][1] = each.end
             elif each.cost.unknown:
                 stretches.append([each.start, each.end])
-        unknown = tuple(self.edges.said(start, end) for start, end in stretches)
+        unknown = tuple(self.text.said(start, end) for start, end in stretches)
         free = any(isinstance(each.what, Numbered) and each.what.quoted for each in path)
         return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown, free)
 
@@ -220,11 +220,16 @@ class _Sentence:
                 continue
             match each.what:
                 case Named(_, entities, _):
-                    yield self.edges.said(each.start, each.end), entities[0].name.text
+                    yield self.text.said(each.start, each.end), entities[0].name.text
                 case Valued(pairs):
-                    yield self.edges.said(each.start, each.end), pairs[0][1]
+                    yield self.text.said(each.start, each.end), pairs[0][1]
                 case _:
                     pass
+
+
+def _guess(path: Sequence[Edge]) -> tuple[str, ...]:
+    """What a path takes for what was typed, where that is not sure."""
+    return tuple(one for each in path for one in each.guess)
 
 
 def _strangers(path: Sequence[Edge]) -> tuple[str, ...]:

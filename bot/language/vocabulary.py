@@ -53,6 +53,8 @@ class Sense(NamedTuple):
 
 OPERATORS = frozenset({Class.ONLY, Class.WITHOUT, Class.COMPARISON, Class.CLAUSE, Class.WISH})
 """What changes a question, and so is never filler."""
+SILENT = frozenset({Class.FILLER, Class.LINK, Class.AND, Class.FOLLOW})
+"""What stands for nothing that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Vocabulary:
     opposites: set[str] = field(default_factory=set)
     units: set[str] = field(default_factory=set)
     wishes: dict[str, str] = field(default_factory=dict)
-    known: list[str] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
     ways: dict[str, list[str]] = field(default_factory=dict)
     writes: Writes = field(init=False)
 
@@ -97,6 +99,12 @@ class Vocabulary:
         for phrase, senses in self.phrases.get(words[start], ()):
             if tuple(words[start : start + len(phrase)]) == phrase:
                 yield start + len(phrase), senses
+
+    def silent(self, word: str) -> bool:
+        """Whether a word stands for nothing, so that no part of a name begins or ends with it."""
+        return word in {",", ";"} or any(
+            end == 1 and all(each.what in SILENT for each in senses) for end, senses in self.at((word,), 0)
+        )
 
     def classed(self, words: Sequence[str]) -> list[str]:
         """Stems of words, small words left out, with `~average` and the like for ways of counting."""
@@ -208,7 +216,7 @@ class _Learner:
         for noun, meant in self.glossary:
             made.glossary[stem(words_of(noun)[0])] = tuple(made.classed(words_of(meant)))
         every = {word for phrase in self.senses for word in phrase} | set(made.glossary)
-        made.known = sorted(word for word in every if len(word) > 1)
+        made.known = frozenset(word for word in every if len(word) > 1)
         made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate"))
         parts = {part: frozenset(phrases) for part, phrases in self.writes.items()}
         made.writes = Writes(self.verbs, **parts)

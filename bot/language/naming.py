@@ -1,0 +1,220 @@
+"""The edges of a text that are names or values, found in a `Lexicon`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import product
+from typing import TypeAlias
+
+from bot.language.edges import Cost, Edge, Named, Text, Valued
+from bot.language.lexicon import Entity, FieldValues, Forms, Lexicon, NameList, Span, Tier, holding
+from bot.language.vocabulary import words_of
+from bot.model.names import Kind, fold
+
+LONGEST_NAME = 8
+"""Words of the longest name that is looked for."""
+MOST_VALUED = 8
+"""Values that share a word, above which it means none of them."""
+MOST_PARTLY = 6
+"""Names that share some words, above which they are no offer."""
+_TWICE = Cost(tier=Tier.FOLDED)
+"""A word that stands for two things is no sure name."""
+Stretch: TypeAlias = tuple[int, int, tuple[str, ...]]
+"""Where something that may be a name begins and ends, and its words; without those of what stands inside it."""
+
+
+class Naming:
+    """Finds what is named in a text. Each stretch is looked up once, in however many ways the rest is spelt.
+
+    Args:
+        text: What was typed.
+        lexicon: What can be named.
+
+    Attributes:
+        edits: For each place and word that was not typed there, the edits that were made to get it.
+    """
+
+    def __init__(self, text: Text, lexicon: Lexicon) -> None:
+        self.text = text
+        self.lexicon = lexicon
+        self.words = lexicon.vocabulary
+        self.edits: dict[tuple[int, str], int] = {}
+        self._known: dict[Stretch, Sequence[Edge]] = {}
+
+    def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
+        """All of them.
+
+        Args:
+            ways: The words of the tokens, each way with other ones of them repaired.
+            strange: The tokens that nobody knows: they may be of a misspelt value.
+        """
+        found = [edge for at, each in enumerate(self.text.tokens) if each.quoted for edge in self._quoted(at)]
+        keys = self._look_up(key for words in ways for key in self._stretches(words))
+        found.extend(edge for key in keys for edge in self._known[key])
+        found.extend(self._nearly(strange))
+        found.extend(self._shared(found, ways))
+        return found
+
+    def _quoted(self, at: int) -> Iterator[Edge]:
+        text = self.text.tokens[at].word
+        for kind, lists in _by_kind(self.lexicon.lists):
+            if found := _sorted(one for each in lists for one in each.called(fold(text))):
+                yield Edge(at, at + 1, Named(kind, found), Cost(edges=1))
+        if pairs := _pairs(self.lexicon.values, FieldValues.valued, fold(text)):
+            yield Edge(at, at + 1, Valued(pairs), Cost(edges=1))
+
+    def _stretches(self, words: tuple[str, ...]) -> Iterator[Stretch]:
+        """Every stretch that may be a name."""
+        for start in range(len(words)):
+            for end in range(start + 1, min(start + LONGEST_NAME, len(words)) + 1):
+                if self.text.tokens[end - 1].quoted:
+                    break
+                yield start, end, words[start:end]
+
+    def _look_up(self, stretches: Iterable[Stretch]) -> dict[Stretch, None]:
+        """The same stretches, each once; what they name is found out for those that are new."""
+        keys = dict.fromkeys(stretches)
+        spans = {key: self._span(*key) for key in keys if key not in self._known}
+        forms = Forms.of(filter(None, spans.values()))
+        lists = [
+            (kind, [each for each in lists if each.touched(forms)])
+            for kind, lists in _by_kind(self.lexicon.lists)
+        ]
+        values = [each for each in self.lexicon.values if each.touched(forms)]
+        for key, span in spans.items():
+            self._known[key] = [*self._names(span, lists), *self._values(span, values)] if span else ()
+        return keys
+
+    def _span(self, start: int, end: int, words: tuple[str, ...]) -> Span | None:
+        """A stretch with its forms; None if no name begins or ends so."""
+        pieces = words_of(" ".join(words))
+        stems = self.words.classed(pieces)
+        if not stems or not words_of(words[0]) or not words_of(words[-1]):
+            return None
+        repaired = [each for each in enumerate(words, start) if each in self.edits]
+        text = " ".join(words) if repaired else self.text.said(start, end)
+        return Span(
+            start,
+            end,
+            text,
+            fold(text),
+            "".join(stems),
+            self.words.translated(stems),
+            words[0] if end == start + 1 else "",
+            self.words.silent(words[0]) or self.words.silent(words[-1]),
+            sum(self.edits[each] for each in repaired),
+            tuple(word for _, word in repaired),
+        )
+
+    def _names(self, span: Span, lists: Iterable[tuple[Kind, Sequence[NameList]]]) -> Iterator[Edge]:
+        partly = not span.closed and any(len(one) > 1 and one[0] != "~" for one in span.translated)
+        for kind, listed in lists:
+            whole: dict[Tier, list[Entity]] = {}
+            others = []
+            for each in listed:
+                found = each.named(span)
+                if found is not None:
+                    tier = found[0] if found[0] > Tier.FOLDED else Tier.EXACT  # case and dashes say nothing
+                    whole.setdefault(tier, []).extend(found[1])
+                elif partly:
+                    others.append(each)
+            for tier, entities in sorted(whole.items()):
+                cost = Cost(0, span.edits, 0, tier, 1)
+                yield Edge(span.start, span.end, Named(kind, _sorted(entities)), cost, span.guess)
+            yield from self._partly(span, kind, others)
+
+    def _partly(self, span: Span, kind: Kind, lists: Iterable[NameList]) -> Iterator[Edge]:
+        """Names that hold these words and more: meant if only neutral words are missing, else to be offered."""
+        by_missing: dict[tuple[int, int], list[tuple[NameList, int]]] = {}
+        for each, number, missing in holding(span.translated, lists):
+            narrow = sum(one not in self.words.neutral for one in missing)
+            by_missing.setdefault((narrow, len(missing)), []).append((each, number))
+        for narrow, count in sorted(by_missing)[:2]:
+            found = by_missing[narrow, count]
+            if not narrow or len(found) <= MOST_PARTLY:
+                # All of them have the words in another order than they were said, or more words.
+                cost = Cost(1 if narrow else 0, span.edits, count, Tier.INFLECTED, 1)
+                entities = _sorted(each.entity(number) for each, number in found)
+                guess = (*span.guess, entities[0].name.text) if count else span.guess
+                yield Edge(span.start, span.end, Named(kind, entities), cost, guess)
+
+    def _values(self, span: Span, values: Sequence[FieldValues]) -> Iterator[Edge]:
+        if pairs := _pairs(values, FieldValues.valued, span.folded):
+            cost = Cost(0, span.edits, 0, Tier.EXACT, 1)
+        elif pairs := _pairs(values, FieldValues.loosely, span.form):
+            cost = Cost(0, span.edits, 0, Tier.INFLECTED, 1)
+        else:
+            pairs = _pairs(values, FieldValues.partly, span.form) if span.end == span.start + 1 else ()
+            cost = Cost(1, span.edits, 1, Tier.INFLECTED, 1)
+            if not pairs or len(pairs) > MOST_VALUED:
+                return
+        yield Edge(span.start, span.end, Valued(pairs), cost, span.guess)
+
+    def _nearly(self, strange: AbstractSet[int]) -> Iterator[Edge]:
+        """Values that a stretch with words that nobody knows may be a misspelling of."""
+        for start, end, words in self._stretches(self.text.typed) if strange else ():
+            span = self._span(start, end, words)
+            if span is None or span.closed or strange.isdisjoint(range(start, end)):
+                continue
+            if any(isinstance(each.what, Valued) for each in self._known[start, end, words]):
+                continue
+            if any(each.knows(one) for each in self.lexicon.lists for one in span.translated):
+                continue
+            if pairs := _pairs(self.lexicon.values, FieldValues.nearly, span.folded):
+                yield Edge(start, end, Valued(pairs), Cost(0, 1, 0, Tier.INFLECTED, 1), (pairs[0][1],))
+
+    def _shared(self, edges: Iterable[Edge], ways: Sequence[tuple[str, ...]]) -> Iterator[Edge]:
+        """Filters and values inside a name: "number of open orders" is "Number of orders" with "Open orders"."""
+        for each in edges:
+            inner = each.what
+            if not isinstance(inner, Named | Valued) or each.cost.unknown:
+                continue
+            if isinstance(inner, Named) and inner.kind is not Kind.FILTER:
+                continue
+            for key in self._look_up(key for words in ways for key in _around(each, words)):
+                for outer in self._known[key]:
+                    if isinstance(outer.what, Named) and not outer.cost.unknown:
+                        whole = Kind.RECORD if not outer.cost.missing else Kind.KPI
+                        if outer.what.kind in {Kind.KPI, whole}:
+                            what = outer.what._replace(inside=inner)
+                            cost = each.cost.plus(outer.cost).plus(_TWICE)
+                            yield Edge(key[0], key[1], what, cost, each.guess + outer.guess)
+
+
+def _around(inner: Edge, words: tuple[str, ...]) -> Iterator[Stretch]:
+    """The stretches that a filter or a value may stand inside of, with the words that are left for the name."""
+    start, end = inner.start, inner.end
+    befores = range(max(0, start - 3), start + 1)
+    if isinstance(inner.what, Named):
+        head = tuple(words_of(words[end - 1])[-1:])
+        yield from ((at, end, (*words[at:start], *head)) for at in befores)
+    elif start:
+        for last, at in product(range(end + 1, min(end + 3, len(words)) + 1), befores):
+            if at < start:
+                yield at, last, (*words[at:start], *words[end:last])
+
+
+def _by_kind(lists: Iterable[NameList]) -> list[tuple[Kind, list[NameList]]]:
+    found: dict[Kind, list[NameList]] = {}
+    for each in lists:
+        found.setdefault(each.kind, []).append(each)
+    return sorted(found.items())
+
+
+def _pairs(
+    values: Iterable[FieldValues], how: Callable[[FieldValues, str], Iterable[str]], said: str
+) -> tuple[tuple[Entity, str], ...]:
+    """What was said as values of fields, known in one way."""
+    pairs = ((each.of, value) for each in values for value in how(each, said))
+    return tuple(sorted(pairs, key=lambda pair: (pair[0].name.text, pair[0].name.id, pair[1])))
+
+
+def _sorted(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+    """In an order that has nothing to do with that of the lists."""
+    return tuple(
+        sorted(
+            entities,
+            key=lambda each: (each.name.text, each.name.id, *(owner.id for _, owner in each.within)),
+        )
+    )
