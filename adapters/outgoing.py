@@ -13,7 +13,7 @@ from cachetools import LRUCache
 
 from bot.commands.again import Recall
 from bot.language.say import say
-from bot.model.cards import Answer, Block, Button, Card, Choices, Reader, Run, Table
+from bot.model.cards import Answer, Block, Button, Card, Chart, Choices, Reader, Run, Table
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
 from bot.model.people import MessageRef, Request
@@ -205,7 +205,7 @@ def _without(card: Card, sentences: Collection[str]) -> Card:
         match block:
             case Choices(prompt, options):
                 return Choices(prompt, tuple(each for each in options if stays(each)))
-            case Table(more=more) if not stays(more):
+            case Table(more=more) | Chart(more=more) if not stays(more):
                 return replace(block, more=None)
             case _:
                 return block

@@ -20,6 +20,7 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
+    Chart,
     Choices,
     Fact,
     Facts,
@@ -35,7 +36,7 @@ from bot.model.people import Clicked, Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
 from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
-from bot.render.values import write
+from bot.render.values import in_words
 
 Json: TypeAlias = dict[str, Any]
 
@@ -195,7 +196,7 @@ class _Message:
                 self.text(clean(text, lines=True), quiet=quiet, code=code)
             case Facts(facts):
                 self.facts(facts)
-            case Table():
+            case Table() | Chart():
                 self.table(block)
             case Notice(tone, text):
                 self.notice(tone, clean(text, lines=True))
@@ -219,7 +220,7 @@ class _Message:
         for index, fact in enumerate(facts):
             label, value = (
                 cut(clean(fact.label), _TITLE_CELL),
-                cut(write(fact.value, self.reader), _FACT),
+                cut(in_words(fact.value, self.reader), _FACT),
             )
             size = units(label) + units(value) + 3
             if spent + size > min(self.room, TEXT):
@@ -239,8 +240,10 @@ class _Message:
 
     # tables
 
-    def table(self, table: Table) -> None:
+    def table(self, table: Table | Chart) -> None:
         written = grid(table, self.reader)
+        if written.above:
+            self.add(_preformatted(self.take(written.above, _FACT)))
         if not written.rows:
             self.add(_context(written.without_rows))
         elif self.has_table or len(written.headings) > TABLE_COLUMNS:

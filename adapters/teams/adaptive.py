@@ -21,6 +21,7 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
+    Chart,
     Choices,
     Confirm,
     Dismiss,
@@ -38,7 +39,7 @@ from bot.model.people import Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
 from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
 from bot.render.safe_text import ELLIPSIS, clean, cut, units
-from bot.render.values import write
+from bot.render.values import in_words
 
 Json: TypeAlias = dict[str, Any]
 
@@ -309,9 +310,9 @@ class _Sheet:
                     return self.menu(label, usable)
                 shown = self.action_set(usable)
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
-            case Table(more=Button() as more):
+            case Table(more=Button() as more) | Chart(more=Button() as more):
                 return self.spend(self.action_set([more]))
-            case Text() | Facts() | Table() | Notice():
+            case Text() | Facts() | Table() | Chart() | Notice():
                 return []
             case _:
                 assert_never(block)
@@ -362,13 +363,13 @@ class _Sheet:
                 rows = [
                     _rich(
                         _bold(f"{cut(clean(fact.label), _LABEL)}: "),
-                        _run(cut(write(fact.value, self.reader), _FACT)),
+                        _run(cut(in_words(fact.value, self.reader), _FACT)),
                         spacing="Small",
                     )
                     for fact in facts
                 ]
                 return self.that_fit(rows, "line")
-            case Table():
+            case Table() | Chart():
                 return self.table(block)
             case Notice(tone, text):
                 return self.notice(tone, clean(text, lines=True))
@@ -415,14 +416,17 @@ class _Sheet:
         self.room -= size({"type": "Container", "style": _NOTICE_STYLES[tone], "items": []})
         return [{"type": "Container", "style": _NOTICE_STYLES[tone], "items": self.that_fit(items, "line")}]
 
-    def table(self, table: Table) -> list[Json]:
+    def table(self, table: Table | Chart) -> list[Json]:
         written = grid(table, self.reader)
+        elements: list[Json] = []
+        if written.above:
+            elements += self.that_fit([_rich(_run(written.above, fontType="Monospace"))], "line")
         if not written.rows:
-            elements = self.that_fit([_quiet(cut(written.without_rows, _PARAGRAPHS))], "line")
+            elements += self.that_fit([_quiet(cut(written.without_rows, _PARAGRAPHS))], "line")
         elif len(written.headings) <= _TABLE_COLUMNS:
-            elements = self.grid(written)
+            elements += self.grid(written)
         else:
-            elements = self.rows(written)
+            elements += self.rows(written)
         if written.below:
             elements += self.spend([_quiet(written.below)])
         return elements

@@ -21,6 +21,7 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
+    Chart,
     Choices,
     Facts,
     Notice,
@@ -34,7 +35,7 @@ from bot.model.cards import (
 from bot.render.button_codec import safe_url
 from bot.render.card_text import Grid, announce, footer, grid, label_of, tone_word
 from bot.render.safe_text import clean, columns, rule, width
-from bot.render.values import write
+from bot.render.values import in_words
 
 _WIDEST_COLUMN = 60
 _NARROWEST_COLUMN = 9
@@ -89,8 +90,8 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
         case Text(text):
             yield clean(text, lines=True)
         case Facts(facts):
-            yield from _labelled([(clean(fact.label), write(fact.value, reader)) for fact in facts])
-        case Table():
+            yield from _labelled([(clean(fact.label), in_words(fact.value, reader)) for fact in facts])
+        case Table() | Chart():
             yield from _table_lines(block, reader)
             if block.more is not None:
                 yield _label(block.more, numbers)
@@ -109,8 +110,10 @@ def _labelled(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"{label}:{' ' * (widest - width(label))} {value}"
 
 
-def _table_lines(table: Table, reader: Reader) -> Iterator[str]:
+def _table_lines(table: Table | Chart, reader: Reader) -> Iterator[str]:
     written = grid(table, reader)
+    if written.above:
+        yield written.above
     everything = [written.headings, *written.rows]
     laid_out = columns(everything, written.numeric, widest=_WIDEST_COLUMN)
     laid_out.insert(1, rule(everything, len(written.headings), widest=_WIDEST_COLUMN))
@@ -159,9 +162,9 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
     match block:
         case Text(text, quiet):
             return RichText(clean(text, lines=True), style="dim" if quiet else "", overflow="fold")
-        case Table() if block.rows:
-            written = grid(block, reader)
-            parts: list[RenderableType] = [_FittingTable(written)]
+        case Table() | Chart() if (written := grid(block, reader)).rows:
+            parts: list[RenderableType] = [RichText(written.above)] if written.above else []
+            parts.append(_FittingTable(written))
             if written.below:
                 parts.append(RichText(written.below, style="dim"))
             if block.more is not None:
@@ -171,7 +174,7 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
             return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
             return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
-        case Facts() | Table():
+        case Facts() | Table() | Chart():
             return RichText("\n".join(_lines(block, reader, numbers)))
         case _:
             assert_never(block)

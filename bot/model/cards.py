@@ -29,6 +29,13 @@ class Words:
     text: str
 
 
+class Verdict(StrEnum):
+    """Of a number against its target."""
+
+    MET = "met"
+    MISSED = "missed"
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """A number with the format and unit that Celonis gives for it (`,.0f`, `#.###`, `%Y-%m-%d`; may be empty)."""
@@ -36,6 +43,7 @@ class Number:
     value: int | float | Decimal
     format: str = ""
     unit: str = ""
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,42 @@ class Table:
             )
 
 
+class Drawing(StrEnum):
+    """How a chart is drawn: bars from zero for things side by side, a line for points in time."""
+
+    BARS = "bars"
+    LINE = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One bar, or one place on the line."""
+
+    label: Cell
+    value: Number | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Numbers to look at rather than to read. It holds every value, so no table repeats it.
+
+    Attributes:
+        title: What is drawn (the KPI's name), short.
+        drawing: Bars or a line.
+        points: Left to right, or top to bottom.
+        target: What the numbers are measured against.
+        more: Leads to what is not shown.
+        hidden: How much that is, where it is known.
+    """
+
+    title: str
+    drawing: Drawing
+    points: tuple[Point, ...]
+    target: Number | None = None
+    more: Button | None = None
+    hidden: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something the reader should not miss."""
@@ -188,7 +232,7 @@ class Choices:
     options: tuple[Button, ...]
 
 
-Block: TypeAlias = Text | Facts | Table | Notice | Choices
+Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices
 
 # --- cards -----------------------------------------------------------------------------------------------------
 
@@ -357,7 +401,7 @@ def buttons_of(block: Block) -> tuple[Button, ...]:
     match block:
         case Choices(_, options):
             return options
-        case Table(more=Button() as more):
+        case Table(more=Button() as more) | Chart(more=Button() as more):
             return (more,)
         case _:
             return ()

@@ -16,6 +16,7 @@ from bot.model.cards import (
     Block,
     Button,
     Cell,
+    Chart,
     Choices,
     Confirm,
     Day,
@@ -94,6 +95,16 @@ def _block(block: Block) -> Json:
                 "more": None if more is None else _button(more),
                 "hidden": hidden,
             }
+        case Chart(title, drawing, points, target, more, hidden):
+            return {
+                "type": "chart",
+                "title": title,
+                "drawing": drawing.value,
+                "points": [{"label": _cell(point.label), "value": _cell(point.value)} for point in points],
+                "target": None if target is None else _cell(target),
+                "more": None if more is None else _button(more),
+                "hidden": hidden,
+            }
         case Notice(tone, text):
             return {"type": "notice", "tone": tone.value, "text": text}
         case Choices(prompt, options):
@@ -106,8 +117,9 @@ def _cell(cell: Cell) -> Json:
     match cell:
         case Words(text):
             return {"type": "text", "value": text}
-        case Number(value, how, unit):
-            return {"type": "number", "value": _number(value), "format": how, "unit": unit}
+        case Number(value, how, unit, verdict):
+            judged = {} if verdict is None else {"verdict": verdict.value}
+            return {"type": "number", "value": _number(value), "format": how, "unit": unit, **judged}
         case Moment(at, how):
             return {"type": "moment", "value": _instant(at), "format": how}
         case Day(on, how):

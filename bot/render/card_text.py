@@ -11,7 +11,9 @@ from babel import Locale
 from bot.model.cards import (
     Button,
     Card,
+    Chart,
     Cost,
+    Drawing,
     Reader,
     Source,
     Status,
@@ -19,6 +21,7 @@ from bot.model.cards import (
     Tone,
 )
 from bot.model.errors import BotError, QuotaExhausted, RateLimited
+from bot.render.charts import bars, over, sizes
 from bot.render.safe_text import ELLIPSIS, clean, cut
 from bot.render.values import fixed_point, locale_of, when, write
 
@@ -130,31 +133,44 @@ def label_of(button: Button, length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as text for one reader.
+    """A table or a chart as text for one reader.
 
     Attributes:
-        headings: One for each column, never empty.
+        headings: One for each column; only over the bars of a chart there may be none.
         rows: As many cells each; uncut.
         numeric: Which columns are set flush right.
         below: What is said under it, empty where there is nothing to say.
+        above: What stands over it: the course of a line.
     """
 
     headings: list[str]
     rows: list[list[str]]
     numeric: list[bool]
     below: str
+    above: str = ""
 
     @property
     def without_rows(self) -> str:
         """What is said in place of a table that has no rows."""
-        return f"No rows. Columns: {', '.join(self.headings)}"
+        return f"No rows. Columns: {', '.join(filter(None, self.headings))}"
 
 
-def grid(table: Table, reader: Reader) -> Grid:
-    """A table as every platform lays it out."""
-    return Grid(
-        headings=[clean(column.title) or ELLIPSIS for column in table.columns],
-        rows=[[write(cell, reader) for cell in row] for row in table.rows],
-        numeric=[column.numeric for column in table.columns],
-        below=f"{table.hidden:,} more not shown." if table.hidden else "",
-    )
+def grid(block: Table | Chart, reader: Reader) -> Grid:
+    """A table as every platform lays it out, and a chart as every platform can show it."""
+    below = f"{block.hidden:,} more not shown." if block.hidden else ""
+    match block:
+        case Table(columns, rows):
+            return Grid(
+                headings=[clean(column.title) or ELLIPSIS for column in columns],
+                rows=[[write(cell, reader) for cell in row] for row in rows],
+                numeric=[column.numeric for column in columns],
+                below=below,
+            )
+        case Chart(title, drawing, points, target):
+            drawn = [[write(point.label, reader), write(point.value, reader)] for point in points]
+            headings = [clean(title) or ELLIPSIS, f"target {write(target, reader)}" if target else ""]
+            if drawing is Drawing.BARS:
+                headings.append("")
+                drawn = [[*row, bar] for row, bar in zip(drawn, bars(sizes(block)), strict=True)]
+            numeric = [False, True, False][: len(headings)]
+            return Grid(headings, drawn, numeric, below, over(block, reader))

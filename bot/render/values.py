@@ -28,11 +28,13 @@ from bot.model.cards import (
     Moment,
     Number,
     Reader,
+    Verdict,
     Words,
 )
 from bot.render.safe_text import clean
 
 MISSING = "–"
+MARKS = {Verdict.MET: "✓", Verdict.MISSED: "✗"}
 
 # --- the reader ------------------------------------------------------------------------------------------------
 
@@ -64,8 +66,9 @@ def write(cell: Cell, reader: Reader) -> str:
     match cell:
         case Words(text):
             return clean(text)
-        case Number(value, how, unit):
-            return number(value, how, unit, reader.locale)
+        case Number(value, how, unit, verdict):
+            written = number(value, how, unit, reader.locale)
+            return written if verdict is None else f"{written} {MARKS[verdict]}"
         case Moment(at, how):
             return _moment(at, how, reader)
         case Day(on, how):
@@ -76,6 +79,12 @@ def write(cell: Cell, reader: Reader) -> str:
             return MISSING
         case _:
             assert_never(cell)
+
+
+def in_words(cell: Cell, reader: Reader) -> str:
+    """The same where there is room: a verdict has its word beside its mark."""
+    written = write(cell, reader)
+    return f"{written} {cell.verdict}" if isinstance(cell, Number) and cell.verdict else written
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ from bot.model.cards import (
     Answer,
     Button,
     Card,
+    Chart,
     Choices,
     Column,
     Confirm,
     Cost,
     Day,
     Dismiss,
+    Drawing,
     Fact,
     Facts,
     Flag,
@@ -28,6 +30,7 @@ from bot.model.cards import (
     Number,
     Only,
     OpenUrl,
+    Point,
     Reader,
     Run,
     Source,
@@ -35,6 +38,7 @@ from bot.model.cards import (
     Table,
     Text,
     Tone,
+    Verdict,
     Words,
     headline,
 )
@@ -176,6 +180,62 @@ KPI = Answer(
         ),
         source=SOURCE,
         sentence="kpi On-time delivery by Plant",
+    ),
+    reader=BERLIN,
+)
+
+
+def percent(value: float) -> Number:
+    return Number(value, ".1%", verdict=Verdict.MET if value >= 0.9 else Verdict.MISSED)
+
+
+BARS = Answer(
+    Card(
+        "2 of 4 plants miss the target of 90% for On-time delivery",
+        blocks=(
+            Facts((Fact("All plants", percent(0.907)),)),
+            Chart(
+                "On-time delivery",
+                Drawing.BARS,
+                (
+                    Point(Words("Hamburg"), percent(0.9125)),
+                    Point(Words("Köln"), percent(0.87)),
+                    Point(Words("San Giovanni in Persiceto"), percent(0.425)),
+                    Point(Words("株式会社日立製作所"), percent(1)),
+                    Point(Missing(), Missing()),
+                ),
+                target=Number(0.9, ".0%"),
+                more=Button("All 17 plants", look("all plants")),
+                hidden=12,
+            ),
+            Chart(
+                "Change of stock",
+                Drawing.BARS,
+                (Point(Words("Hamburg"), Number(-1200, ",.0f")), Point(Words("Köln"), Number(3400, ",.0f"))),
+            ),
+            Chart("Open orders", Drawing.BARS, ()),
+        ),
+        source=SOURCE,
+        sentence='kpi "On-time delivery" by Plant',
+    ),
+    reader=BERLIN,
+)
+
+COURSE = Answer(
+    Card(
+        "90.7% On-time delivery in November",
+        blocks=(
+            Chart(
+                "On-time delivery",
+                Drawing.LINE,
+                tuple(
+                    Point(Day(date(2026, 11, 1 + 3 * at)), Missing() if at == 3 else percent(value))
+                    for at, value in enumerate((0.81, 0.84, 0.9, 0, 0.88, 0.92, 0.907))
+                ),
+                target=Number(0.9, ".0%"),
+            ),
+        ),
+        source=SOURCE,
     ),
     reader=BERLIN,
 )
@@ -351,6 +411,8 @@ FAMILY: dict[str, Answer] = {
     "stopped": STOPPED,
     "data": DATA,
     "kpi": KPI,
+    "bars": BARS,
+    "course": COURSE,
     "curl": LINE,
     "pick": PICK,
     "long pick": LONG_PICK,

@@ -19,12 +19,15 @@ from bot.model.cards import (
     Block,
     Card,
     Cell,
+    Chart,
     Choices,
+    Drawing,
     Facts,
     Notice,
     Status,
     Table,
     Tone,
+    Verdict,
     buttons,
 )
 from bot.render.card_json import to_json
@@ -83,8 +86,11 @@ def test_the_family_holds_every_block_cell_action_tone_and_status() -> None:
     assert {card.status for card in cards} == set(Status)
     every = [button for card in cards for button in buttons(card)]
     notices = [block for card in cards for block in card.blocks if isinstance(block, Notice)]
+    charts = [block for card in cards for block in card.blocks if isinstance(block, Chart)]
     assert {button.tone for button in every} == set(Tone)
     assert {notice.tone for notice in notices} == set(Tone)
+    assert {each.drawing for each in charts} == set(Drawing)
+    assert set(Verdict) <= {getattr(part, "verdict", None) for card in cards for part in _parts(card)}
 
 
 def test_the_family_holds_every_error_that_is_raised() -> None:
@@ -108,6 +114,8 @@ def _parts(card: Card) -> Iterator[object]:
                 yield from (fact.value for fact in facts)
             case Table():
                 yield from (cell for row in block.rows for cell in row)
+            case Chart(points=points):
+                yield from (cell for point in points for cell in (point.label, point.value))
             case Choices(_, options):
                 yield from (option.action for option in options)
             case _:

@@ -21,12 +21,14 @@ from bot.model.cards import (
     Answer,
     Button,
     Card,
+    Chart,
     Choices,
     Column,
     Confirm,
     Cost,
     Day,
     Dismiss,
+    Drawing,
     Fact,
     Facts,
     Flag,
@@ -35,12 +37,14 @@ from bot.model.cards import (
     Notice,
     Number,
     OpenUrl,
+    Point,
     Reader,
     Source,
     Status,
     Table,
     Text,
     Tone,
+    Verdict,
     Words,
     buttons,
     headline,
@@ -100,9 +104,12 @@ texts = st.one_of(
         lambda char: st.sampled_from([80, 160, 3000]).map(lambda size: char * size)
     ),
 )
+numbers = st.builds(
+    Number, st.integers() | st.floats() | st.decimals(), texts, texts, st.none() | st.sampled_from(Verdict)
+)
 cells = st.one_of(
     texts.map(Words),
-    st.builds(Number, st.integers() | st.floats() | st.decimals(), texts, texts),
+    numbers,
     st.builds(Moment, st.datetimes(timezones=st.just(UTC)), texts),
     st.dates().map(Day),
     st.booleans().map(Flag),
@@ -132,7 +139,17 @@ def tables(draw: st.DrawFn) -> Table:
     )
 
 
+charts = st.builds(
+    Chart,
+    texts,
+    st.sampled_from(Drawing),
+    st.lists(st.builds(Point, cells, numbers | st.just(Missing())), max_size=40).map(tuple),
+    st.none() | numbers,
+    st.none() | pressed,
+    st.sampled_from([0, 12]),
+)
 blocks = st.one_of(
+    charts,
     st.builds(Text, texts, st.booleans(), st.booleans()),
     st.lists(st.builds(Fact, texts, cells), max_size=4).map(tuple).map(Facts),
     tables(),
@@ -250,6 +267,8 @@ PLACES: dict[str, Callable[[str], Card]] = {
     "cell of a wide table": lambda text: Card(
         "x", blocks=(Table((Column("a"),) * 21, ((Words(text),) * 21,)),)
     ),
+    "chart": lambda text: Card("x", blocks=(Chart(text, Drawing.BARS, (Point(Missing(), Number(1)),)),)),
+    "point": lambda text: Card("x", blocks=(Chart("a", Drawing.LINE, (Point(Words(text), Number(1)),)),)),
     "notice": lambda text: Card("x", blocks=(Notice(Tone.DANGER, text),)),
     "prompt": lambda text: Card("x", blocks=(Choices(text, (Button("a", Confirm("t")),)),)),
     "choice": lambda text: Card("x", blocks=(Choices("a", (Button(text, Confirm("t")),)),)),
