@@ -17,6 +17,7 @@ from bot.model.cards import Card, Run, buttons
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, TicketGone
 from bot.model.intents import Intent
+from bot.model.names import Name
 from bot.model.people import Person, Request, Visibility
 from bot.store import Store
 
@@ -37,6 +38,7 @@ class Last:
         after: The next page.
         before: The page before.
         choices: The sentences that were offered last.
+        dates: Where each of them is about another date: the field, as name and id.
         at: When (seconds since 1970).
     """
 
@@ -45,6 +47,7 @@ class Last:
     after: str = ""
     before: str = ""
     choices: tuple[str, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
     at: float = 0.0
 
 
@@ -142,6 +145,7 @@ class Conversations:
                 if kept is None:
                     return None
                 last = json.loads(kept)
+                last["dates"] = tuple((text, id_) for text, id_ in last.get("dates", ()))
                 return Last(**last | {"choices": tuple(last.get("choices", ()))})
         return self._lately.get(conversation)
 
@@ -169,13 +173,34 @@ class Conversations:
         )
         await self._keep(last, request, private=private)
 
-    async def offered(self, choices: Sequence[Intent], request: Request) -> None:
-        """Notes what somebody may choose from, beside what was answered before."""
-        last = await self.before(request) or Last(request.person.key, "")
-        sentences = tuple(map(say, choices))
-        await self._keep(
-            replace(last, choices=sentences, at=self._clock.now().timestamp()), request, private=True
+    async def offered(
+        self, choices: Sequence[Intent], request: Request, *, open_question: bool, dates: Sequence[Name] = ()
+    ) -> None:
+        """Notes what somebody may choose from.
+
+        Args:
+            choices: What was offered.
+            request: What was answered with that.
+            open_question: Whether the question is asked back, so that nothing before it is the last one any more.
+            dates: The field on which each choice is, where they differ in their dates only.
+        """
+        nothing = Last(request.person.key, "")
+        last = nothing if open_question else await self.before(request) or nothing
+        last = replace(
+            last,
+            choices=tuple(map(say, choices)),
+            dates=tuple((each.text, each.id) for each in dates),
+            at=self._clock.now().timestamp(),
         )
+        await self._keep(last, request, private=True)
+
+    async def date_chosen(self, intent: Intent, request: Request) -> Name | None:
+        """The date field that was just chosen with an intent, if that is what was asked last."""
+        last = await self.before(request)
+        sentence = say(intent)
+        if last is None or not last.dates or last.asker != request.person.key or sentence not in last.choices:
+            return None
+        return Name(*last.dates[last.choices.index(sentence)])
 
     async def _keep(self, last: Last, request: Request, *, private: bool) -> None:
         heard = Conversation.of(request)

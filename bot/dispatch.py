@@ -19,10 +19,12 @@ from bot.celonis import Api, Caller, Lane, Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
 from bot.commands.command import AnyCommand, Command, Context
+from bot.commands.defaults import may_set_defaults
 from bot.commands.help import Help
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
+from bot.language.frames import date_key
 from bot.meaning import Meaning, Meanings, One, Several, Unclear
 from bot.model.cards import Answer, Card, Choices, Notice, Only, Run, Status, Text, Tone, headline
 from bot.model.errors import (
@@ -238,7 +240,9 @@ class Bot:
     async def _ask_back(self, meaning: Several | Unclear, visit: Visit) -> None:
         offered = [each.action.intent for each in meaning.options if isinstance(each.action, Run)]
         if offered:
-            await self._conversations.offered(offered, visit.request)
+            several = isinstance(meaning, Several)
+            dates = meaning.dates if isinstance(meaning, Several) else ()
+            await self._conversations.offered(offered, visit.request, open_question=several, dates=dates)
         match meaning:
             case Several(question, prompt, options, source):
                 card = Card(
@@ -257,9 +261,25 @@ class Bot:
         command = self._commands[type(meant.intent)]
         match command:
             case Command():
+                meant = await self._date_chosen(meant, visit)
                 await visit.show(await self._read(command, meant, visit, fresh=fresh))
             case GuardedCommand():
                 await self._questions.ask(command, meant.intent, visit)
+
+    async def _date_chosen(self, meant: One, visit: Visit) -> One:
+        """Keeps the date field that somebody chose because they were asked, for the place where they may set defaults."""
+        if getattr(meant.intent, "where", None) is None:
+            return meant
+        field = await self._conversations.date_chosen(meant.intent, visit.request)
+        if field is None or not may_set_defaults(visit.asker, self._parts.policy).allowed:
+            return meant
+        model, record = getattr(meant.intent, "model", None), getattr(meant.intent, "record", None)
+        chosen_for = date_key(model.id if model else "", record.id if record else "")
+        try:
+            await self._parts.store.set_date_field(visit.place.key, chosen_for, field, visit.person)
+        except StoreUnavailable:
+            return meant
+        return replace(meant, notes=(*meant.notes, f"From now on periods here are about {field.text}."))
 
     async def _read(self, command: Command[Any], meant: One, visit: Visit, *, fresh: bool) -> Shown:
         intent, touched = meant.intent, meant.touches
@@ -277,7 +297,8 @@ class Bot:
             self._parts.audit.write_soon(row)
         shown = await self._shown(command, meant, visit, connection, fresh=fresh)
         private = await visit.audience.private(shown.touches)
-        await self._conversations.remember(intent, shown.card, visit.request, private=private)
+        if command.question:
+            await self._conversations.remember(intent, shown.card, visit.request, private=private)
         return shown
 
     async def _shown(

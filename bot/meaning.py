@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
@@ -26,6 +26,7 @@ from bot.commands.models import ShowModel
 from bot.commands.records import Data
 from bot.commands.spelling import spelt
 from bot.conversation import Last
+from bot.language.dates import period
 from bot.language.declare import CelonisIntent, map_names, names
 from bot.language.edges import Cost
 from bot.language.frames import Frames, Scope
@@ -43,7 +44,7 @@ from bot.model.errors import (
     UnknownName,
     UsageError,
 )
-from bot.model.intents import Intent
+from bot.model.intents import Intent, comparisons
 from bot.model.names import Kind, Name
 from bot.model.people import Request
 from bot.named import lists_for
@@ -85,6 +86,7 @@ class Several:
         prompt: What stands above the options.
         options: One button for each.
         source: Where the names on them come from, where that is to be said.
+        dates: The fields on which they differ, where what is asked is which one a period is about.
         understood: As for `One`.
     """
 
@@ -92,6 +94,7 @@ class Several:
     prompt: str
     options: tuple[Button, ...]
     source: Source | None = None
+    dates: tuple[Name, ...] = ()
     understood: Understanding = field(default_factory=Understanding)
 
 
@@ -116,14 +119,16 @@ KEPT = 2_000
 JUST_NOW = timedelta(minutes=10)
 """How long "it" means the job of the last answer, and "the second one" what was offered."""
 MOST_OFFERS = 5
+_LONG_NUMBER = 3
+_NOTHING_YET = "Nothing has been done yet."
 
 _ORDINALS = {
     spoken.strip(): at
     for at, line in enumerate(
         (
-            "1|first|the first|the first one|first one|the 1st|erste|die erste|der erste|das erste|den ersten|das erste bitte",
-            "2|second|the second|the second one|second one|the 2nd|zweite|die zweite|der zweite|das zweite|den zweiten",
-            "3|third|the third|the third one|third one|the 3rd|dritte|die dritte|der dritte|das dritte|den dritten",
+            "first|the first|the first one|first one|the 1st|erste|die erste|der erste|das erste|den ersten|das erste bitte",
+            "second|the second|the second one|second one|the 2nd|zweite|die zweite|der zweite|das zweite|den zweiten",
+            "third|the third|the third one|third one|the 3rd|dritte|die dritte|der dritte|das dritte|den dritten",
             "4|fourth|the fourth|the fourth one|fourth one|vierte|die vierte|der vierte|das vierte",
             "5|fifth|the fifth|the fifth one|fifth one|fünfte|die fünfte|der fünfte|das fünfte",
         )
@@ -194,7 +199,7 @@ class Meanings:
         chosen = visit.defaults.connection
         sights = tuple([self._sight(visit, each) for each in visit.connections])
         # A month without its year means another one next month.
-        key = (text, chosen and chosen.value, visit.model, sights, now.year, now.month)
+        key = (text, chosen and chosen.value, visit.model, visit.defaults.dates, sights, now.year, now.month)
         kept = self._kept.get(key)
         if kept is not None and now < kept[1]:
             return kept[0]
@@ -210,8 +215,8 @@ class Meanings:
             if visit.parts.policy.may_all(visit.asker, command.right, touches).allowed:
                 spelling = await spelt(meaning.intent, context)
                 if spelling.question:
-                    prompt = "Nothing has been asked yet."
-                    return Several(spelling.question, prompt, spelling.options, understood=meaning.understood)
+                    understood = meaning.understood
+                    return Several(spelling.question, _NOTHING_YET, spelling.options, understood=understood)
                 taken = (*meaning.taken, *spelling.taken)
                 meaning = replace(meaning, intent=spelling.intent, taken=taken, notes=spelling.notes)
                 steady = steady and spelling.steady
@@ -362,7 +367,8 @@ class Meanings:
 
     async def _choice(self, text: str, visit: Visit) -> Intent | None:
         """What "the second one" means, if something was offered just now."""
-        number = _ORDINALS.get(" ".join(words_of(text)))
+        said = " ".join(words_of(text))
+        number = int(said) - 1 if said.isdecimal() and len(said) < _LONG_NUMBER else _ORDINALS.get(said)
         last = await self._before(visit.request) if number is not None else None
         if number is None or last is None or last.asker != visit.person.key or not last.choices:
             return None
@@ -405,9 +411,9 @@ class Meanings:
             buttons = tuple(
                 Button(label, Run(each)) for label, each in zip(_labels(intents), intents, strict=True)
             )
-            return Several(
-                "Which one do you mean?", "Nothing has been done yet.", buttons, understood=understood
-            )
+            dates = date_fields(intents, visit.parts.clock.now())
+            question = "Which date is the period about?" if dates else "Which one do you mean?"
+            return Several(question, _NOTHING_YET, buttons, dates=dates, understood=understood)
         offers, _ = self._allowed(understood.offers, visit)
         options = [Button(_plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
         if any((one,) in self._words.writes.verbs for each in understood.unknown for one in words_of(each)):
@@ -439,7 +445,10 @@ class Meanings:
             last,
             visit.parts.clock.now().astimezone(ZoneInfo(context.reader.zone)),
             repair=False,
-            dates={model: each.date_field for model, each in context.celonis.connection.data_models.items()},
+            dates={
+                **{model: each.date_field for model, each in context.celonis.connection.data_models.items()},
+                **dict(visit.defaults.dates),
+            },
         )
         found = [Understanding()]
         async for more, known in lists_for(text, context, last, self._words, lambda: found[-1]):
@@ -494,7 +503,7 @@ def _chosen(found: Sequence[Alternative]) -> Meaning:
         return One(found[0].intent)
     labels = label_of(found)
     buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, found, strict=True))
-    return Several("Which one do you mean?", "Nothing has been done yet.", buttons)
+    return Several("Which one do you mean?", _NOTHING_YET, buttons)
 
 
 def _not_understood(understood: Understanding) -> NotUnderstood:
@@ -545,4 +554,30 @@ def _labels(intents: Sequence[Intent]) -> tuple[str, ...]:
     return tuple(
         f"{label} · {' '.join(name.id for _, kind, name in names(each) if kind is not Kind.CONNECTION)}"
         for label, each in zip(labels, intents, strict=True)
+    )
+
+
+def date_fields(intents: Sequence[Intent], now: datetime) -> tuple[Name, ...]:
+    """The date fields (`record.field`) in which intents differ, where they differ in nothing else; else none."""
+    asked = [
+        tuple(comparisons(where)) for each in intents if (where := getattr(each, "where", None)) is not None
+    ]
+    apart = [
+        at for at, same in enumerate(zip(*asked, strict=False)) if len({each.field for each in same}) > 1
+    ]
+    if len(asked) < len(intents) or len({len(each) for each in asked}) > 1 or len(apart) != 1:
+        return ()
+    (at,) = apart
+    if len({(each[at].op, each[at].values, *each[:at], *each[at + 1 :]) for each in asked}) > 1:
+        return ()
+    bare: set[Intent] = set()
+    for each in intents:
+        changed: dict[str, Any] = {"where": None}
+        bare.add(replace(each, **changed))
+    if len(bare) > 1 or any(period(value, ZoneInfo("UTC"), now) is None for value in asked[0][at].values):
+        return ()
+    records = [getattr(each, "record", None) for each in intents]
+    return tuple(
+        Name(each[at].field.text, f"{record.id}.{each[at].field.id}" if record else each[at].field.id)
+        for each, record in zip(asked, records, strict=True)
     )

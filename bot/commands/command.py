@@ -109,6 +109,7 @@ class Command(Generic[I]):
         right: What the policy asks first.
         run: The work.
         touches: The resources the policy asks next; what the intent names, unless told otherwise.
+        question: Whether it asks something, so that what is said next can go on with it.
         steady: Whether the card of an intent follows from what was read for it, the view, the place and the reader alone,
             and from the moment only as `Shown.until` says. Such a card is made once, and shared.
     """
@@ -118,6 +119,7 @@ class Command(Generic[I]):
     right: Right
     run: Callable[[I, Context], Awaitable[Card | Shown]]
     touches: Callable[[I], tuple[Touch, ...]] = touches
+    question: bool = True
     steady: Callable[[I], bool] = lambda _intent: False
 
     @property

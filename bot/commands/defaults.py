@@ -14,7 +14,7 @@ from bot.model.errors import BadArgument, NotAllowed
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
 from bot.model.people import Visibility
-from bot.policy import Right
+from bot.policy import Asker, Decision, Policy, Right
 from bot.store import DefaultOf
 
 
@@ -42,15 +42,19 @@ class UseConnection(Intent):
     connection: Name | None = field(default=None, metadata=clause("", OneName(Kind.CONNECTION)))
 
 
+def may_set_defaults(asker: Asker, policy: Policy) -> Decision:
+    """A channel's defaults are everybody's, so they need `manage`; a direct message is one's own, and needs to read."""
+    personal = asker.place.visibility is Visibility.PERSONAL
+    return policy.may(asker, Right.READ if personal else Right.MANAGE)
+
+
 def _may_change(context: Context) -> None:
-    """A channel's defaults are everybody's, so they need `manage`; a direct message is one's own.
+    """Whether they may be set.
 
     Raises:
         NotAllowed: Not here, not by this person.
     """
-    if context.asker.place.visibility is Visibility.PERSONAL:
-        return
-    decision = context.policy.may(context.asker, Right.MANAGE)
+    decision = may_set_defaults(context.asker, context.policy)
     if not decision.allowed:
         raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
 
@@ -114,17 +118,20 @@ USE_MODEL = Command(
     summary="ask this knowledge model when none is named here",
     right=Right.READ,
     run=_use_model,
+    question=False,
 )
 USE_ZONE = Command(
     example=UseZone(zone="Europe/Berlin"),
     summary="read and write times of this zone here",
     right=Right.READ,
     run=_use_zone,
+    question=False,
 )
 USE_CONNECTION = Command(
     example=UseConnection(connection=Name("sandbox")),
     summary="ask this Celonis team when none is named here",
     right=Right.READ,
     run=_use_connection,
+    question=False,
     touches=lambda _: (),
 )

@@ -62,7 +62,8 @@ class Scope:
         last: What was last asked here, resolved.
         now: When (aware), for what a month without a year means.
         repair: Whether words that nobody knows may be misspellings: only once every list was read.
-        dates: Id of a knowledge model -> id of the field that a period without a field is about.
+        dates: Id of a knowledge model, or `model/record` (without a record for KPIs) -> id of the field that a period
+            without a field is about; the first that fits is.
     """
 
     model: Name | None = None
@@ -116,6 +117,11 @@ def intents(
                 yield made, Cost(unknown=draft.guessed(), missing=missing, roles=roles + more)
         except Unfit:
             continue
+
+
+def date_key(model: str, record: str) -> str:
+    """What a date field is chosen for: questions about a record of a knowledge model, or about its KPIs ("")."""
+    return f"{model}/{record}"
 
 
 def _follows(path: Sequence[Edge]) -> bool:
@@ -209,7 +215,7 @@ class _Maker:
         ]
         conditions = [
             *(self._compared(test, usable) for test in self.draft.tests),
-            *(self._during(text, model, usable) for text in self.draft.periods),
+            *(self._during(text, model, records, usable) for text in self.draft.periods),
         ]
         names = [each for _, each in slots]  # where one of them is empty, the product is
         for entities, tests in islice(product(product(*names), product(*conditions)), MOST_READINGS):
@@ -249,11 +255,17 @@ class _Maker:
         return {each.name.id for each in owners}, [(at, owners)]
 
     def _during(
-        self, text: str, model: Name | None, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]]
+        self,
+        text: str,
+        model: Name | None,
+        records: set[str],
+        usable: Callable[[Iterable[Entity]], tuple[Entity, ...]],
     ) -> tuple[Condition, ...]:
         """A period on each date field that it can be about."""
-        default = self.scope.dates.get(model.id if model else "")
-        dates = usable(self.draft.on) if self.draft.on else self._date_fields(usable, default)
+        owner = model.id if model else ""
+        keys = (owner, *(date_key(owner, each) for each in sorted(records) or [""]))
+        defaults = [self.scope.dates[each] for each in keys if each in self.scope.dates]
+        dates = usable(self.draft.on) if self.draft.on else self._date_fields(usable, defaults)
         return tuple(Comparison(self._called(each.name, Kind.FIELD), Op.EQ, (text,)) for each in dates)
 
     def _lacking(self, fields: tuple[Entity, ...], text: str) -> bool:
@@ -284,11 +296,13 @@ class _Maker:
         )
 
     def _date_fields(
-        self, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]], default: str | None
+        self, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]], defaults: Sequence[str]
     ) -> tuple[Entity, ...]:
         dates = [each for each in self.lexicon.every(Kind.FIELD) if each.type in DATES]
-        chosen = [each for each in dates if each.name.id == default]
-        return tuple(usable(chosen)) or tuple(usable(dates))
+        for default in defaults:
+            if chosen := usable([each for each in dates if each.name.id == default]):
+                return chosen
+        return usable(dates)
 
     def _called(self, name: Name, kind: Kind) -> Name:
         """A name as the intent carries it: where it is about one record, its fields go without the record's id."""

@@ -36,6 +36,9 @@ _SECONDS_OF_DEFAULTS = 3.0
 T = TypeVar("T")
 
 
+_DATE_OF = "date field of "
+
+
 class DefaultOf(StrEnum):
     """What a place can have a default of."""
 
@@ -56,11 +59,16 @@ class Default:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a place uses where a sentence says nothing; None where nobody has set it."""
+    """What a place uses where a sentence says nothing; None where nobody has set it.
+
+    Attributes:
+        dates: What a period is about: pairs of what it was chosen for and the field's id (`record.field`).
+    """
 
     connection: Default | None = None
     model: Default | None = None
     zone: Default | None = None
+    dates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,13 @@ class Store:
             connection=found.get(DefaultOf.CONNECTION),
             model=found.get(DefaultOf.MODEL),
             zone=found.get(DefaultOf.ZONE),
+            dates=tuple(
+                sorted(
+                    (field.removeprefix(_DATE_OF), each.id)
+                    for field, each in found.items()
+                    if field.startswith(_DATE_OF)
+                )
+            ),
         )
         return read
 
@@ -262,6 +277,20 @@ class Store:
                 connection.execute(replacing(self.dialect, table, row))
 
         await self.write(change)
+        self._defaults.pop(place_key, None)
+
+    async def set_date_field(self, place_key: str, chosen_for: str, value: Name, by: Person) -> None:
+        """Sets which field a period is about in a place, where it was asked for (a knowledge model and a record in it)."""
+        row = {
+            "place_key": place_key,
+            "field": _DATE_OF + chosen_for,
+            "value": value.text,
+            "value_id": value.id,
+            "set_by": by,
+            "set_at": self.clock.now(),
+        }
+        statement = replacing(self.dialect, schema.place_defaults, row)
+        await self.write(lambda connection: connection.execute(statement))
         self._defaults.pop(place_key, None)
 
     # Sentences too long for a button -----------------------------------------------------------------------

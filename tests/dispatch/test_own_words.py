@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.model.cards import Status
 from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models
-from tests.story import START, Stage, all_buttons, stage
+from tests.story import CHANNEL, OPERATOR, START, Stage, all_buttons, someone, stage
 
 
 async def ready(scene: Stage) -> None:
@@ -58,6 +60,59 @@ async def test_a_name_that_another_job_holds_is_offered() -> None:
         labels = " | ".join(button.label for button in all_buttons(card))
         assert "Full load" in labels
         assert "Nightly full load" in labels
+
+
+async def test_what_a_place_uses_is_no_question_to_go_on_with() -> None:
+    async with stage() as scene:
+        await scene.says('kpi "On-time delivery" of "Order to Cash"')
+        for change in ('use "Accounts Payable"', "use time zone Europe/Lisbon", "use connection sandbox"):
+            await scene.says(change)
+            assert "On-time delivery by Country" in (await scene.says("by country")).headline
+            assert "On-time delivery by Country" in (await scene.says("refresh")).headline
+
+
+@pytest.mark.parametrize("choose", ["1", "the first one", "click"])
+async def test_what_was_chosen_is_gone_on_with(choose: str) -> None:
+    async with stage() as scene:
+        await ready(scene)
+        await scene.says("automation rate")
+        asked = await scene.says('kpi "Number of orders" where country = Germny')
+        assert asked.status is Status.ASKED
+        chosen = await (scene.presses(asked, "Germany") if choose == "click" else scene.says(choose))
+        assert "Number of orders, Country = Germany" in chosen.headline
+        assert "Number of orders by Plant, Country = Germany" in (await scene.says("by plant")).headline
+
+
+async def test_nothing_goes_on_with_what_stood_before_an_open_question() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        await scene.says("automation rate")
+        assert (await scene.says('kpi "Number of orders" where country = Germny')).status is Status.ASKED
+        assert "Automation rate" not in (await scene.says("by plant")).headline
+
+
+async def test_a_date_field_that_was_asked_for_is_remembered_for_the_place() -> None:
+    async with stage() as scene:
+        await scene.says('use "Accounts Payable"')
+        asked = await scene.says("vendor invoices since january")
+        assert asked.headline == "Which date is the period about?"
+        assert [each.label for each in all_buttons(asked)] == ["Posting date", "Due date", "Payment date"]
+        chosen = await scene.says("2")
+        assert "Due date = since january" in chosen.headline
+        assert "periods here are about Due date" in repr(chosen)
+        again = await scene.says("vendor invoices since february")
+        assert "Due date = since february" in again.headline
+        elsewhere = await scene.says("vendor invoices since february", place=CHANNEL)
+        assert elsewhere.status is Status.ASKED
+        press = scene.what(elsewhere, "Payment date")
+        (answer,) = await scene.cards(press, OPERATOR, CHANNEL)
+        assert "Payment date" in answer.headline
+        assert (await scene.says("vendor invoices since february", place=CHANNEL)).status is Status.ASKED
+        admin = someone("UADMIN")
+        asked = await scene.says("vendor invoices since february", admin, CHANNEL)
+        await scene.presses(asked, "Payment date", admin, CHANNEL)
+        told = await scene.says("vendor invoices since march 2026", place=CHANNEL)
+        assert "Payment date = since march 2026" in told.headline
 
 
 async def test_an_ordinal_is_one_of_the_choices_just_shown() -> None:

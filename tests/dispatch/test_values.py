@@ -193,3 +193,15 @@ async def test_a_misspelt_value_on_slack_is_asked_about_and_the_click_is_answere
         await here.presses(CLERK, message, "Germany")
         assert "Country = Germany" in here.slack.screen(CLERK, "C1")
         assert "country eq 'Germany'" in filters(here)[-1]
+
+
+async def test_in_a_thread_on_slack_what_was_clicked_is_gone_on_with() -> None:
+    async with town() as here:
+        thread = "1700000001.000100"
+        await here.slack.mention(CLERK, "C1", f"{KPI}country = germny", thread_ts=thread)
+        await here.quiet()
+        (message,) = here.slack.visible(CLERK, "C1")
+        await here.presses(CLERK, message, "Germany")
+        await here.slack.mention(CLERK, "C1", "by plant", thread_ts=thread)
+        await here.quiet()
+        assert "Number of orders by Plant, Country = Germany" in here.slack.screen(CLERK, "C1")
