@@ -26,7 +26,20 @@ from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
 from bot.language.frames import date_key
 from bot.meaning import Meaning, Meanings, One, Several, Unclear
-from bot.model.cards import Answer, Card, Choices, Notice, Only, Run, Status, Text, Tone, headline
+from bot.model.cards import (
+    Answer,
+    Button,
+    Card,
+    Choices,
+    Notice,
+    Only,
+    Run,
+    Status,
+    Text,
+    Tone,
+    buttons,
+    headline,
+)
 from bot.model.errors import (
     BotError,
     CelonisError,
@@ -58,9 +71,8 @@ PATIENCE = 25.0
 """Seconds within which a read has to be answered; later a chat answer is worth nothing."""
 FOLLOWING = 35 * 60.0
 """Seconds a confirmed write may take, watching included."""
-ANSWERS = frozenset(
-    {"yes", "y", "ok", "okay", "no", "n", "ja", "nein", "sure", "do it", "confirm", "go", "yes please"}
-)
+ANSWERS = frozenset({"yes", "y", "ok", "okay", "ja", "sure", "do it", "confirm", "go", "yes please"})
+NO = frozenset({"no", "n", "nein", "nope", "nee", "no thanks", "nein danke", "leave it running"})
 MINUTE = 60.0
 PEOPLE = 10_000
 """People whose pace is known."""
@@ -204,8 +216,13 @@ class Bot:
             )
         if len(text) > self._parts.text_length:
             raise NotUnderstood(f"That is longer than the {self._parts.text_length:,} characters I read.")
-        if " ".join(text.split()).casefold().strip(".!") in ANSWERS:
-            text = await self._questions.take_back(visit) or text
+        plain = " ".join(text.split()).casefold().strip(".!")
+        if plain in ANSWERS | NO and (asked := await self._questions.newest(visit)) is not None:
+            if plain in NO:
+                await self._writes.dismiss(asked.id, visit)
+                return
+            await self._questions.take_back(asked, visit)
+            text = asked.sentence
         trace.meaning = meaning = await self._meanings.mean(text, visit)
         match meaning:
             case One(ShowQuestion(id=ticket)):
@@ -238,13 +255,9 @@ class Bot:
             raise _not_yours(error.rule if isinstance(error, NotAllowed) else "") from None
 
     async def _ask_back(self, meaning: Several | Unclear, visit: Visit) -> None:
-        offered = [each.action.intent for each in meaning.options if isinstance(each.action, Run)]
-        if offered:
-            several = isinstance(meaning, Several)
-            dates = meaning.dates if isinstance(meaning, Several) else ()
-            await self._conversations.offered(offered, visit.request, open_question=several, dates=dates)
         match meaning:
             case Several(question, prompt, options, source):
+                await self._offered(options, visit, dates=meaning.dates)
                 card = Card(
                     headline(question),
                     blocks=(Choices(prompt, options),),
@@ -252,8 +265,22 @@ class Bot:
                     status=Status.ASKED,
                 )
             case Unclear(error, options):
+                await self._offered(options, visit, open_question=False)
                 card = explain(error, visit.reader(private=True)[0], visit.request.id, options)
         await visit.show(Shown(card))
+
+    async def _offered(
+        self,
+        options: Sequence[Button],
+        visit: Visit,
+        *,
+        dates: Sequence[Name] = (),
+        open_question: bool = True,
+    ) -> None:
+        offered = [each.action.intent for each in options if isinstance(each.action, Run)]
+        if offered:
+            request = visit.request
+            await self._conversations.offered(offered, request, open_question=open_question, dates=dates)
 
     # --- acting ---
 
@@ -264,7 +291,9 @@ class Bot:
                 meant = await self._date_chosen(meant, visit)
                 await visit.show(await self._read(command, meant, visit, fresh=fresh))
             case GuardedCommand():
-                await self._questions.ask(command, meant.intent, visit)
+                card = await self._questions.ask(command, meant.intent, visit)
+                if card is not None and card.status is Status.ASKED:
+                    await self._offered(buttons(card), visit)
 
     async def _date_chosen(self, meant: One, visit: Visit) -> One:
         """Keeps the date field that somebody chose because they were asked, for the place where they may set defaults."""
@@ -297,7 +326,9 @@ class Bot:
             self._parts.audit.write_soon(row)
         shown = await self._shown(command, meant, visit, connection, fresh=fresh)
         private = await visit.audience.private(shown.touches)
-        if command.question:
+        if shown.card.status is Status.ASKED:
+            await self._offered(buttons(shown.card), visit)
+        elif command.question:
             await self._conversations.remember(intent, shown.card, visit.request, private=private)
         return shown
 

@@ -35,7 +35,7 @@ from bot.language.lexicon import FieldValues, Lexicon, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Account, Reading, Understanding, understand
-from bot.language.vocabulary import Class, vocabulary, words_of
+from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.masking import Recorded
 from bot.model.cards import Button, Run, Source
 from bot.model.errors import (
@@ -45,7 +45,7 @@ from bot.model.errors import (
     UsageError,
 )
 from bot.model.intents import Intent, comparisons
-from bot.model.names import Kind, Name
+from bot.model.names import Kind, Name, fold
 from bot.model.people import Request
 from bot.named import lists_for
 from bot.policy import Touch
@@ -265,6 +265,14 @@ class Meanings:
             opened = await self._asked(asked, visit)
             if opened is not None:
                 return _as_a_whole(text, "order", opened), False
+            meaning, steady = await self._freely(text, visit)
+            if (
+                isinstance(meaning, Unclear)
+                and asked[0].name
+                and _rest(meaning.understood, self._words.writes)
+            ):
+                return replace(meaning, error=UnknownName(Kind.JOB, asked[0].name)), steady
+            return meaning, steady
         return await self._freely(text, visit)
 
     def _check(self, intent: Intent, visit: Visit) -> None:
@@ -418,8 +426,8 @@ class Meanings:
         options = [Button(_plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
         if any((one,) in self._words.writes.verbs for each in understood.unknown for one in words_of(each)):
             jobs = [each.intent for each in understood.offers if isinstance(each.intent, ShowJob)]
-            options = [*_stop_buttons(jobs), *options][:MOST_OFFERS]
-            return Unclear(_not_an_order(understood), tuple(options), understood)
+            options = list(dict.fromkeys((*_stop_buttons(jobs), *options)))[:MOST_OFFERS]
+            return Unclear(_not_an_order(understood, self._words.writes), tuple(options), understood)
         return Unclear(_not_understood(understood), tuple(options), understood)
 
     def _allowed(self, readings: Iterable[Reading], visit: Visit) -> tuple[list[Reading], NotAllowed | None]:
@@ -516,12 +524,21 @@ def _not_understood(understood: Understanding) -> NotUnderstood:
     return NotUnderstood(f"I do not know what {said} means here, so I did not answer.", hint=hint)
 
 
-def _not_an_order(understood: Understanding) -> NotUnderstood:
-    rest = ", ".join(f"“{each}”" for each in understood.unknown[1:4])
+def _rest(understood: Understanding, writes: Writes) -> list[str]:
+    """What was not understood, without the verbs that ask for a write."""
+    said = (
+        " ".join(one for one in each.split() if (fold(one),) not in writes.verbs)
+        for each in understood.unknown
+    )
+    return list(filter(None, said))
+
+
+def _not_an_order(understood: Understanding, writes: Writes) -> NotUnderstood:
+    rest = ", ".join(f"“{each}”" for each in _rest(understood, writes)[:3])
     return NotUnderstood(
         f"I ask to stop a job only if nothing else is said, and here is also {rest}."
         if rest
-        else "I do not know which job you mean.",
+        else "I ask to stop one job at a time.",
         hint="Say just “stop” and the job's name, or take one of these.",
     )
 

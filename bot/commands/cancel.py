@@ -95,6 +95,7 @@ async def _offer(intent: CancelJob, context: Context) -> Shown:
         blocks=(Text("Nothing is stopped yet."),),
         buttons=stop_buttons(stoppable, intent.via, context),
         source=context.live_source(),
+        status=Status.ASKED,
     )
     return Shown(card, _hits(CancelRuns(context.connection, tuple(stoppable))))
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from bot.celonis import DataQuery
 from bot.commands.cells import value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count
+from bot.commands.lists import PAGE, back, count, no_page
 from bot.commands.records import Data, condition, under
 from bot.commands.spelling import unmatched
 from bot.language.declare import CelonisIntent, Names, OneName, Where, clause
@@ -116,6 +116,8 @@ async def _values(intent: ShowValues, context: Context) -> Card:
     headers = {each.id: each for each in page.headers}
     start = first % size
     shown = page.rows[start : start + PAGE]
+    if not shown and first:
+        raise no_page(intent.page)
     more = (len(page.rows) > start + PAGE or not page.last) and first + PAGE < limits.rows
     whole = page.last and page.page == 0
     name = intent.of.text

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from bot.commands.command import Command, Context
 from bot.language.declare import CelonisIntent, OneName, Phrase, clause
-from bot.model.cards import Button, Card, Run, Text, headline
+from bot.model.cards import Button, Card, Run, Status, Text, headline
 from bot.model.clock import known_zones
 from bot.model.errors import BadArgument, NotAllowed
 from bot.model.intents import Intent
@@ -88,6 +88,7 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
         return Card(
             headline(f"Which time zone is “{intent.zone}”?"),
             buttons=tuple(Button(zone, Run(UseZone(zone=zone))) for zone in near),
+            status=Status.ASKED,
         )
     await _keep(DefaultOf.ZONE, Name(wanted), context)
     return Card(

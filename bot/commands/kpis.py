@@ -11,7 +11,7 @@ from bot.celonis import DataQuery, Header
 from bot.celonis import Kpi as KpiReply
 from bot.commands.cells import decimal, value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, list_card, page_of
+from bot.commands.lists import PAGE, back, count, list_card, no_page, page_of
 from bot.commands.records import condition, under
 from bot.commands.spelling import unmatched
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, OneOf, SortBy, Where, clause
@@ -146,6 +146,8 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
         rows = _worst_first(rows, lead)
     start = first % size
     shown = rows[start : start + PAGE]
+    if not shown and first:
+        raise no_page(intent.page)
     more = (len(rows) > start + PAGE or not (page.last or most)) and first + PAGE < limits.rows
     columns = (
         *(Column(each.text) for each in intent.by),
@@ -169,7 +171,7 @@ async def _kpi(intent: ShowKpi, context: Context) -> Card:
             )
         )
     names = " and ".join(each.text for each in intent.kpis)
-    by = ", ".join(each.text for each in intent.by)
+    by = ", ".join(each.text for each in intent.by) + _rank(intent)
     narrow = under(intent.where, intent.filter)
     whole = page.last and page.page == 0
     return Card(
@@ -204,6 +206,12 @@ def _ranked(intent: ShowKpi, about: Mapping[str, KpiReply]) -> tuple[int, tuple[
             )
         high = (direction == "higher") == bool(intent.best)
     return most, ((lead.id, high),)
+
+
+def _rank(intent: ShowKpi) -> str:
+    """Which rows were asked for, as the headline says it."""
+    ranks = {"top": intent.top, "bottom": intent.bottom, "best": intent.best, "worst": intent.worst}
+    return "".join(f", {word} {number}" for word, number in ranks.items() if number)
 
 
 async def _types(intent: ShowKpi, context: Context) -> dict[str, str]:

@@ -24,10 +24,13 @@ def page_of(items: Sequence[T], page: int, size: int = PAGE) -> Sequence[T]:
     """
     pages = max(1, -(-len(items) // size))
     if page > pages:
-        raise BadArgument(
-            f"There is no page {page}.", hint=f"The last one is page {pages}.", undone="Nothing was changed."
-        )
+        raise no_page(page, f"The last one is page {pages}.")
     return items[(page - 1) * size : page * size]
+
+
+def no_page(page: int, hint: str = "Say a smaller number.") -> BadArgument:
+    """What is raised for a page behind the last one."""
+    return BadArgument(f"There is no page {page}.", hint=hint, undone="Nothing was changed.")
 
 
 def table(

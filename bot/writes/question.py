@@ -60,8 +60,11 @@ class Questions:
 
     # --- asking ---
 
-    async def ask(self, command: AnyGuarded, intent: Intent, visit: Visit) -> None:
+    async def ask(self, command: AnyGuarded, intent: Intent, visit: Visit) -> Card | None:
         """Asks. The rights are those of this moment, and judged on the names that Celonis gives now.
+
+        Returns:
+            What was shown where there is nothing to ask, or something to choose first.
 
         Raises:
             NotAllowed: They are not enough.
@@ -78,7 +81,7 @@ class Questions:
         intent = called_now(intent, touched)
         if isinstance(target, Shown):
             await visit.show(replace(target, card=replace(target.card, sentence=visit.said(intent))))
-            return
+            return target.card
         ticket = await self._tickets.open(
             command=command.intent.words,
             sentence=say(intent),
@@ -101,6 +104,7 @@ class Questions:
             await self._ask_elsewhere(decision.questions, ticket, touched, question)
         whole = question(visit.reader(private=private)[0])
         await visit.show(Shown(whole, touched, editable=True, ticket=ticket.id))
+        return None
 
     async def _ask_elsewhere(
         self, key: str, ticket: Ticket, touched: Sequence[Touch], question: Callable[[Reader], Card]
@@ -141,24 +145,18 @@ class Questions:
         card = replace(card, source=replace(card.source, fetched_at=ticket.created_at))
         await visit.show(Shown(card, write.hits, editable=True, replaces=False, ticket=ticket.id))
 
-    async def take_back(self, visit: Visit) -> str | None:
-        """Ends this person's newest open question here, and gives its sentence: words never confirm, so it is asked
-        anew. None where there is none.
-        """
-        mine = [
-            each
-            for each in await self._tickets.open_in(visit.place.key)
-            if each.asker.key == visit.person.key
-        ]
-        if not mine:
-            return None
-        newest = mine[-1]
-        if await self._tickets.dismiss(newest.id, visit.person):
-            write = self.about(newest, visit)
+    async def newest(self, visit: Visit) -> Ticket | None:
+        """This person's newest open question here."""
+        opened = await self._tickets.open_in(visit.place.key)
+        return next((each for each in reversed(opened) if each.asker.key == visit.person.key), None)
+
+    async def take_back(self, asked: Ticket, visit: Visit) -> None:
+        """Ends a question whose sentence is asked anew: words never confirm."""
+        if await self._tickets.dismiss(asked.id, visit.person):
+            write = self.about(asked, visit)
             await self.note(write, "dismissed")
             card = Card("Nothing was done; asked again below", title=write.title)
             await self.ended(write, Shown(card, write.hits, editable=True))
-        return newest.sentence
 
     # --- answering ---
 

@@ -22,6 +22,7 @@ from tests.story import (
     OPERATOR,
     SECOND,
     Stage,
+    all_buttons,
     following,
     stage,
     working,
@@ -279,13 +280,55 @@ async def test_a_ticket_of_another_place_is_unknown() -> None:
         assert (await state_of(scene, ticket))[0] is State.OPEN
 
 
-@pytest.mark.parametrize("word", ["yes", "ok", "Yes please", "no", "ja"])
+@pytest.mark.parametrize("word", ["yes", "ok", "Yes please", "ja"])
 async def test_words_never_confirm_they_post_the_question_again(word: str) -> None:
     async with stage() as scene:
         await ask(scene)
         card = await scene.says(word)
         assert card.status is Status.QUESTION
         assert card.headline.startswith("Stop main job?")
+        assert scene.cancels() == []
+
+
+@pytest.mark.parametrize("word", ["no", "Nein!", "nope"])
+async def test_no_takes_back_the_askers_own_open_question(word: str) -> None:
+    async with stage() as scene:
+        _, ticket = await ask(scene)
+        assert (await scene.says(word, person=SECOND)).headline != "Nothing was done"
+        assert (await state_of(scene, ticket))[0] is State.OPEN
+        assert (await scene.says(word)).headline == "Nothing was done"
+        assert await state_of(scene, ticket) == (State.DISMISSED, None)
+        assert (await scene.says(word)).status is Status.NOT_UNDERSTOOD
+
+
+async def test_a_number_opens_the_question_about_one_of_the_jobs_offered() -> None:
+    async with stage() as scene:
+        offered = await scene.says("cancel")
+        assert offered.headline == "Which job should I stop?"
+        asked = await scene.says("2")
+        assert asked.status is Status.QUESTION
+        assert asked.headline.startswith(f"{offered.buttons[1].label.removesuffix(' …')}?")
+        assert scene.cancels() == []
+        only = await scene.says('cancel in "SAP ECC"')
+        assert only.headline == "Should I stop main job (SAP ECC)?"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("don't stop main job", "here is also “don't”"),
+        ("should I stop main job?", "here is also “should”"),
+        ("stop the payroll job", "called “payroll job”"),
+        ("stop main job and delta load", "called “main job and delta load”"),
+    ],
+)
+async def test_what_kept_an_order_from_being_asked_is_named(said: str, told: str) -> None:
+    async with stage() as scene:
+        card = await scene.says(said)
+        assert card.status is Status.NOT_UNDERSTOOD
+        assert told in card.headline
+        labels = [each.label for each in all_buttons(card)]
+        assert len(labels) == len(set(labels))
         assert scene.cancels() == []
 
 

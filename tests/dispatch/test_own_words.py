@@ -158,6 +158,20 @@ async def test_the_best_and_the_worst_follow_what_is_better() -> None:
         assert "charts" in (await scene.says('kpi "Shipped weight" as chart')).headline
 
 
+async def test_a_page_behind_the_last_one_is_no_answer() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        for said in ("values Country page 2", 'kpi "Number of orders" by Plant page 3'):
+            assert "There is no page" in (await scene.says(said)).headline
+
+
+async def test_which_rows_were_asked_for_stands_in_the_headline() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        best = await scene.says('kpi "On-time delivery" by Plant where Country = Germany top 3')
+        assert best.headline.startswith("On-time delivery by Plant, top 3, Country = Germany: ")
+
+
 async def test_what_is_wished_for_and_not_offered_is_said() -> None:
     async with stage() as scene:
         await ready(scene)
