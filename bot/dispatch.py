@@ -378,7 +378,7 @@ class Bot:
             return card
         fed_by = known[model.id]
         try:
-            load = await context.asking.load_info(fed_by.pool, fed_by.data_model)
+            load = await context.asking.loads(fed_by.pool, fed_by.data_model)
         except (CelonisError, QuotaExhausted):
             return card  # the answer stands; only its load time stays unknown
         return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from bot.catalog.lexicon import name_list
 from bot.commands.command import Context
 from bot.language.lexicon import FieldValues, NameList
 from bot.language.understand import Understanding
-from bot.language.vocabulary import Class, Vocabulary, words_of
+from bot.language.vocabulary import Class, Sense, Vocabulary, words_of
 from bot.model.errors import Forbidden, NotFound
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name
+from bot.model.names import LIES_IN, Kind, Name
 
 T = TypeVar("T")
 
@@ -64,12 +64,10 @@ async def lists_for(
             return []
         return [await name_list(each, words, synonyms) for each in seen]
 
-    async def jobs() -> list[NameList]:
-        pools = await named(Kind.POOL)
-        if pools is None:
-            return []
-        inside = [await named(Kind.JOB, each.as_name) for each in await catalog.listed(Kind.POOL)]
-        return _there([pools, *inside])
+    async def inside(kind: Kind, most: int | None = None) -> list[NameList]:
+        outer = await named(LIES_IN[kind])
+        places = (await catalog.listed(LIES_IN[kind]))[:most] if outer is not None else ()
+        return _there([outer, *[await named(kind, each.as_name) for each in places]])
 
     async def values_of(fields: Sequence[NameList]) -> list[FieldValues]:
         entities = [
@@ -77,6 +75,8 @@ async def lists_for(
         ]
         return await context.values.of(entities, context.asking, context.now)
 
+    for inner in _beside(text, words):
+        yield await inside(inner, POOLS_READ), []
     models = await named(Kind.MODEL)
     first = _there([models])
     near = list(dict.fromkeys(filter(None, (context.model_default, getattr(last, "model", None)))))
@@ -89,7 +89,7 @@ async def lists_for(
         yield _there([await named(Kind.POOL)]), []
     about_jobs = _about_jobs(text, words) or getattr(last, "job", None) is not None
     if about_jobs:
-        yield await jobs(), []
+        yield await inside(Kind.JOB), []
     meant = [
         model
         for each in (*so_far().readings, *so_far().offers)
@@ -100,21 +100,39 @@ async def lists_for(
     yield fields, []
     yield [], await values_of(fields)
     if not about_jobs and len(await catalog.listed(Kind.POOL)) <= POOLS_READ:
-        yield await jobs(), []
+        yield await inside(Kind.JOB), []
     others = [each for each in every if each not in chosen]
     if others:
         yield [one for each in others for one in await names_of(each)], []
 
 
 def _about_jobs(text: str, words: Vocabulary) -> bool:
+    senses = _senses(text, words)
+    asked = any(Sense(Class.QUESTION, each) in senses for each in ("job", "jobs", "pools", "pool"))
+    return asked or _stated(senses) or any((word,) in words.writes.verbs for word in words_of(text))
+
+
+def _beside(text: str, words: Vocabulary) -> list[Kind]:
+    """What is named in a few questions alone, so that its lists are read for those alone."""
+    senses = _senses(text, words)
+    kinds: dict[Kind, tuple[str, ...]] = {Kind.PACKAGE: ("spaces", "packages", "analyses")}
+    if not _stated(senses):  # "failed loads" are data jobs
+        kinds[Kind.DATA_MODEL] = ("data models", "loads")
+    return [
+        kind
+        for kind, questions in kinds.items()
+        if any(Sense(Class.QUESTION, each) in senses for each in questions)
+    ]
+
+
+def _stated(senses: Collection[Sense]) -> bool:
+    return any(each.what is Class.FIXED for each in senses)
+
+
+def _senses(text: str, words: Vocabulary) -> set[Sense]:
+    """Everything that the words of a text can do."""
     typed = words_of(text)
-    return any(
-        each.what is Class.FIXED
-        or (each.what is Class.QUESTION and each.value in {"job", "jobs", "pools", "pool"})
-        for at in range(len(typed))
-        for _, senses in words.at(typed, at)
-        for each in senses
-    ) or any((word,) in words.writes.verbs for word in typed)
+    return {each for at in range(len(typed)) for _, senses in words.at(typed, at) for each in senses}
 
 
 def _there(found: Iterable[T | None]) -> list[T]:

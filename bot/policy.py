@@ -9,8 +9,9 @@ How a rule is read:
   With places alone it applies to every full member there. Persons of another home are matched only by a part that
   spells that home out (`slack`, `teams`, `groups`).
 - What it grants on is a tree: connection > knowledge model > record > field, knowledge model > KPI, knowledge
-  model > filter, connection > pool > job. A pattern confines the rule to its branch: one with a record pattern
-  grants no KPI. Patterns on both branches of the connection grant nothing; the settings refuse such a rule.
+  model > filter, connection > pool > job, pool > data model, connection > space > package > analysis. A pattern
+  confines the rule to its branch: one with a record pattern grants no KPI. Patterns on several branches of the
+  connection grant nothing; the settings refuse such a rule.
 - A rule about something deep lets its owner read the containers above it, so that there is a way to it. A container
   never stands for what is in it: whoever shows fields touches each of them.
 """
@@ -51,6 +52,10 @@ class Touch:
     filter: Name | None = None
     pool: Name | None = None
     job: Name | None = None
+    data_model: Name | None = None
+    space: Name | None = None
+    package: Name | None = None
+    analysis: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,11 +143,17 @@ _PARENT = {
     "filter": "model",
     "pool": "connection",
     "job": "pool",
+    "data_model": "pool",
+    "space": "connection",
+    "package": "space",
+    "analysis": "package",
 }
 _DIMENSIONS = tuple(each.name for each in fields(Touch))
-_JOBS = frozenset({"pool", "job"})
-_DATA = frozenset({"model", "record", "field", "kpi", "filter"})
-
+_BRANCHES = (
+    frozenset({"pool", "job", "data_model"}),
+    frozenset({"model", "record", "field", "kpi", "filter"}),
+    frozenset({"space", "package", "analysis"}),
+)
 
 _LINES = {"connection": frozenset({"connection"})}
 """Each dimension with everything that it lies in."""
@@ -172,7 +183,7 @@ _Branch = Mapping[str, _Patterns]
 
 def _branches(on: On) -> tuple[_Branch, ...]:
     given = {each: _Patterns(getattr(on, each)) for each in _DIMENSIONS if getattr(on, each)}
-    if given.keys() & _JOBS and given.keys() & _DATA:
+    if sum(not branch.isdisjoint(given) for branch in _BRANCHES) > 1:
         return ()
     leaves = _leaves(tuple(given)) or ("connection",)
     return tuple({key: each for key, each in given.items() if key in _LINES[leaf]} for leaf in leaves)

@@ -16,7 +16,7 @@ from bot.celonis import Api
 from bot.language.declare import map_names, names
 from bot.model.errors import BadArgument, CelonisError, UnknownName, UsageError
 from bot.model.intents import Intent
-from bot.model.names import Kind, Name, fold
+from bot.model.names import LIES_IN, Kind, Name, fold
 from bot.policy import Touch, View
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -78,6 +78,10 @@ class Catalog:
             self._seen[key] = seen
         return self._seen[key]
 
+    async def kept(self, kind: Kind, *within: Name) -> Seen | None:
+        """The same, as far as Celonis need not be asked; None where it has to be."""
+        return self._seen.get((kind, within)) or await self.lists.kept(self.view, kind, within, self.now)
+
     async def fields_of_all(self, model: Name) -> list[Seen]:
         """Fields of every record of a knowledge model, with `record.field` as id."""
         return [
@@ -122,7 +126,7 @@ class Catalog:
         """
         open_ones = [Alternative(intent)]
         error: UsageError | None = None
-        steps = self._with_model, self._with_record, self._with_pool, self._with_job, self._with_rest
+        steps = self._with_model, self._with_record, self._with_outer, self._with_inner, self._with_rest
         for step in steps:
             done: list[Alternative] = []
             for each in open_ones:
@@ -178,22 +182,43 @@ class Catalog:
             raise BadArgument(f"No record of {model.text} is visible here.", undone="Nothing was asked.")
         return [_take(alternative, "record", item) for item in listed[:MOST_HITS]]
 
-    async def _with_pool(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
-        pool: Name | None = getattr(alternative.intent, "pool", None)
-        if pool is None:
-            return [alternative]
-        pools = await self.listed(Kind.POOL)
-        return await self._expand(alternative, "pool", Kind.POOL, pool, [pools])
+    async def _with_outer(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
+        """Data pool and space."""
+        for kind in dict.fromkeys(LIES_IN.values()):
+            name: Name | None = getattr(alternative.intent, _at(kind), None)
+            if name is not None:
+                return await self._expand(alternative, _at(kind), kind, name, [await self.listed(kind)])
+        return [alternative]
 
-    async def _with_job(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
-        job: Name | None = getattr(alternative.intent, "job", None)
-        if job is None:
-            return [alternative]
-        pool: Name | None = alternative.intent.pool  # type: ignore[attr-defined]  # jobs are only ever named within a pool
-        pools = [pool] if pool else [each.as_name for each in await self.listed(Kind.POOL)]
-        jobs = [await self.listed(Kind.JOB, each) for each in pools]
-        within = pool.text if pool else ""
-        return await self._expand(alternative, "job", Kind.JOB, job, jobs, within)
+    async def _with_inner(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
+        """What lies in a data pool or a space."""
+        for kind, outer in LIES_IN.items():
+            name: Name | None = getattr(alternative.intent, _at(kind), None)
+            if name is not None:
+                place: Name | None = getattr(alternative.intent, _at(outer))
+                places = [place] if place else [each.as_name for each in await self.listed(outer)]
+                within = place.text if place else ""
+                return await self._expand(
+                    alternative, _at(kind), kind, name, await self._lists_in(places, kind, name), within
+                )
+        return [alternative]
+
+    async def _lists_in(self, places: Sequence[Name], kind: Kind, name: Name) -> list[Seen]:
+        """The lists that may hold a name: of very many, a call each, only those that need not be read.
+
+        Raises:
+            BadArgument: None of those has it.
+        """
+        if kind is not Kind.DATA_MODEL or len(places) <= PLACES_READ:
+            return [await self.listed(kind, each) for each in places]
+        lists = [seen for each in places if (seen := await self.kept(kind, each)) is not None]
+        if not matching(name.text, lists):
+            raise BadArgument(
+                f"In which {LIES_IN[kind].value} is “{name.text}”?",
+                hint=f"There are {len(places):,}, and I do not read all of them for a name.",
+                undone="Nothing was asked.",
+            )
+        return lists
 
     async def _with_rest(self, alternative: Alternative, _default: Name | None) -> list[Alternative]:
         """KPIs, filters and fields: each may be meant in several ways, and every one of them has to be known."""
@@ -241,6 +266,8 @@ class Catalog:
         return [_take(alternative, at, item, name) for item in found]
 
 
+PLACES_READ = 30
+"""Data pools whose data models are read for a name that is said without one."""
 _LEADS = frozenset({Kind.RECORD, Kind.KPI, Kind.FILTER})
 """What tells by its name which knowledge model is meant."""
 
@@ -248,14 +275,20 @@ _LEADS = frozenset({Kind.RECORD, Kind.KPI, Kind.FILTER})
 def _take(alternative: Alternative, at: str, item: Item, said: Name | None = None) -> Alternative:
     """The alternative with an item at one place, or wherever it was said."""
     changed: dict[str, Any] = {at: item.as_name} if at else {}
-    if item.kind is Kind.JOB:
-        changed["pool"] = dict(item.within)[Kind.POOL]
+    if item.kind in LIES_IN:
+        outer = LIES_IN[item.kind]
+        changed[_at(outer)] = dict(item.within)[outer]
     intent = replace(alternative.intent, **changed)
     if not at:
         intent = map_names(
             intent, lambda _at, kind, name: item.as_name if kind is item.kind and name == said else name
         )
     return replace(alternative, intent=intent, labels=(*alternative.labels, item.label))
+
+
+def _at(kind: Kind) -> str:
+    """The field of intents for a thing of some kind."""
+    return kind.name.lower()
 
 
 def label_of(options: Sequence[Alternative]) -> tuple[str, ...]:

@@ -251,9 +251,9 @@ class Seen(Sequence[Item]):
         listing = self.listing
         kind, thing_id, name = listing.kind, listing.ids[number], listing.names[number]
         match kind:
-            case Kind.POOL:
+            case Kind.POOL | Kind.SPACE:
                 note = thing_id[-6:]
-            case Kind.JOB:
+            case Kind.JOB | Kind.DATA_MODEL | Kind.PACKAGE:
                 note = f"{self.within[0][1].text}, {thing_id[-6:]}"
             case _:
                 note = thing_id

@@ -77,6 +77,17 @@ class Lists:
         placed = tuple(zip(_READ[kind].within, within, strict=True))
         return Seen(listing, placed, await listing.sight(self._policy, view, placed))
 
+    async def kept(self, view: View, kind: Kind, within: Sequence[Name], now: datetime) -> Seen | None:
+        """What a view shows of one list as it was last read, if that is no longer ago than names serve."""
+        scope = _scope(kind, within)
+        listing = self._kept.get(scope) or await self._once(
+            f"stored {scope}", self._stored(scope, kind, None)
+        )
+        if listing is None or now - listing.fetched_at >= USABLE:
+            return None
+        placed = tuple(zip(_READ[kind].within, within, strict=True))
+        return Seen(listing, placed, await listing.sight(self._policy, view, placed))
+
     def fresh_until(self, listing: Listing, limits: Limits) -> datetime:
         """When a list has to be read again."""
         fresh = FRESH
@@ -85,7 +96,7 @@ class Lists:
         return listing.checked_at + min(fresh, USABLE)
 
     async def _read(self, kind: Kind, within: Sequence[Name], asking: Api, now: datetime) -> Listing:
-        scope = ":".join((kind.value, *(each.id for each in within)))
+        scope = _scope(kind, within)
         kept = self._kept.get(scope)
         if kept is not None and now < self.fresh_until(kept, asking.limits):
             return kept
@@ -199,12 +210,25 @@ _READ: Mapping[Kind, _Read] = {
     Kind.FIELD: _Read((Kind.MODEL, Kind.RECORD), _fields, lambda each: each.type),
     Kind.POOL: _Read((), lambda asking: asking.pools()),
     Kind.JOB: _Read((Kind.POOL,), lambda asking, pool: asking.jobs(pool)),
+    Kind.DATA_MODEL: _Read(
+        (Kind.POOL,), lambda asking, pool: asking.data_models(pool), lambda each: each.description
+    ),
+    Kind.SPACE: _Read((), lambda asking: asking.spaces()),
+    Kind.PACKAGE: _Read((Kind.SPACE,), lambda asking, space: asking.packages(space)),
+    Kind.ANALYSIS: _Read(
+        (Kind.SPACE, Kind.PACKAGE), lambda asking, space, package: asking.analyses(space, package)
+    ),
 }
+_PAGED = frozenset({Kind.MODEL, Kind.RECORD, Kind.KPI, Kind.FILTER})
+"""What Celonis gives in pages; all else comes in one piece."""
+
+
+def _scope(kind: Kind, within: Sequence[Name]) -> str:
+    return ":".join((kind.value, *(each.id for each in within)))
 
 
 def _pages(listing: Listing) -> float:
-    paged = listing.kind not in {Kind.FIELD, Kind.POOL, Kind.JOB}  # those come in one piece
-    return len(listing) / LIST_PAGE if paged else 1.0
+    return len(listing) / LIST_PAGE if listing.kind in _PAGED else 1.0
 
 
 def _rows(kind: Kind, found: Sequence[_Named]) -> Iterator[list[tuple[str, str, str]]]:

@@ -33,6 +33,7 @@ LIST_PAGES = 200
 """Pages after which a list is taken for endless."""
 _KM = "/intelligence/api/knowledge-models"
 _POOLS = "/integration/api/pools"
+_STUDIO = "/package-manager/api"
 _CLOUD = "/api/cloud"
 _POOL_PAGE = 100
 _NEWEST_RUNS = 20
@@ -215,10 +216,36 @@ class Api:
         query = encoded([("limit", str(_NEWEST_RUNS)), ("page", "0")])
         return await self._all(path, models.Execution, Lifetime.RUNS, query=query, part="executionItems")
 
-    async def load_info(self, pool_id: str, data_model_id: str) -> models.LoadInfo:
+    async def data_models(self, pool_id: str) -> tuple[models.DataModel, ...]:
+        """The data models of a pool."""
+        return await self._all(f"{_POOLS}/{segment(pool_id)}/data-models", models.DataModel)
+
+    async def loads(self, pool_id: str, data_model_id: str) -> models.Loads:
         """When and how a data model's data was loaded."""
         path = f"{_POOLS}/{segment(pool_id)}/data-models/{segment(data_model_id)}/load-history/load-info-sync"
-        return await self._one(path, models.LoadInfo, Lifetime.LOADS, part="loadInfo")
+        return await self._one(path, models.Loads, Lifetime.LOADS)
+
+    # Studio ------------------------------------------------------------------------------------------------
+
+    async def spaces(self) -> tuple[models.Space, ...]:
+        """All spaces that the key may see."""
+        return await self._all(f"{_STUDIO}/spaces", models.Space)
+
+    async def packages(self, space_id: str) -> tuple[models.Node, ...]:
+        """The packages of a space; one call reads those of all spaces."""
+        found = await self._all(f"{_STUDIO}/packages", models.Node)
+        return tuple(each for each in found if each.space == space_id)
+
+    async def analyses(self, space_id: str, package_id: str) -> tuple[models.Node, ...]:
+        """The analyses of a package; one call reads those of all packages."""
+        keys = {each.key for each in await self.packages(space_id) if each.id == package_id}
+        query = encoded([("assetType", "analysis")])
+        found = await self._all(f"{_STUDIO}/nodes", models.Node, query=query)
+        return tuple(each for each in found if each.root in keys and each.kind != "PACKAGE")
+
+    async def classic_analyses(self) -> tuple[models.Analysis, ...]:
+        """The analyses of the classic workspaces, which lie in no package."""
+        return await self._all("/process-mining/api/analysis", models.Analysis)
 
     # Who and what the bot is -------------------------------------------------------------------------------
 

@@ -46,6 +46,10 @@ def _many_words(value: object) -> object:
     return ()
 
 
+def _objects(value: object) -> object:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
 Moment: TypeAlias = Annotated[datetime | None, BeforeValidator(_moment)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_words)]
 Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_many_words)]
@@ -208,6 +212,65 @@ class LoadInfo(_Reply):
     def loaded_at(self) -> datetime | None:
         """When its data was last loaded, where that is known."""
         return self.live.loaded_at if self.live else None
+
+
+class Load(_Reply):
+    """A load of a data model: RUNNING, SUCCESS, ERROR, WARNING, LOST_CONNECTION, CANCELED or CANCELLING."""
+
+    status: Text = Said(default="", alias="loadStatus")
+    kind: Text = Said(default="", alias="loadType")
+    message: Text = ""
+    start: Moment = Said(default=None, alias="startDate")
+    end: Moment = Said(default=None, alias="endDate")
+
+
+class LoadHistory(_Reply):
+    """The loads of a data model, the newest first."""
+
+    loads: Annotated[tuple[Load, ...], BeforeValidator(_objects)] = Said(default=(), alias="dataLoadHistory")
+
+
+class Loads(_Reply):
+    """What is loaded of a data model, and how it came to be."""
+
+    info: LoadInfo = Said(default=LoadInfo(), alias="loadInfo")
+    history: LoadHistory = Said(default=LoadHistory(), alias="loadHistory")
+
+    @property
+    def loaded_at(self) -> datetime | None:
+        """When the data was last loaded, where that is known."""
+        return self.info.loaded_at
+
+
+class DataModel(_Named):
+    """A data model of a data pool."""
+
+    description: Text = ""
+
+
+# --- Studio ---
+
+
+class Space(_Named):
+    """A space of Studio."""
+
+
+class Node(_Named):
+    """A package, or something in one.
+
+    Attributes:
+        key: Its own key.
+        root: The key of the package; a package's is its own.
+    """
+
+    key: Text = ""
+    kind: Text = Said(default="", alias="nodeType")
+    root: Text = Said(default="", alias="rootNodeKey")
+    space: Text = Said(default="", alias="spaceId")
+
+
+class Analysis(_Named):
+    """An analysis of the classic workspaces."""
 
 
 # --- who and what we are ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.commands.access import ALLOW, DEBUG, PERMISSIONS, QUOTA, STATUS, WHOAMI
+from bot.commands.browse import ANALYSES, DATA_MODELS, LOADS_OF, PACKAGES, SPACES
 from bot.commands.cancel import CANCEL
 from bot.commands.command import AnyCommand
 from bot.commands.counts import COUNT, VALUES
@@ -31,6 +32,11 @@ COMMANDS: tuple[AnyCommand, ...] = (
     JOB,
     POOLS,
     CANCEL,
+    DATA_MODELS,
+    LOADS_OF,
+    SPACES,
+    PACKAGES,
+    ANALYSES,
     USE_MODEL,
     USE_ZONE,
     USE_CONNECTION,

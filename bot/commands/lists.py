@@ -88,7 +88,7 @@ def list_card(
     within = f", {model}" if model else ""
     return Card(
         headline(f"{count(total, what)} in {of}"),
-        title=f"{what[0].upper()}{what[1:]}s of {of}{within}",
+        title=f"{what[0].upper()}{plural(what[1:])} of {of}{within}",
         blocks=(
             table(intent, columns, rows, page=page, total=total)
             if total
@@ -119,6 +119,11 @@ def nothing_shared(what: str, grant: str, source: Source) -> Card:
     )
 
 
+def plural(one: str) -> str:
+    """A noun for several: `jobs`, `analyses`."""
+    return f"{one[:-2]}es" if one.endswith("is") else f"{one}s"
+
+
 def count(number: int, one: str) -> str:
     """A number with its noun: `1 job`, `3 jobs`."""
-    return f"{number:,} {one if number == 1 else one + 's'}"
+    return f"{number:,} {one if number == 1 else plural(one)}"

@@ -123,6 +123,10 @@ class On(Section):
     connection: Several[str] = Field((), description="Connections.")
     pool: Several[str] = Field((), description="Data pools.")
     job: Several[str] = Field((), description="Data jobs.")
+    data_model: Several[str] = Field((), description="Data models of data pools.")
+    space: Several[str] = Field((), description="Spaces of Studio.")
+    package: Several[str] = Field((), description="Packages of spaces.")
+    analysis: Several[str] = Field((), description="Analyses.")
     model: Several[str] = Field((), description="Knowledge models.")
     record: Several[str] = Field((), description="Records.")
     field: Several[str] = Field((), description="Fields of records.")
@@ -150,8 +154,10 @@ class Rule(Section):
     def faults(self, reading: Reading) -> Iterator[Fault]:
         on, may = self.on, set(self.may)
         data = any((on.model, on.record, on.field, on.kpi, on.filter))
-        if data and (on.pool or on.job):
-            yield (), ": on speaks of pools or jobs and of knowledge models; make two rules of it."
+        pools = any((on.pool, on.job, on.data_model))
+        studio = any((on.space, on.package, on.analysis))
+        if data + pools + studio > 1:
+            yield (), ": on speaks of two of pools, knowledge models and spaces; make a rule of each."
         if Right.PUBLIC in may and (self.who.persons or not self.who.places):
             yield (
                 (),
@@ -159,8 +165,8 @@ class Rule(Section):
             )
         if {Right.MANAGE, Right.ADMIN} & may and on != On():
             yield (), ": manage and admin cannot be narrowed by on; put them into a rule without it."
-        if Right.CANCEL in may and data:
-            yield (), ": cancel is about jobs; on must not speak of knowledge models."
+        if Right.CANCEL in may and (data or studio or on.data_model):
+            yield (), ": cancel is about jobs; on must not speak of anything but pools and jobs."
 
 
 class HiddenField(Section):

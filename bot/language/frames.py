@@ -15,7 +15,7 @@ from bot.language.edges import Cost, Edge, Named
 from bot.language.lexicon import Entity, Lexicon
 from bot.language.vocabulary import SILENT, Class, Sense, stem, words_of
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey, comparisons
-from bot.model.names import Kind, Name
+from bot.model.names import LIES_IN, Kind, Name
 
 MOST_READINGS = 6
 _AMOUNT = re.compile(r"[-+]?[0-9][0-9.,]*[a-z%]*")
@@ -330,12 +330,13 @@ class _Maker:
                     pass
                 case _:
                     assert_never(how.takes)
-        job = next((entity for _, entity in chosen if entity.kind is Kind.JOB), None)
-        if job is not None and "pool" in {each.name for each, _ in clauses(self.draft.intent)}:
-            pool = job.owner(Kind.POOL)
-            if values.get("pool", pool) != pool:
-                return None
-            values["pool"] = pool
+        for _, entity in chosen:
+            outer = LIES_IN.get(entity.kind)
+            at = self.draft.by_kind.get(outer) if outer is not None else None
+            if outer is not None and at is not None:
+                if values.get(at, entity.owner(outer)) != entity.owner(outer):
+                    return None
+                values[at] = entity.owner(outer)
         if model is not None and "model" in {each.name for each, _ in clauses(self.draft.intent)}:
             values.setdefault("model", model)
         where = _joined(

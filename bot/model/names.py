@@ -19,6 +19,14 @@ class Kind(StrEnum):
     FILTER = "filter"
     POOL = "data pool"
     JOB = "data job"
+    DATA_MODEL = "data model"
+    SPACE = "space"
+    PACKAGE = "package"
+    ANALYSIS = "analysis"
+
+
+LIES_IN = {Kind.JOB: Kind.POOL, Kind.DATA_MODEL: Kind.POOL, Kind.PACKAGE: Kind.SPACE}
+"""What can be named without what it lies in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ async def test_pools_jobs_runs_and_loads_are_read(bench: Bench) -> None:
     assert newest.execution_id == job.current_execution_id
     assert newest.start == states[main.id].last_execution_start
     for model in pool.data_models:
-        assert (await asking.load_info(pool.id, model.id)).loaded_at is not None
+        assert (await asking.loads(pool.id, model.id)).loaded_at is not None
 
 
 async def test_team_and_user_are_read(bench: Bench) -> None:

@@ -556,7 +556,7 @@ def test_serve_without_any_platform_says_which_there_are(problems: Any) -> None:
         ('who = { slack = "T1:U1" }\nmay = "run-full"', "must be one of 'read'"),
         ('who = { slack = "T1:U1" }\nmay = "public"', "public is a right of places"),
         ('who = { slack = "T1:U1", places = "slack:T1:C1" }\nmay = "public"', "public is a right of places"),
-        ('who = { slack = "T1:U1" }\nmay = "read"\non = { pool = "*", model = "*" }', "make two rules of it"),
+        ('who = { slack = "T1:U1" }\nmay = "read"\non = { pool = "*", model = "*" }', "make a rule of each"),
         ('who = { slack = "T1:U1" }\nmay = "admin"\non = { pool = "*" }', "cannot be narrowed"),
         ('who = { slack = "T1:U1" }\nmay = "cancel"\non = { kpi = "*" }', "cancel is about jobs"),
         ('who = { slack = "T1:U1" }\nmay = "cancel"\non = { jobs = "*" }', "did you mean job?"),

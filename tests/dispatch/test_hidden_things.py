@@ -47,6 +47,10 @@ async def calls(scene: Stage, sentence: str) -> tuple[Card, int]:
         ("data {} of Order to Cash", "Customers", "Xustomars"),
         ("jobs in {}", "SAP ECC", "XAP ECQ"),
         ("job {} in SAP ECC", "main job", "niam job"),
+        ("packages in {}", "PYCELONIS", "QYKELONIX"),
+        ("analyses in {}", "Accounts Payable", "Akkounts Paiable"),
+        ("data models in {}", "SAP ECC", "XAP ECQ"),
+        ("loads {} in SAP ECC", "Accounts Payable", "Akkounts Paiable"),
     ],
 )
 async def test_a_forbidden_name_is_answered_like_one_that_does_not_exist(
@@ -55,7 +59,7 @@ async def test_a_forbidden_name_is_answered_like_one_that_does_not_exist(
     only = rule(config.On(model=("Order to Cash",), kpi=(KPI_ONLY,)))
     async with stage(policy=(only,), members_read=False) as scene:
         await scene.says("x y z", CLERK)
-        for warm in (f"kpi {KPI_ONLY} of Order to Cash", "records of Order to Cash"):
+        for warm in (f"kpi {KPI_ONLY} of Order to Cash", "records of Order to Cash", "spaces"):
             await scene.says(warm, CLERK)
         one, cost = await calls(scene, sentence.format(forbidden))
         other, other_cost = await calls(scene, sentence.format(unknown))
