@@ -68,6 +68,8 @@ def _masked(takes: Takes, value: Any) -> Any:
             return _masked_condition(value)
         case Phrase():
             return MASK
+        case OneOf(words, or_period=True) if value not in words:
+            return MASK
         case OneName() | Names() | OneOf() | SomeOf() | Count() | Flag() | SortBy():
             return value
         case _:

@@ -46,8 +46,8 @@ def _taken(how: Clause) -> str:
             return f"<{kind}>"
         case Names(kind):
             return f"<{kind}>, …"
-        case OneOf(words):
-            return " or ".join(words)
+        case OneOf(words, or_period):
+            return " or ".join((*words, *(("<period>",) if or_period else ())))
         case SomeOf(words):
             return f"{', '.join(words[:3])} …"
         case Count():

@@ -41,9 +41,10 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of a few fixed words. Value: `str`, empty where nothing was said."""
+    """One of a few fixed words, or a period too. Value: `str`, empty where nothing was said."""
 
     words: tuple[str, ...]
+    or_period: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,8 @@ class _Reader:
                 return self._name()
             case Names():
                 return tuple(self._listed(self._name))
-            case OneOf(words):
-                return self._one_of(words)
+            case OneOf(words, or_period):
+                return (self._phrase(words) or self._text()) if or_period else self._one_of(words)
             case SomeOf(words):
                 return tuple(self._listed(lambda: self._one_of(words)))
             case Count():

@@ -114,6 +114,8 @@ def _clause(takes: Takes, value: Any) -> str:
             return _name(value)
         case Names():
             return ", ".join(map(_name, value))
+        case OneOf(words, or_period=True) if value not in words:
+            return _text(value)
         case OneOf() | Count():
             return str(value)
         case SomeOf():

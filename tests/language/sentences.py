@@ -70,7 +70,9 @@ class ShowKpi(CelonisIntent):
     filter: tuple[Name, ...] = field(default=(), metadata=clause("filter", Names(Kind.FILTER)))
     sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
     top: int = field(default=0, metadata=clause("top", Count()))
-    shape: str = field(default="", metadata=clause("as", OneOf(("chart", "table", "bar chart"))))
+    shape: str = field(
+        default="", metadata=clause("as", OneOf(("chart", "table", "bar chart"), or_period=True))
+    )
 
 
 @dataclass(frozen=True, slots=True)
