@@ -129,6 +129,7 @@ async def build(
             version=program_version(),
             words=settings.aliases,
             synonyms={name: _synonyms(each) for name, each in settings.synonyms.items()},
+            kpi_kinds={kpi: each.kind for kpi, each in settings.kpis.items()},
             audit_reads=settings.audit.reads,
             text_length=settings.chat.text_length,
             open_for=timedelta(minutes=settings.chat.question_minutes),

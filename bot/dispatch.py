@@ -402,6 +402,7 @@ class Bot:
         asking = self._asking(visit, connection, Lane.PEOPLE, PATIENCE)
         now = parts.clock.now()
         model = Touch(connection=Name(connection, connection), model=visit.model)
+        celonis = parts.celonis[connection]
         return Context(
             asker=visit.asker,
             now=now,
@@ -409,7 +410,7 @@ class Bot:
             connection=connection,
             connections=visit.connections,
             asking=asking,
-            celonis=parts.celonis[connection],
+            celonis=celonis,
             catalog=Catalog(
                 asking=asking,
                 lists=self._lists[connection],
@@ -425,6 +426,11 @@ class Bot:
             version=parts.version,
             model_default=visit.model if parts.policy.sees(visit.asker, model) else None,
             zone_of=zone_of,
+            kpi_kinds=parts.kpi_kinds,
+            dates={
+                **{model: each.date_field for model, each in celonis.connection.data_models.items()},
+                **dict(visit.defaults.dates),
+            },
         )
 
     def _asking(self, visit: Visit, connection: str, lane: Lane, patience: float) -> Api:

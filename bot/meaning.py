@@ -453,10 +453,7 @@ class Meanings:
             last,
             visit.parts.clock.now().astimezone(ZoneInfo(context.reader.zone)),
             repair=False,
-            dates={
-                **{model: each.date_field for model, each in context.celonis.connection.data_models.items()},
-                **dict(visit.defaults.dates),
-            },
+            dates=context.dates,
         )
         found = [Understanding()]
         async for more, known in lists_for(text, context, last, self._words, lambda: found[-1]):

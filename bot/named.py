@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bot.catalog.lexicon import name_list
 from bot.commands.command import Context
+from bot.language.drafts import STATES
 from bot.language.lexicon import FieldValues, NameList
 from bot.language.understand import Understanding
 from bot.language.vocabulary import Class, Sense, Vocabulary, words_of
@@ -126,7 +127,7 @@ def _beside(text: str, words: Vocabulary) -> list[Kind]:
 
 
 def _stated(senses: Collection[Sense]) -> bool:
-    return any(each.what is Class.FIXED for each in senses)
+    return any(each.what is Class.FIXED and each.value in STATES for each in senses)
 
 
 def _senses(text: str, words: Vocabulary) -> set[Sense]:

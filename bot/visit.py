@@ -17,6 +17,7 @@ from bot.audit import Audit
 from bot.audit_entries import Decision as Step
 from bot.audit_entries import Entry
 from bot.celonis import Celonis, Family, Usage
+from bot.config import KpiKind
 from bot.language.declare import CelonisIntent, map_names
 from bot.language.say import say
 from bot.masking import Recorded
@@ -102,6 +103,7 @@ class Parts:
         reader: Zone and locale where a place chose none.
         words: Aliases of the settings: word -> canonical words.
         synonyms: By connection: folded word -> name as it stands in Celonis.
+        kpi_kinds: By KPI's id: what the settings say that it measures.
         audit_reads: Whether reads are written to the audit log too.
         text_length: Longest sentence, in characters.
         open_for: How long a question can be answered.
@@ -120,6 +122,7 @@ class Parts:
     version: str
     words: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)
     audit_reads: bool = False
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)

@@ -20,6 +20,7 @@ from bot.celonis.api import Api, Read
 from bot.celonis.auth import Identity
 from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
+from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.transport import CallRecord
 from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi
 from bot.celonis.request import Caller, DataQuery, Family, Lane, Usage
@@ -43,6 +44,7 @@ __all__ = [
     "KeyInfo",
     "Kpi",
     "Lane",
+    "Lifetime",
     "QuotaView",
     "Read",
     "Usage",

@@ -171,14 +171,19 @@ class Api:
         path = f"{_KM}/{segment(km_id)}/records/{segment(record_id)}/data"
         return await self._data(path, query, whole_model=False)
 
-    async def model_data(self, km_id: str, query: DataQuery) -> DataPage:
+    async def model_data(self, km_id: str, query: DataQuery, lifetime: Lifetime = Lifetime.DATA) -> DataPage:
         """A page of values of a whole knowledge model: fields as `record.field`, and KPIs.
+
+        Args:
+            km_id: The knowledge model.
+            query: What to read.
+            lifetime: `CLOSED` for a stretch of time that is over.
 
         Raises:
             BadArgument: The query asks for more than Celonis gives. Nothing was sent.
         """
         path = f"{_KM}/{segment(km_id)}/data"
-        return await self._data(path, query, whole_model=True)
+        return await self._data(path, query, lifetime, whole_model=True)
 
     # Data pools and data jobs ------------------------------------------------------------------------------
 
@@ -386,8 +391,10 @@ class Api:
 
         return await self._answer(_get(path, lifetime), fetch)
 
-    async def _data(self, path: str, query: DataQuery, *, whole_model: bool) -> DataPage:
-        call = data_call(path, query, self.limits, whole_model=whole_model)
+    async def _data(
+        self, path: str, query: DataQuery, lifetime: Lifetime = Lifetime.DATA, *, whole_model: bool
+    ) -> DataPage:
+        call = data_call(path, query, self.limits, lifetime, whole_model=whole_model)
 
         async def fetch(purpose: Purpose) -> DataPage:
             answer = await self._object(purpose, call)

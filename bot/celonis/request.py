@@ -211,13 +211,16 @@ class DataQuery:
 
 
 @lru_cache(_REMEMBERED)
-def data_call(path: str, query: DataQuery, limits: Limits, *, whole_model: bool) -> Call:
+def data_call(
+    path: str, query: DataQuery, limits: Limits, lifetime: Lifetime = Lifetime.DATA, *, whole_model: bool
+) -> Call:
     """The request for a page of data: a GET, or a POST where its address would be too long.
 
     Args:
         path: `.../data`, below the team root.
         query: What to read.
         limits: Caps on fields, rows a page and rows in all.
+        lifetime: How long the answer keeps.
         whole_model: Whether KPIs may be asked for and fields may be missing.
 
     Raises:
@@ -241,12 +244,12 @@ def data_call(path: str, query: DataQuery, limits: Limits, *, whole_model: bool)
         ("searchField", query.search_field if query.search else ""),
     ]
     query_text = encoded([(name, value) for name, value in single if value])
-    get = Call("GET", path, query_text, lifetime=Lifetime.DATA)
+    get = Call("GET", path, query_text, lifetime=lifetime)
     if len(get.target) <= LONGEST_URL:
         return get
     if len(",".join(query.fields)) <= LONGEST_LIST and len(sort) <= LONGEST_LIST:
         projection = _projection(query, size, sort)
-        return Call("POST", path, body={"projection": projection}, lifetime=Lifetime.DATA)
+        return Call("POST", path, body={"projection": projection}, lifetime=lifetime)
     if len(get.target) <= _STILL_SENT:
         return get
     raise BadArgument(

@@ -6,8 +6,8 @@ changes something.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from bot.audience import Shown
 from bot.catalog import Catalog
 from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Celonis
+from bot.config import KpiKind
 from bot.model.cards import Card, Reader, Source
 from bot.model.clock import Clock
 from bot.model.intents import Intent
@@ -49,6 +50,8 @@ class Context:
         public: Whether everybody who reads along here may see these resources; false in a personal chat.
         model_default: This place's knowledge model, None where none was chosen.
         zone_of: Whose zone the reader's is.
+        dates: By knowledge model's id: the field (`record.field`) that a period without a field is about.
+        kpi_kinds: By KPI's id: what the settings say that it measures.
     """
 
     asker: Asker
@@ -68,6 +71,8 @@ class Context:
     public: Callable[[tuple[Touch, ...]], bool] = lambda _touches: False
     model_default: Name | None = None
     zone_of: ZoneOf = ZoneOf.BOT
+    dates: Mapping[str, str] = field(default_factory=dict)
+    kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)
 
     def source(self, model: str = "") -> Source:
         """Where everything that was read for this answer came from."""

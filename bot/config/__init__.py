@@ -17,6 +17,8 @@ from bot.config.section import Need, Section
 from bot.config.settings import (
     AuditSettings,
     ChatLimits,
+    KpiKind,
+    KpiSettings,
     Server,
     Settings,
     Slack,
@@ -33,6 +35,8 @@ __all__ = [
     "DataModelRef",
     "HiddenField",
     "KeyType",
+    "KpiKind",
+    "KpiSettings",
     "Limits",
     "Need",
     "OAuthClient",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from babel import Locale, UnknownLocaleError
@@ -54,6 +54,18 @@ class Synonyms(Section):
     filters: dict[str, str] = Field(default_factory=dict, description="For filters.")
     pools: dict[str, str] = Field(default_factory=dict, description="For data pools.")
     jobs: dict[str, str] = Field(default_factory=dict, description="For data jobs.")
+
+
+KpiKind: TypeAlias = Literal["total", "ratio", "average"]
+"""What a KPI measures, as far as its target is concerned: only that of a total is not that of its parts."""
+
+
+class KpiSettings(Section):
+    """What the bot can't read of a KPI."""
+
+    kind: KpiKind = Field(
+        description="Whether its parts (groups, periods, conditions) are held against the target: those of a `total` never are, those of a `ratio` or an `average` are. Without it, a percentage or a name such as “Average …” or “… rate” says so."
+    )
 
 
 class AuditSettings(Section):
@@ -229,6 +241,7 @@ class Settings(Section):
         validate_default=True,
         description='Further names, by connection; "*" is every connection.',
     )
+    kpis: dict[str, KpiSettings] = Field(default_factory=dict, description="KPIs by id.")
     audit: AuditSettings = Field(default_factory=AuditSettings, description="The log.")
     admin: Admin = Field(default_factory=Admin, description="Who runs the bot.")
     server: Server = Field(default_factory=Server, description="Where `serve` listens.")

@@ -37,7 +37,7 @@ class Unfit(Exception):
 
 
 _RANKS = ("top", "bottom", "best", "worst")
-_STATES = frozenset({"active", "failed", "queued", "succeeded", "stopped"})
+STATES = frozenset({"active", "failed", "queued", "succeeded", "stopped"})
 """What a job can be asked about; its card tells them all."""
 
 
@@ -175,7 +175,7 @@ class Draft:
                 if self.pending == how.keyword:
                     self.pending = ""
                 return
-        if self.by_kind.get(Kind.JOB) is None or word not in _STATES:
+        if self.by_kind.get(Kind.JOB) is None or word not in STATES:
             raise Unfit(word)
 
     def _order(self, word: str) -> None:
@@ -317,6 +317,10 @@ class Draft:
         if self.subject:
             self.tests.append(Test(self.subject, Op.EQ, text))
             self.subject = ()
+            return
+        part = self.parts.get(self.pending)
+        if part is not None and isinstance(part[1].takes, OneOf) and part[1].takes.or_period:
+            self.fixed[part[0]], self.pending, self.waiting = text, "", False
             return
         if self.periods:
             raise Unfit("period")

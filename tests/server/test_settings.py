@@ -124,6 +124,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
                     "server": server,
                     "connections": given,
                     "synonyms": {"sandbox": settings.synonyms["production"]},
+                    "kpis": settings.kpis,
                 }
             )
 
