@@ -241,7 +241,7 @@ class Draft:
         elif self.where is not None and all(each.type == "boolean" for each in entities):
             self.tests.append(Test(entities, Op.EQ, "no" if self.negated else "yes"))
             self.negated = self.unused = False
-        elif self.where is not None and self.negated:  # "orders without a delivery date"
+        elif self.where is not None and self.unused:  # "orders without a delivery date"
             self.tests.append(Test(entities, Op.IS_EMPTY))
             self.negated = self.unused = False
         elif "" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD):
