@@ -29,10 +29,11 @@ from typing import Any
 from bot.commands import COMMANDS
 from bot.commands.command import Command
 from bot.language.frames import Frames, Scope
-from bot.language.lexicon import Entity, FieldValues, Lexicon, NameIndex, NameList
+from bot.language.lexicon import Entity, Lexicon, NameIndex, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import understand
+from bot.language.values import FieldValues
 from bot.language.vocabulary import Vocabulary, vocabulary, words_of
 from bot.model.names import Kind, Name, fold
 from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools

@@ -31,10 +31,11 @@ from bot.language.declare import CelonisIntent, map_names, names
 from bot.language.edges import Cost
 from bot.language.frames import Frames, Scope
 from bot.language.gate import Order, orders
-from bot.language.lexicon import FieldValues, Lexicon, NameList
+from bot.language.lexicon import Lexicon, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Account, Reading, Understanding, understand
+from bot.language.values import FieldValues
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.masking import Recorded
 from bot.model.cards import Button, Run, Source

@@ -8,8 +8,9 @@ from typing import TypeVar
 from bot.catalog.lexicon import name_list
 from bot.commands.command import Context
 from bot.language.drafts import STATES
-from bot.language.lexicon import FieldValues, NameList
+from bot.language.lexicon import NameList
 from bot.language.understand import Understanding
+from bot.language.values import FieldValues
 from bot.language.vocabulary import Class, Sense, Vocabulary, words_of
 from bot.model.errors import Forbidden, NotFound
 from bot.model.intents import Intent

@@ -14,7 +14,8 @@ from rapidfuzz.process import extract
 
 from bot.celonis import Api, DataQuery
 from bot.celonis.filter_expr import filter_expressions
-from bot.language.lexicon import Entity, FieldValues
+from bot.language.lexicon import Entity
+from bot.language.values import FieldValues
 from bot.model.errors import BadArgument, CelonisError, QuotaExhausted
 from bot.model.intents import Comparison, Op, Or
 from bot.model.names import Kind, Name, fold

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
 
-from bot.language.vocabulary import Vocabulary, stem, vocabulary, words_of
+from bot.language.vocabulary import Vocabulary, stem, words_of
 from bot.model.names import Kind, Name, fold
+
+if TYPE_CHECKING:
+    from bot.language.values import FieldValues
 
 INITIALS = 3
 """Words of the shortest name that is known by its initials."""
@@ -69,6 +72,8 @@ class Span:
         closed: It begins or ends with a word that stands for nothing.
         edits: What was made to get it of what was typed.
         guess: The words that were not typed so.
+        code: It may be an abbreviation: it stands in quotes, or in capitals where other words do not.
+        before: The stems of the word before it.
     """
 
     start: int
@@ -81,6 +86,8 @@ class Span:
     closed: bool = False
     edits: int = 0
     guess: tuple[str, ...] = ()
+    code: bool = False
+    before: frozenset[str] = frozenset()
 
 
 class Forms(NamedTuple):
@@ -268,66 +275,6 @@ def holding(
 
 
 @dataclass(frozen=True, slots=True)
-class FieldValues:
-    """Values of a field, with the forms in which people type them.
-
-    Attributes:
-        known: Folded value -> value.
-        complete: All there are.
-        words: Whose stems give the forms.
-    """
-
-    of: Entity
-    known: Mapping[str, str]
-    complete: bool = True
-    words: Vocabulary = field(default_factory=vocabulary, repr=False)
-    _by_form: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
-    _by_word: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
-    _by_letter: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for folded, value in self.known.items():
-            stems = self.words.classed(words_of(value))
-            self._by_form.setdefault("".join(stems), []).append(value)
-            if len(stems) > 1:
-                for one in set(stems):
-                    self._by_word.setdefault(one, []).append(value)
-            if self.complete and len(folded) >= _VALUE_LETTERS - 1:
-                self._by_letter.setdefault(folded[0], []).append(folded)
-
-    def touched(self, forms: Forms) -> bool:
-        """Whether some stretch of a sentence may be a value of these."""
-        return not (
-            self.known.keys().isdisjoint(forms.folded)
-            and self._by_form.keys().isdisjoint(forms.joined)
-            and self._by_word.keys().isdisjoint(forms.joined)
-        )
-
-    def valued(self, folded: str) -> Sequence[str]:
-        """The value that has this folded form."""
-        return (self.known[folded],) if folded in self.known else ()
-
-    def loosely(self, form: str) -> Sequence[str]:
-        """Values by the joined stems of their words."""
-        return self._by_form.get(form, ())
-
-    def partly(self, stem: str) -> Sequence[str]:
-        """Values of several words by one of them: they may be meant, and are only offered."""
-        return self._by_word.get(stem, ())
-
-    def nearly(self, folded: str) -> Sequence[str]:
-        """The value that a text is but for one edit, in a complete list; the only one."""
-        if len(folded) < _VALUE_LETTERS or any(map(str.isdigit, folded)):
-            return ()
-        listed = self._by_letter.get(folded[0], ())
-        near = extract(folded, listed, scorer=OSA.distance, score_cutoff=1, limit=2)
-        return [self.known[near[0][0]]] if len(near) == 1 else ()
-
-
-_VALUE_LETTERS = 6
-
-
-@dataclass(frozen=True, slots=True)
 class Lexicon:
     """Everything that one person can name here."""
 
@@ -359,7 +306,7 @@ class Lexicon:
         if word in self.vocabulary.known:
             return True
         folded, form = fold(word), stem(word)
-        if any(each.valued(folded) or each.loosely(form) for each in self.values):
+        if any(each.knows(folded, form) for each in self.values):
             return True
         known = {form, *self.vocabulary.glossary.get(form, ())}
         return any(each.knows(one) for each in self.lists for one in known)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import product
 from typing import TypeAlias
 
 from bot.language.edges import Cost, Edge, Named, Text, Valued
-from bot.language.lexicon import Entity, FieldValues, Forms, Lexicon, NameList, Span, Tier, holding
+from bot.language.lexicon import Entity, Forms, Lexicon, NameList, Span, Tier, holding
+from bot.language.values import FieldValues
 from bot.language.vocabulary import words_of
 from bot.model.names import Kind, fold
 
@@ -41,6 +42,7 @@ class Naming:
         self.words = lexicon.vocabulary
         self.edits: dict[tuple[int, str], int] = {}
         self._known: dict[Stretch, Sequence[Edge]] = {}
+        self._befores = [self._before(at) for at in range(len(text.tokens))]
 
     def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
         """All of them.
@@ -61,8 +63,10 @@ class Naming:
         for kind, lists in _by_kind(self.lexicon.lists):
             if found := _sorted(one for each in lists for one in each.called(fold(text))):
                 yield Edge(at, at + 1, Named(kind, found), Cost(edges=1))
-        if pairs := _pairs(self.lexicon.values, FieldValues.valued, fold(text)):
-            yield Edge(at, at + 1, Valued(pairs), Cost(edges=1))
+        stems = self.words.classed(words_of(text))
+        forms = "".join(stems), self.words.translated(stems)
+        span = Span(at, at + 1, text, fold(text), *forms, code=True, before=self._befores[at])
+        yield from (each for each in self._values(span, self.lexicon.values) if not each.cost.unknown)
 
     def _stretches(self, words: tuple[str, ...]) -> Iterator[Stretch]:
         """Every stretch that may be a name."""
@@ -105,7 +109,23 @@ class Naming:
             self.words.silent(words[0]) or self.words.silent(words[-1]),
             sum(self.edits[each] for each in repaired),
             tuple(word for _, word in repaired),
+            self._coded(text),
+            self._befores[start],
         )
+
+    def _coded(self, text: str) -> bool:
+        """Whether a text may be an abbreviation."""
+        if not text.isupper() or self.words.spoken(text.casefold()):
+            return False
+        return len(self.text.tokens) == 1 or not self.text.text.isupper()
+
+    def _before(self, start: int) -> frozenset[str]:
+        """The stems of the word before a place, but for such as "is"."""
+        typed = self.text.typed
+        while start and (self.words.silent(typed[start - 1]) or typed[start - 1] == "="):
+            start -= 1
+        said = words_of(typed[start - 1]) if start else []
+        return frozenset(self.words.translated(self.words.classed(said)))
 
     def _names(self, span: Span, lists: Iterable[tuple[Kind, Sequence[NameList]]]) -> Iterator[Edge]:
         partly = not span.closed and any(len(one) > 1 and one[0] != "~" for one in span.translated)
@@ -140,16 +160,19 @@ class Naming:
                 yield Edge(span.start, span.end, Named(kind, entities), cost, guess)
 
     def _values(self, span: Span, values: Sequence[FieldValues]) -> Iterator[Edge]:
-        if pairs := _pairs(values, FieldValues.valued, span.folded):
-            cost = Cost(0, span.edits, 0, Tier.EXACT, 1)
-        elif pairs := _pairs(values, FieldValues.loosely, span.form):
-            cost = Cost(0, span.edits, 0, Tier.INFLECTED, 1)
-        else:
-            pairs = _pairs(values, FieldValues.partly, span.form) if span.end == span.start + 1 else ()
-            cost = Cost(1, span.edits, 1, Tier.INFLECTED, 1)
-            if not pairs or len(pairs) > MOST_VALUED:
-                return
-        yield Edge(span.start, span.end, Valued(pairs), cost, span.guess)
+        """Values that a stretch says; those that are only to be offered where none is meant."""
+        found: dict[Cost, list[tuple[Entity, str]]] = {}
+        translated = "".join(span.translated)
+        for each in values:
+            if (said := each.said(span, translated)) is not None:
+                cost = Cost(int(not said.meant), span.edits, said.missing, said.tier, 1)
+                found.setdefault(cost, []).extend((each.of, value) for value in said.values)
+        meant = [each for each in found if not each.unknown]
+        for cost in meant or found:
+            pairs = _ordered(found[cost])
+            if meant or len(pairs) <= MOST_VALUED:
+                guess = (*span.guess, pairs[0][1]) if cost.missing else span.guess
+                yield Edge(span.start, span.end, Valued(pairs), cost, guess)
 
     def _nearly(self, strange: AbstractSet[int]) -> Iterator[Edge]:
         """Values that a stretch with words that nobody knows may be a misspelling of."""
@@ -161,7 +184,9 @@ class Naming:
                 continue
             if any(each.knows(one) for each in self.lexicon.lists for one in span.translated):
                 continue
-            if pairs := _pairs(self.lexicon.values, FieldValues.nearly, span.folded):
+            if pairs := _ordered(
+                (each.of, value) for each in self.lexicon.values for value in each.nearly(span.folded)
+            ):
                 yield Edge(start, end, Valued(pairs), Cost(0, 1, 0, Tier.INFLECTED, 1), (pairs[0][1],))
 
     def _shared(self, edges: Iterable[Edge], ways: Sequence[tuple[str, ...]]) -> Iterator[Edge]:
@@ -202,11 +227,8 @@ def _by_kind(lists: Iterable[NameList]) -> list[tuple[Kind, list[NameList]]]:
     return sorted(found.items())
 
 
-def _pairs(
-    values: Iterable[FieldValues], how: Callable[[FieldValues, str], Iterable[str]], said: str
-) -> tuple[tuple[Entity, str], ...]:
-    """What was said as values of fields, known in one way."""
-    pairs = ((each.of, value) for each in values for value in how(each, said))
+def _ordered(pairs: Iterable[tuple[Entity, str]]) -> tuple[tuple[Entity, str], ...]:
+    """Values of fields, in an order that has nothing to do with that of the lists."""
     return tuple(sorted(pairs, key=lambda pair: (pair[0].name.text, pair[0].name.id, pair[1])))
 
 

@@ -16,11 +16,13 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 LANGUAGES = ("en", "de")
-_PIECES = re.compile(r"[^\W_]+(?:['’.&%+][^\W_]+)*[%+]?|[#ø]")
+_PIECES = re.compile(r"[^\W_]+(?:['’.%][^\W_]+)*(?:%|\+(?![^\W_]))?|[#ø]")
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
 _UMLAUTS = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "ß": "ss", "æ": "a", "ø": "o"})
 _WRITTEN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _WRITTEN_OUT = re.compile("[aou]e")
+_WITHIN = re.compile(r"(?<=[^\W\d_])['.](?=[^\W\d_])")
+"""What stands between letters of one word and says nothing: O'Leary, S.A."""
 _ENDINGS = ("en", "e", "n")
 _STEM = 4
 
@@ -82,6 +84,9 @@ class Vocabulary:
         wishes: What is not offered -> the sentence that says so.
         known: Every word of every phrase.
         ways: How an exact sentence begins -> other words for it.
+        languages: Which they are.
+        joins: What may stand between two parts of a company's name, instead of a sign.
+        things: Family -> code -> what people call things of `bot.language.things`, besides their names in CLDR.
     """
 
     phrases: dict[str, list[tuple[tuple[str, ...], tuple[Sense, ...]]]] = field(default_factory=dict)
@@ -92,6 +97,9 @@ class Vocabulary:
     wishes: dict[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     ways: dict[str, list[str]] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    joins: tuple[str, ...] = ()
+    things: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     writes: Writes = field(init=False)
 
     def at(self, words: Sequence[str], start: int) -> Iterator[tuple[int, tuple[Sense, ...]]]:
@@ -105,6 +113,10 @@ class Vocabulary:
         return word in {",", ";"} or any(
             end == 1 and all(each.what in SILENT for each in senses) for end, senses in self.at((word,), 0)
         )
+
+    def spoken(self, word: str) -> bool:
+        """Whether a word alone does something in a sentence."""
+        return any(end == 1 for end, _ in self.at((word,), 0))
 
     def classed(self, words: Sequence[str]) -> list[str]:
         """Stems of words, small words left out, with `~average` and the like for ways of counting."""
@@ -123,6 +135,10 @@ class Vocabulary:
                 at += 1
         return found
 
+    def joined(self, text: str) -> str:
+        """The form of a text by which it is looked up: its stems without gaps."""
+        return "".join(self.classed(words_of(text)))
+
     def translated(self, words: Sequence[str]) -> list[str]:
         """The same words in the language of most knowledge models, as far as the glossary knows them."""
         return [one for each in words for one in self.glossary.get(each, (each,))]
@@ -140,7 +156,7 @@ def words_of(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A word without accents and the commonest endings of plurals and cases, English and German."""
-    flat = word.translate(_UMLAUTS)
+    flat = _WITHIN.sub("", word).translate(_UMLAUTS)
     if not flat.isascii():
         flat = "".join(c for c in unicodedata.normalize("NFD", flat) if not unicodedata.combining(c))
     flat = _WRITTEN_OUT.sub(lambda found: found[0][0], flat) if len(flat) > _STEM else flat
@@ -196,6 +212,11 @@ class _Learner:
         self.made.neutral.update(stem(each) for each in spoken["neutral"])
         self.made.opposites.update(spoken["opposites"])
         self.made.units.update(spoken["units"])
+        self.made.languages += (name,)
+        self.made.joins += tuple(spoken["joins"])
+        for family in ("countries", "currencies", "states"):
+            for code, names in spoken[family].items():
+                self.made.things.setdefault(family, {}).setdefault(code, []).extend(names)
 
     def _way(self, words: str, phrases: Iterable[str]) -> None:
         self.made.ways.setdefault(words, []).extend(each for each in phrases if each != words)

@@ -34,10 +34,11 @@ from bot.language.conditions import Values
 from bot.language.dates import period
 from bot.language.frames import Frames, Scope
 from bot.language.gate import orders
-from bot.language.lexicon import Entity, FieldValues, Lexicon, NameIndex, NameList
+from bot.language.lexicon import Entity, Lexicon, NameIndex, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Understanding, understand
+from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary, words_of
 from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from bot.language.edges import tokens
 from bot.language.frames import Scope
 from bot.language.gate import orders
-from bot.language.lexicon import Entity, FieldValues, Lexicon, NameList
+from bot.language.lexicon import Entity, Lexicon, NameList
 from bot.language.understand import Understanding, understand
+from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
