@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias, assert_never
@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from bot.language.dates import Period, period
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Not, Op, Or
+from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons
+from bot.model.names import Name
 
 Value: TypeAlias = str | bool | Decimal | Period
 Range: TypeAlias = tuple[str, datetime | None, datetime | None]
@@ -257,3 +258,27 @@ def _with_point(digits: str) -> str | None:
     if not re.fullmatch("[0-9]*", whole) and (groups is None or groups["mark"] == point):
         return None
     return f"{re.sub('[^0-9]', '', whole) or '0'}.{fraction}"
+
+
+def combined(tests: Sequence[Condition], base: Condition | None) -> Condition | None:
+    """All tests together with what was asked before; several values of one field are a list, a new one takes the old one's place."""
+    by_field: dict[tuple[Name, Op], list[Comparison]] = {}
+    parts: list[Condition] = []
+    for each in tests:
+        if isinstance(each, Comparison):
+            by_field.setdefault((each.field, each.op), []).append(each)
+        else:
+            parts.append(each)
+    for (name, op), same in by_field.items():
+        values = tuple(dict.fromkeys(value for each in same for value in each.values))
+        if op is Op.EQ and len(values) > 1:
+            parts.append(Comparison(name, Op.IN, values))
+        else:
+            parts.extend(dict.fromkeys(same))
+    new = {of.field for each in parts for of in comparisons(each)}
+    kept = base.parts if isinstance(base, And) else () if base is None else (base,)
+    old = [each for each in kept if not any(of.field in new for of in comparisons(each))]
+    every = [*old, *parts]
+    if not every:
+        return None
+    return every[0] if len(every) == 1 else And(tuple(every))

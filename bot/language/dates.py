@@ -334,6 +334,11 @@ _EACH_MONTH = "|".join(_MONTHS)
 _BEFORE = r"(?:(?P<before>since|until|before|after) )?"
 _BARE_MONTH = re.compile(rf"{_BEFORE}(?P<month>{_EACH_MONTH})")
 _BARE_QUARTER = re.compile(rf"{_BEFORE}q ?(?P<quarter>[1-4])")
+_BARE_WEEK = re.compile(rf"{_BEFORE}(?:kw|cw|week|calendar week) ?(?P<week>[0-9]{{1,2}})")
+_NTH_QUARTER = re.compile(rf"{_BEFORE}(?P<quarter>[1-4])(?:st|nd|rd|th)? quarter(?: (?P<year>[0-9]{{4}}))?")
+_BETWEEN = re.compile(
+    "(?P<from>from|since|between) (?P<first>.+?) (?P<to>to|until|till|through|and) (?P<last>.+)"
+)
 _BARE_DAY = re.compile(rf"{_BEFORE}(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})")
 _OF_YEAR = re.compile(rf"{_BEFORE}(?P<part>{_EACH_MONTH}|q ?[1-4]) (?:of )?(?P<which>last|this) year")
 _MONTH_BEFORE_LAST = re.compile("(?:the )?month before last|vorletzte[nrm]? month")
@@ -346,11 +351,20 @@ def with_year(said: str, now: datetime) -> str:
         said: Lower-case words, as `period` reads them.
         now: When it is said.
     """
+    if both := _BETWEEN.fullmatch(said):
+        first, last = with_year(both["first"], now), with_year(both["last"], now)
+        zone = ZoneInfo("UTC")
+        one, other = period(first, zone, now), period(last, zone, now)
+        if one and other and one.start and other.start and one.start > other.start and first[-4:].isdigit():
+            first = f"{first[:-4]}{int(first[-4:]) - 1}"  # "between november and january"
+        return f"{both['from']} {first} {both['to']} {last}"
     found = (
         _OF_YEAR.fullmatch(said)
         or _BARE_DAY.fullmatch(said)
         or _BARE_MONTH.fullmatch(said)
         or _BARE_QUARTER.fullmatch(said)
+        or _BARE_WEEK.fullmatch(said)
+        or _NTH_QUARTER.fullmatch(said)
     )
     if _MONTH_BEFORE_LAST.fullmatch(said):
         year, month = divmod(now.year * 12 + now.month - 3, 12)
@@ -363,7 +377,12 @@ def with_year(said: str, now: datetime) -> str:
     elif day := parts.get("day"):
         begun = (int(parts["month"]), int(day)) <= (now.month, now.day)
         dated = f"{day}.{parts['month']}.{now.year - (not begun)}"
-    elif quarter := parts.get("quarter"):
+    elif week := parts.get("week"):
+        iso = now.isocalendar()
+        dated = f"kw {week} {iso.year - (int(week) > iso.week)}"
+    elif (quarter := parts.get("quarter")) and parts.get("year"):
+        dated = f"q{quarter} {parts['year']}"
+    elif quarter:
         dated = f"q{quarter} {now.year - (int(quarter) > (now.month + 2) // 3)}"
     else:
         dated = f"{parts['month']} {now.year - (_MONTHS[parts['month']] > now.month)}"

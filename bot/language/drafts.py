@@ -20,8 +20,8 @@ from bot.language.declare import (
     clauses,
     whole_number,
 )
-from bot.language.edges import Edge, Named, Numbered, Unknown, Valued, What, When
-from bot.language.lexicon import Entity, Tier
+from bot.language.edges import DATES, Coded, Edge, Named, Numbered, Unknown, Valued, What, When
+from bot.language.lexicon import Entity
 from bot.language.vocabulary import SILENT, Class, Sense
 from bot.model.intents import Intent, Op
 from bot.model.names import Kind
@@ -29,7 +29,7 @@ from bot.model.names import Kind
 TOP = 5
 """How many are meant where "top" comes without a number."""
 ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
-DATES = frozenset({"date", "datetime", "timestamp"})
+_NUMBERS = frozenset({"integer", "float", "number"})
 
 
 class Unfit(Exception):
@@ -49,6 +49,11 @@ class Test:
     op: Op
     values: tuple[tuple[Entity, str], ...] | str = ""
     opposite: bool = False
+    until: str = ""
+    """The second value of "between"."""
+    unit: str = ""
+    named: bool = True
+    """Whether somebody named a field."""
 
 
 class Draft:
@@ -79,10 +84,18 @@ class Draft:
         self.op: Op | None = None
         self.number: str | None = None
         """A number that was compared before its field was named ("more than 3 touches")."""
+        self.low: str | None = None
+        """The first number of "between"."""
+        self.unit = ""
+        self.codes: list[str] = []
+        """What looks like numbers of what the record holds."""
         self.alone = ""
         """The clause for the best or the worst, while nobody said how many."""
         self.descending: set[int] = set()
         """Which of the fields to sort by go from the highest value down."""
+        self.joined = False
+        """Whether something joins what comes to the name before."""
+        self.only = False
         self.single = False
         self.leading = 0
         self.roles = 0
@@ -91,31 +104,33 @@ class Draft:
 
     def take(self, edge: Edge, rest: Sequence[Edge]) -> None:
         """Takes one more piece of the sentence."""
-        if isinstance(edge.what, Named) and edge.what.kind is Kind.FIELD and edge.cost.tier <= Tier.FOLDED:
+        if isinstance(edge.what, Named) and edge.what.kind is Kind.FIELD and not edge.what.several:
             self.single = True
-        if (
-            self.alone
-            and isinstance(edge.what, Named)
-            and edge.what.kind is Kind.FIELD
-            and edge.cost.tier <= Tier.FOLDED
-        ):
-            self.fixed[self.alone] = 1  # "which plant", not "plants"
+            if self.alone:
+                self.fixed[self.alone] = 1  # "which plant", not "plants"
         self._take(edge.what, rest)
 
     def _take(self, what: What, rest: Sequence[Edge]) -> None:
         match what:
             case Sense():
                 self._sense(what, rest)
-            case Named(kind, entities, inside):
+            case Named(kind, entities, inside, _, headed):
+                if headed and not self._plain(rest):
+                    raise Unfit("field")
                 self._name(kind, entities, rest)
                 if inside is not None:
                     self._take(inside, rest)
-            case Valued(pairs):
+            case Valued(pairs, opposite):
+                before = self.negated
+                self.negated = before != opposite
                 self._value(pairs)
-            case Numbered(text):
-                self._number(text, rest)
-            case When(text):
-                self._period(text)
+                self.negated = before
+            case Coded(text):
+                self._code(text)
+            case Numbered(text, _, unit):
+                self._number(text, unit, rest)
+            case When(text, on):
+                self._period(text, on)
             case Unknown():
                 pass
             case _:
@@ -139,12 +154,10 @@ class Draft:
                 if isinstance(takes, Flag):
                     self.fixed[self.parts[sense.value][0]] = True
                     self.pending = ""
-            case Class.ONLY:
-                self.pending, self.negated = "", False
-            case Class.WITHOUT:
-                if not rest:
-                    raise Unfit("without")
-                self.pending, self.negated, self.unused = "", True, True
+            case Class.ONLY | Class.WITHOUT:
+                self._narrow(sense.what, rest)
+            case Class.AND:
+                self.joined = True
             case Class.COMPARISON:
                 self._compare(sense.value)
             case Class.FIXED:
@@ -155,7 +168,6 @@ class Draft:
                 Class.QUESTION
                 | Class.FILLER
                 | Class.LINK
-                | Class.AND
                 | Class.FOLLOW
                 | Class.PERIOD
                 | Class.CLASS
@@ -164,6 +176,14 @@ class Draft:
                 pass
             case _:
                 assert_never(sense.what)
+
+    def _narrow(self, what: Class, rest: Sequence[Edge]) -> None:
+        """Takes "only" or "without"."""
+        without = what is Class.WITHOUT
+        if without and not rest:
+            raise Unfit("without")
+        self.pending, self.negated, self.only = "", without, not without
+        self.unused = self.unused or without
 
     def _state(self, word: str) -> None:
         for each, how in clauses(self.intent):
@@ -205,12 +225,27 @@ class Draft:
             return
         if self.negated:
             raise Unfit("without")
+        if kind is Kind.KPI and not self.joined and self.names.get(self.by_kind.get(kind, "")):
+            self.guesses += 1  # two in a row may be one whose words stand apart
+        self.joined = False
         self._put(kind, entities)
         if self.pending == "by" and kind is Kind.KPI:  # "top 5 plants by on-time delivery"
             self.waiting = False
         elif self.pending not in {"", "where"} and self.waiting:
             raise Unfit(self.pending)
         self.pending = ""
+
+    def _plain(self, rest: Sequence[Edge]) -> bool:
+        """Whether a field may go by a part of its name here: as what is grouped by, compared or listed."""
+        if self.negated:
+            return False
+        following = next((each.what for each in rest if not is_silent(each.what)), None)
+        return (
+            self.pending in {"by", *_RANKS}
+            or isinstance(following, Valued)
+            or (isinstance(following, Sense) and following.what is Class.COMPARISON)
+            or ("" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD))
+        )
 
     def _put(self, kind: Kind, entities: tuple[Entity, ...]) -> None:
         at = self.by_kind.get(kind)
@@ -224,8 +259,7 @@ class Draft:
 
     def _field(self, entities: tuple[Entity, ...], rest: Sequence[Edge]) -> None:
         if self.number is not None and self.op is not None:
-            self.tests.append(Test(entities, self.op, self.number))
-            self.op = self.number = None
+            self._ranged(entities)
             return
         following = next((each.what for each in rest if not is_silent(each.what)), None)
         compared = isinstance(following, Sense) and following.what is Class.COMPARISON
@@ -241,6 +275,9 @@ class Draft:
         elif self.where is not None and all(each.type == "boolean" for each in entities):
             self.tests.append(Test(entities, Op.EQ, "no" if self.negated else "yes"))
             self.negated = self.unused = False
+        elif self.where is not None and self.pending == "where":  # "orders with an internal note"
+            self.tests.append(Test(entities, Op.IS_EMPTY, opposite=True))
+            self.pending, self.waiting = "", False
         elif self.where is not None and self.unused:  # "orders without a delivery date"
             self.tests.append(Test(entities, Op.IS_EMPTY))
             self.negated = self.unused = False
@@ -272,23 +309,74 @@ class Draft:
         op = Op.NE if self.negated != (self.op is Op.NE) else (self.op or Op.EQ)
         if op not in {Op.EQ, Op.NE}:
             raise Unfit("value")
+        if self.pending == "against":  # "north vs south": one beside the other
+            before = self.tests[-1] if self.tests else None
+            if (
+                before is None
+                or "by" not in self.parts
+                or not isinstance(before.values, tuple)
+                or op is Op.NE
+            ):
+                raise Unfit("against")
+            both = tuple(each for each, _ in pairs if each in before.fields)
+            if both not in self.names.get(self.parts["by"][0], ()):
+                self.names.setdefault(self.parts["by"][0], []).append(both)
+            self.pending, self.waiting = "", False
+            self.tests.append(Test(both, op, tuple(each for each in pairs if each[0] in both)))
+            return
         self.tests.append(Test(tuple(pair[0] for pair in pairs), op, pairs))
         self.op, self.pending, self.subject, self.unused = None, "", (), False
 
-    def _number(self, text: str, rest: Sequence[Edge]) -> None:
+    def _code(self, text: str) -> None:
+        if (
+            Kind.RECORD not in self.by_kind
+            or self.by_kind[Kind.RECORD] not in self.names
+            or self.subject
+            or self.negated
+        ):
+            raise Unfit("code")
+        self.codes.append(text)
+
+    def _ranged(self, fields: tuple[Entity, ...]) -> None:
+        """A condition on these fields, with the number that was compared."""
+        assert self.op is not None
+        assert self.number is not None
+        values = (self.low, self.number) if self.low is not None else (self.number, "")
+        if self.op is Op.BETWEEN and self.low is None:
+            raise Unfit("between")
+        self.tests.append(Test(fields, self.op, values[0], until=values[1], unit=self.unit))
+        self.op = self.number = self.low = None
+        self.unit = ""
+
+    def unnamed(self, fields: Sequence[Entity]) -> None:
+        """A comparison whose field nobody named is about any that holds numbers: those of the unit, if it has one.
+
+        Args:
+            fields: All of the record.
+        """
+        if self.op in ORDERED and self.number is not None:
+            self._ranged(tuple(each for each in fields if each.type in _NUMBERS))
+            self.tests[-1].named = False
+            self.roles += 1
+
+    def _number(self, text: str, unit: str, rest: Sequence[Edge]) -> None:
         following = rest[0].what if rest else None
         if text.isdigit() and following in {Sense(Class.CLAUSE, each) for each in _RANKS}:
             self.leading = whole_number(text)  # "the 3 best plants"
             return
         if self.negated and self.op is not None:
             raise Unfit("not")
+        if self.op is Op.BETWEEN and self.low is None:
+            self.low = text
+            return
         if self.op is not None and not self.subject and self.number is None:
-            self.number = text
+            self.number, self.unit = text, unit
             return
         if self.subject and self.where is not None:
-            op = self.op or (Op.NE if self.negated else Op.EQ)
-            self.tests.append(Test(self.subject, op, text))
-            self.subject, self.op, self.negated, self.unused = (), None, False, False
+            self.op = self.op or (Op.NE if self.negated else Op.EQ)
+            self.number, self.unit = text, unit
+            self._ranged(self.subject)
+            self.subject, self.negated, self.unused = (), False, False
             return
         if self.pending in self.parts:
             at, how = self.parts[self.pending]
@@ -311,20 +399,32 @@ class Draft:
                 return
         raise Unfit("number")
 
-    def _period(self, text: str) -> None:
+    def _period(self, text: str, on: tuple[Entity, ...]) -> None:
         if self.where is None or self.negated:
             raise Unfit("period")
+        if on:
+            self.tests.append(Test(on, Op.EQ, text))
+            return
         if self.subject:
             self.tests.append(Test(self.subject, Op.EQ, text))
             self.subject = ()
+            return
+        if self.pending == "against" and self._before(text):
+            self.fixed[self.parts["against"][0]] = "previous period"
+            self.pending, self.waiting = "", False
             return
         part = self.parts.get(self.pending)
         if part is not None and isinstance(part[1].takes, OneOf) and part[1].takes.or_period:
             self.fixed[part[0]], self.pending, self.waiting = text, "", False
             return
-        if self.periods:
+        if self.periods or self.pending == "against":
             raise Unfit("period")
         self.periods.append(text)
+
+    def _before(self, text: str) -> bool:
+        """Whether a period is the one before that which was said."""
+        last, _, unit = text.partition(" ")
+        return last == "last" and "against" in self.parts and self.periods == [f"this {unit}"]
 
     # --- done
 

@@ -15,6 +15,8 @@ from bot.model.names import Kind
 
 _BEFORE, _BEHIND = 4, 8
 """Words before and behind a place on which it depends what begins there, where that is no name."""
+DATES = frozenset({"date", "datetime", "timestamp"})
+"""Types of fields that hold dates."""
 # --- tokens
 
 
@@ -77,12 +79,24 @@ class Named(NamedTuple):
     entities: tuple[Entity, ...]
     inside: Named | Valued | None = None
     """A filter or value that stands within the name ("number of open orders")."""
+    several: bool = False
+    """Whether it was said in the plural."""
+    headed: bool = False
+    """Whether only the last word of the name was said ("channel" for "Contact channel")."""
 
 
 class Valued(NamedTuple):
     """A value, with the fields that have it."""
 
     pairs: tuple[tuple[Entity, str], ...]
+    opposite: bool = False
+    """Whether it was said with a prefix that turns it round ("unblocked")."""
+
+
+class Coded(NamedTuple):
+    """What looks like the number of something ("INC-3107")."""
+
+    text: str
 
 
 class Numbered(NamedTuple):
@@ -90,12 +104,14 @@ class Numbered(NamedTuple):
 
     text: str
     quoted: bool = False
+    unit: str = ""
 
 
 class When(NamedTuple):
-    """A period, in the words of the reader of dates."""
+    """A period, in the words of the reader of dates, and the fields that it is about, where one was named beside it."""
 
     text: str
+    on: tuple[Entity, ...] = ()
 
 
 class Unknown(NamedTuple):
@@ -104,7 +120,7 @@ class Unknown(NamedTuple):
     text: str
 
 
-What: TypeAlias = Sense | Named | Valued | Numbered | When | Unknown
+What: TypeAlias = Sense | Named | Valued | Coded | Numbered | When | Unknown
 
 
 class Cost(NamedTuple):
@@ -208,6 +224,7 @@ class Spoken:
         yield from self._searched(words, start)
         yield from self._operands(words, start)
         yield from self._numbers(words, start)
+        yield from self._codes(start)
         yield from self._periods(words, start)
         word = self.tokens[start].word
         if word in _SIGNS:
@@ -257,14 +274,23 @@ class Spoken:
         if word and (word[0].isdigit() or (word[0] in "+-" and word[1:2].isdigit())):
             yield Edge(at, at + 1, Numbered(word), Cost(edges=1))
             if at + 1 < len(words) and words[at + 1] in self.words.units:
-                yield Edge(at, at + 2, Numbered(word), Cost(edges=1))
+                yield Edge(at, at + 2, Numbered(word, unit=words[at + 1]), Cost(edges=1))
         elif word in _NUMBER_WORDS:
             yield Edge(at, at + 1, Numbered(str(_NUMBER_WORDS[word])), Cost(edges=1))
 
+    def _codes(self, start: int) -> Iterator[Edge]:
+        for end in range(start + 1, min(start + 4, len(self.tokens)) + 1):
+            if _CODE.fullmatch(said := self.text.said(start, end)):
+                yield Edge(start, end, Coded(said), Cost(edges=1, roles=1))
+
     def _periods(self, words: Sequence[str], start: int) -> Iterator[Edge]:
         zone, now = _ANY_ZONE, self.now or _ANY_TIME
+        if words[start] == "the":
+            return
         for end in range(start + 1, min(start + 7, len(words)) + 1):
             said = " ".join(_PERIOD_WORDS.get(each, each) for each in words[start:end])
+            if words[start] in {"von", "vom"} and not _ENDS.search(said):
+                continue  # "orders of yesterday"
             doubtful = end == start + 1 and (said in _DOUBTFUL or (said.isdigit() and len(said) != _YEAR))
             if doubtful and not self._after_time_link(words, start):
                 continue
@@ -309,11 +335,17 @@ _PERIOD_WORDS = {
     "seit": "since", "ab": "since", "bis": "until", "letzten": "last", "letzte": "last", "letzter": "last", "letztes": "last",
     "tage": "days", "tagen": "days", "wochen": "weeks", "woche": "week", "monate": "months", "monaten": "months", "monat": "month",
     "gestern": "yesterday", "heute": "today", "vormonat": "last month", "vorjahr": "last year", "vorwoche": "last week",
+    "zwischen": "between", "und": "and", "von": "from", "vom": "from", "montag": "monday", "dienstag": "tuesday", "mittwoch": "wednesday",
+    "donnerstag": "thursday", "freitag": "friday", "samstag": "saturday", "sonntag": "sunday", "erstes": "1", "zweites": "2", "drittes": "3",
+    "viertes": "4", "first": "1", "third": "3", "fourth": "4", "kalenderwoche": "kw", "vergangenen": "last",
     "jahre": "years", "jahren": "years", "jahr": "year", "quartal": "quarter", "quartale": "quarters", "stunden": "hours",
 }  # fmt: skip
 _DOUBTFUL = frozenset(
     {"may", "march", "mar", "sun", "sat", "dec", "mai", "now", "second", "morgen", "tomorrow"}
 )
+_ENDS = re.compile(" (?:to|until|till|through|and) ")
+_CODE = re.compile(r"[A-Za-z]{1,6}(?:-|[-_/]?[0-9]{2})[0-9][\w/-]*|[0-9]{5,}")
+"""What looks like the number of something."""
 _YEAR = 4
 """Digits of a year."""
 _ANY_ZONE = ZoneInfo("UTC")
@@ -347,15 +379,15 @@ def role_of(what: What) -> str:
     match what:
         case Sense(kind, value):
             return f"{kind.name.lower()} {value}".strip()
-        case Named(kind, entities, inside):
+        case Named(kind=kind, entities=entities, inside=inside):
             names = " or ".join(dict.fromkeys(each.name.text for each in entities[:3]))
             more = f" with {role_of(inside)}" if inside is not None else ""
             return f"{kind.value} {names}{more}"
-        case Valued(pairs):
+        case Valued(pairs=pairs):
             return " or ".join(f"{of.name.text} = {value}" for of, value in pairs[:3])
-        case Numbered(text):
+        case Coded(text=text) | Numbered(text=text):
             return f"number {text}"
-        case When(text):
+        case When(text=text):
             return f"period {text}"
         case Unknown():
             return "not understood"

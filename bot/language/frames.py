@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice, product
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
-from bot.language.declare import Count, Flag, Names, OneName, OneOf, Phrase, SomeOf, SortBy, Where, clauses
-from bot.language.drafts import DATES, ORDERED, Draft, Test, Unfit
-from bot.language.edges import Cost, Edge, Named
-from bot.language.lexicon import Entity, Lexicon
+from bot.language.conditions import combined
+from bot.language.declare import (
+    Count,
+    Flag,
+    Names,
+    OneName,
+    OneOf,
+    Phrase,
+    SomeOf,
+    SortBy,
+    Takes,
+    Where,
+    clauses,
+)
+from bot.language.drafts import ORDERED, STATES, Draft, Test, Unfit
+from bot.language.edges import DATES, Cost, Edge, Named
+from bot.language.lexicon import Entity, Lexicon, plainest
 from bot.language.vocabulary import SILENT, Class, Sense, stem, words_of
-from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey, comparisons
+from bot.model.intents import Comparison, Condition, Intent, Not, Op, SortKey
 from bot.model.names import LIES_IN, Kind, Name
 
 MOST_READINGS = 6
 _AMOUNT = re.compile(r"[-+]?[0-9][0-9.,]*[a-z%]*")
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _BY_NOTHING = 2
 """What the values of a field are worth where only the field was named, and help where nothing was."""
 _KIND_WORDS: Mapping[str, frozenset[Kind]] = {
@@ -97,12 +112,25 @@ def intents(
         )
         if opened is not None:
             candidates.append((opened, None, len(asked) + (_follows(path) and scope.last is not None)))
-        elif kinds & {Kind.FIELD, Kind.FILTER} and scope.last is None:
+        elif kinds & {Kind.FIELD, Kind.FILTER} and not _conditional(scope.last):
             candidates.append((frames.opens[Kind.RECORD], None, 1))
             if Kind.FIELD in frames.opens:
                 candidates.append((frames.opens[Kind.FIELD], None, 0))
+        elif (
+            not kinds
+            and (jobs := frames.by_words.get("jobs"))
+            and type(scope.last) is not jobs
+            and any(map(_job_state, content))
+        ):  # "what's running"
+            candidates.append((jobs, None, 1))
         if scope.last is not None and (opened is None or _follows(path)):
             candidates.append((type(scope.last), scope.last, 0 if _follows(path) else 2))
+    if (
+        not kinds
+        and [each.words for each in asked] == ["count"]
+        and (counted := _recast(scope.last, asked[0]))
+    ):
+        candidates.append((asked[0], counted, 0))  # "how many are that"
     for intent, base, roles in candidates:
         if spare - {intent}:
             continue  # it would drop what else was asked
@@ -124,6 +152,24 @@ def date_key(model: str, record: str) -> str:
     return f"{model}/{record}"
 
 
+def _conditional(intent: Intent | None) -> bool:
+    """Whether a question has conditions, so that a field can be added to it."""
+    return intent is not None and any(isinstance(how.takes, Where) for _, how in clauses(type(intent)))
+
+
+def _job_state(edge: Edge) -> bool:
+    return isinstance(edge.what, Sense) and edge.what.what is Class.FIXED and edge.what.value in STATES
+
+
+def _recast(last: Intent | None, intent: type[Intent]) -> Intent | None:
+    """The last question's record, conditions and filters as another question about them."""
+    if last is None or getattr(last, "record", None) is None:
+        return None
+    names = {each.name for each in fields(cast("Any", intent))}
+    same = {each.name: getattr(last, each.name) for each in fields(cast("Any", last)) if each.name in names}
+    return intent(**same)
+
+
 def _follows(path: Sequence[Edge]) -> bool:
     return any(
         isinstance(each.what, Sense) and each.what.what in {Class.FOLLOW, Class.AND}
@@ -143,6 +189,8 @@ class _Maker:
 
     def made(self) -> Iterator[tuple[Intent, int]]:
         """The intents that it can be, once it is decided which of several equal names is meant."""
+        if Kind.RECORD in self.draft.by_kind:
+            self.draft.unnamed(self.lexicon.every(Kind.FIELD))
         if self.draft.unused:
             raise Unfit("not")
         if (
@@ -207,7 +255,7 @@ class _Maker:
 
         def usable(fields: Iterable[Entity]) -> tuple[Entity, ...]:
             inside = (each for each in fields if here(each) and (not records or _record_of(each) in records))
-            return _plainest(tuple(inside))
+            return plainest(tuple(inside))
 
         slots = [
             (at, usable(each) if each and each[0].kind is Kind.FIELD else each)
@@ -216,6 +264,7 @@ class _Maker:
         conditions = [
             *(self._compared(test, usable) for test in self.draft.tests),
             *(self._during(text, model, records, usable) for text in self.draft.periods),
+            *(self._coded(text, records) for text in self.draft.codes),
         ]
         names = [each for _, each in slots]  # where one of them is empty, the product is
         for entities, tests in islice(product(product(*names), product(*conditions)), MOST_READINGS):
@@ -237,17 +286,15 @@ class _Maker:
         if named or before is not None:
             return named or {before.id if before is not None else ""}, []
         asked = {_record_of(each) for test in self.draft.tests for each in test.fields if here(each)}
-        self.implied = bool(asked)
-        if not asked:  # a filter alone: "overdue invoices" are invoices
-            filters = [
-                each for slot, fit in slots if slot == self.draft.by_kind.get(Kind.FILTER) for each in fit
-            ]
-            said = {stem(one) for each in filters for one in words_of(each.name.text)}
-            asked = {
-                each.name.id
-                for each in self.lexicon.every(Kind.RECORD)
-                if not said.isdisjoint(map(stem, words_of(each.name.text)))
-            }
+        filters = [each for slot, fit in slots if slot == self.draft.by_kind.get(Kind.FILTER) for each in fit]
+        said = {stem(one) for each in filters for one in words_of(each.name.text)}
+        told = {  # "overdue invoices" are invoices
+            each.name.id
+            for each in self.lexicon.every(Kind.RECORD)
+            if not said.isdisjoint(map(stem, words_of(each.name.text)))
+        }
+        self.implied = bool(asked) and not told
+        asked = asked & told or told or asked
         owners = tuple(
             each for each in self.lexicon.every(Kind.RECORD) if here(each) and each.name.id in asked
         )
@@ -268,6 +315,18 @@ class _Maker:
         dates = usable(self.draft.on) if self.draft.on else self._date_fields(usable, defaults)
         return tuple(Comparison(self._called(each.name, Kind.FIELD), Op.EQ, (text,)) for each in dates)
 
+    def _coded(self, text: str, records: set[str]) -> tuple[Condition, ...]:
+        """What looks like a number, as the value of the field that numbers a record."""
+        keys = self.lexicon.vocabulary.keys
+        numbered = [
+            each
+            for each in self.lexicon.every(Kind.FIELD)
+            if _record_of(each) in records
+            and each.type in {"", "string"}
+            and any(stem(one).endswith(keys) for one in words_of(each.name.text))
+        ]
+        return tuple(Comparison(self._called(each.name, Kind.FIELD), Op.EQ, (text,)) for each in numbered[:1])
+
     def _lacking(self, fields: tuple[Entity, ...], text: str) -> bool:
         """Whether every field's values are known to the end, and none of them is this text."""
         return bool(fields) and all(self.lexicon.lacks(each.name.id, text) for each in fields)
@@ -283,9 +342,14 @@ class _Maker:
             fields = tuple(
                 each for each in test.fields if test.op not in ORDERED or each.type not in unordered
             )
-            values = (test.values,) if test.op is not Op.IS_EMPTY else ()
+            fields = self._measured(test, usable(fields))
+            said: tuple[tuple[str, ...], ...] = (tuple(filter(None, (test.values, test.until))),)
+            if not test.named and _GROUPED.fullmatch(test.values):  # 20, or twenty thousand?
+                said = ((f"{Decimal(test.values).normalize():f}",), (test.values.replace(".", ""),))
             made = (
-                Comparison(self._called(each.name, Kind.FIELD), test.op, values) for each in usable(fields)
+                Comparison(self._called(each.name, Kind.FIELD), test.op, values)
+                for each in fields
+                for values in said
             )
             return tuple(Not(each) if test.opposite else each for each in made)
         fit = usable(tuple(each for each, _ in test.values))
@@ -294,6 +358,15 @@ class _Maker:
             for each, value in test.values
             if each in fit
         )
+
+    def _measured(self, test: Test, fields: tuple[Entity, ...]) -> tuple[Entity, ...]:
+        """The fields that can be said in a test's unit; where nobody named one, those that go best with it."""
+        words = self.lexicon.vocabulary
+        if not test.unit:
+            return fields
+        fit = [(words.measured(each.name.text, test.unit), each) for each in fields]
+        least = 0 if test.named else max(1, *(how for how, _ in fit)) if fit else 1
+        return tuple(each for how, each in fit if how >= least)
 
     def _date_fields(
         self, usable: Callable[[Iterable[Entity]], tuple[Entity, ...]], defaults: Sequence[str]
@@ -310,6 +383,22 @@ class _Maker:
             return Name(name.text, name.id.partition(".")[2])
         return name
 
+    def _filled(self, name: str, takes: Takes, picked: Sequence[Name]) -> object:
+        """What a field of the intent becomes of the names that were picked for it."""
+        match takes:
+            case Names(Kind.FILTER) if self.draft.only and self.draft.base is not None:
+                return tuple(dict.fromkeys((*getattr(self.draft.base, name), *picked)))
+            case Names():
+                return tuple(dict.fromkeys(picked))
+            case OneName():
+                return picked[0]
+            case SortBy():
+                return tuple(SortKey(each, at in self.draft.descending) for at, each in enumerate(picked))
+            case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where():
+                return None
+            case _:
+                assert_never(takes)
+
     def _built(
         self, model: Name | None, chosen: Sequence[tuple[str, Entity]], tests: Sequence[Condition]
     ) -> Intent | None:
@@ -318,18 +407,8 @@ class _Maker:
             picked = [self._called(entity.name, entity.kind) for at, entity in chosen if at == each.name]
             if not picked:
                 continue
-            match how.takes:
-                case Names():
-                    values[each.name] = tuple(dict.fromkeys(picked))
-                case OneName():
-                    values[each.name] = picked[0]
-                case SortBy():
-                    down = self.draft.descending
-                    values[each.name] = tuple(SortKey(name, at in down) for at, name in enumerate(picked))
-                case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where():
-                    pass
-                case _:
-                    assert_never(how.takes)
+            if (value := self._filled(each.name, how.takes, picked)) is not None:
+                values[each.name] = value
         for _, entity in chosen:
             outer = LIES_IN.get(entity.kind)
             at = self.draft.by_kind.get(outer) if outer is not None else None
@@ -339,7 +418,7 @@ class _Maker:
                 values[at] = entity.owner(outer)
         if model is not None and "model" in {each.name for each, _ in clauses(self.draft.intent)}:
             values.setdefault("model", model)
-        where = _joined(
+        where = combined(
             tests,
             getattr(self.draft.base, self.draft.where, None)
             if self.draft.base is not None and self.draft.where
@@ -357,36 +436,3 @@ class _Maker:
 def _record_of(field: Entity) -> str:
     record = field.owner(Kind.RECORD)
     return record.id if record is not None else ""
-
-
-def _plainest(fields: tuple[Entity, ...]) -> tuple[Entity, ...]:
-    """Where one field's name is a part of all others' ("Country", "Customer country"), that one is meant."""
-    for each in fields:
-        own = set(map(stem, words_of(each.name.text)))
-        if all(own < set(map(stem, words_of(other.name.text))) for other in fields if other is not each):
-            return (each,)
-    return fields
-
-
-def _joined(tests: Sequence[Condition], base: Condition | None) -> Condition | None:
-    """All tests together with what was asked before; several values of one field are a list, a new one takes the old one's place."""
-    by_field: dict[tuple[Name, Op], list[Comparison]] = {}
-    parts: list[Condition] = []
-    for each in tests:
-        if isinstance(each, Comparison):
-            by_field.setdefault((each.field, each.op), []).append(each)
-        else:
-            parts.append(each)
-    for (name, op), same in by_field.items():
-        values = tuple(dict.fromkeys(value for each in same for value in each.values))
-        if op is Op.EQ and len(values) > 1:
-            parts.append(Comparison(name, Op.IN, values))
-        else:
-            parts.extend(dict.fromkeys(same))
-    new = {of.field for each in parts for of in comparisons(each)}
-    kept = base.parts if isinstance(base, And) else () if base is None else (base,)
-    old = [each for each in kept if not any(of.field in new for of in comparisons(each))]
-    every = [*old, *parts]
-    if not every:
-        return None
-    return every[0] if len(every) == 1 else And(tuple(every))

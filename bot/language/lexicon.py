@@ -26,8 +26,10 @@ MOST_HELD = 3_000
 """Names of a whole list with some words, above which nobody looks which of them are seen."""
 MOST_HITS = 300
 """Names that share some words, above which those words mean nothing here."""
-_SHORT, _LONG = 4, 8
-"""Letters from which one and two edits count as a misspelling."""
+_PART = 3
+"""Letters of the shortest first part of a compound."""
+TRAILING = "~trailing"
+"""The last word of a name, where it says little (`Vocabulary.ends_lightly`)."""
 
 
 class Tier(IntEnum):
@@ -67,8 +69,9 @@ class Span:
     Attributes:
         folded: Without case, spaces and dashes.
         form: The joined stems of its words.
-        translated: The stems in the language of most knowledge models.
+        translated: Each way to say the stems in the language of most knowledge models.
         initials: What may be initials; empty for several words.
+        last: Its last word.
         closed: It begins or ends with a word that stands for nothing.
         edits: What was made to get it of what was typed.
         guess: The words that were not typed so.
@@ -81,8 +84,9 @@ class Span:
     text: str
     folded: str
     form: str
-    translated: Sequence[str]
+    translated: Sequence[tuple[str, ...]]
     initials: str = ""
+    last: str = ""
     closed: bool = False
     edits: int = 0
     guess: tuple[str, ...] = ()
@@ -105,8 +109,8 @@ class Forms(NamedTuple):
         stems: set[str] = set()
         for each in spans:
             folded.add(each.folded)
-            joined.update((each.form, "".join(each.translated), each.initials))
-            stems.update(each.translated)
+            joined.update((each.form, each.initials, *map("".join, each.translated)))
+            stems.update(*each.translated)
         return cls(frozenset(folded), frozenset(joined), frozenset(stems))
 
 
@@ -121,8 +125,9 @@ class NameIndex:
         "_counted",
         "_every",
         "_forms",
-        "_glossed",
         "_initials",
+        "_light",
+        "_stems",
         "_translated",
         "_words",
         "vocabulary",
@@ -134,7 +139,8 @@ class NameIndex:
         self._translated: dict[str, list[int]] = {}
         self._initials: dict[str, list[int]] = {}
         self._words: dict[str, list[int]] = {}
-        self._glossed: dict[int, tuple[str, ...]] = {}
+        self._stems: dict[int, tuple[str, ...]] = {}
+        self._light: set[int] = set()
         self._every: tuple[str, ...] = ()
         self._counted = 0
 
@@ -143,13 +149,15 @@ class NameIndex:
         words = words_of(name)
         stems = self.vocabulary.classed(words)
         self._forms.setdefault("".join(stems), []).append(number)
-        translated = self.vocabulary.translated(stems)
-        self._glossed[number] = tuple(translated)
-        if translated != stems:
-            self._translated.setdefault("".join(translated), []).append(number)
+        self._stems[number] = tuple(stems)
+        if self.vocabulary.ends_lightly(words):
+            self._light.add(number)
+        ways = [each for each in self.vocabulary.translated(stems) if each != tuple(stems)]
+        for each in dict.fromkeys(map("".join, ways)):
+            self._translated.setdefault(each, []).append(number)
         if len(words) >= INITIALS:
             self._initials.setdefault("".join(each[0] for each in words), []).append(number)
-        for each in {*stems, *translated}:
+        for each in {*stems, *(one for way in ways for one in way)}:
             self._words.setdefault(each, []).append(number)
 
     def touched(self, forms: Forms) -> bool:
@@ -167,19 +175,28 @@ class NameIndex:
             yield Tier.INITIALS, number
         for number in self._forms.get(span.form, ()):
             yield Tier.INFLECTED, number
-        translated = "".join(span.translated)
-        for listed in (self._forms, self._translated):
-            for number in listed.get(translated, ()):
-                yield Tier.TRANSLATED, number
+        for translated in map("".join, span.translated):
+            for listed in (self._forms, self._translated):
+                for number in listed.get(translated, ()):
+                    yield Tier.TRANSLATED, number
 
     def holding(self, stems: Iterable[str]) -> Collection[int]:
         """What has all of these words in its name, in any order."""
         lists = sorted((self._words.get(each, ()) for each in stems), key=len)
         return set(lists[0]).intersection(*lists[1:]) if len(lists) > 1 else lists[0]
 
-    def glossed(self, number: int) -> tuple[str, ...]:
-        """The words of a name, in the language of most knowledge models."""
-        return self._glossed[number]
+    def missing(self, number: int, said: Collection[str]) -> tuple[str, ...]:
+        """The words of a name that were not said, in no language; `TRAILING` for a last one that may lack."""
+        stems = self._stems[number]
+        glossary = self.vocabulary.glossary
+        lacking = [
+            each
+            for each in stems
+            if each not in said and not any(set(said).issuperset(way) for way in glossary.get(each, ()))
+        ]
+        if number in self._light and lacking[-1:] == [stems[-1]]:
+            lacking[-1] = TRAILING
+        return tuple(lacking)
 
     def knows(self, stem: str) -> Sequence[int]:
         """What has this word in its name."""
@@ -187,7 +204,7 @@ class NameIndex:
 
     def numbers(self) -> Iterable[int]:
         """Every number."""
-        return self._glossed.keys()
+        return self._stems.keys()
 
     def words(self) -> Sequence[str]:
         """Every word of every name that has no digit: those may be misspelt."""
@@ -244,6 +261,13 @@ class NameList:
         numbers = dict.fromkeys(number for tier, number in hits if tier == best)
         return best, tuple(map(self.entity, numbers))
 
+    def ending(self, stem: str) -> Iterator[Entity]:
+        """What has a word in its name that ends with this one ("Schadenursache")."""
+        opposites = self.index.vocabulary.opposites
+        for word in self.index.words():
+            if word.endswith(stem) and len(word) >= len(stem) + _PART and word[: -len(stem)] not in opposites:
+                yield from (self.entity(each) for each in self.index.knows(word) if self.shown(each))
+
     def near(self, word: str, most: int) -> Iterator[tuple[str, int]]:
         """Words of names that a word may be a misspelling of, with the number of edits."""
         for found, edits, _ in extract(
@@ -258,9 +282,21 @@ class NameList:
 
 
 def holding(
+    ways: Iterable[Sequence[str]], lists: Sequence[NameList]
+) -> Iterator[tuple[NameList, int, tuple[str, ...]]]:
+    """The numbers of what holds the words of one of these ways and more, with the words that are missing."""
+    seen: set[tuple[int, int]] = set()
+    for stems in ways:
+        for each, number, missing in _holding(stems, lists):
+            if (id(each), number) not in seen:
+                seen.add((id(each), number))
+                yield each, number, missing
+
+
+def _holding(
     stems: Sequence[str], lists: Iterable[NameList]
 ) -> Iterator[tuple[NameList, int, tuple[str, ...]]]:
-    """The numbers of what holds these words and more, with the words that are missing; nothing where it is too much."""
+    """The same for one way; nothing where it is too much."""
     hits: list[tuple[NameList, int]] = []
     for each in lists:
         held = each.index.holding(stems)
@@ -271,7 +307,7 @@ def holding(
             return
     said = frozenset(stems)
     for each, number in hits:
-        yield each, number, tuple(one for one in each.index.glossed(number) if one not in said)
+        yield each, number, each.index.missing(number, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +337,10 @@ class Lexicon:
         known = next((each for each in self.values if each.of.name.id == field), None)
         return known is not None and known.complete and fold(text) not in known.known
 
+    def named(self, stem: str) -> bool:
+        """Whether some name that is seen has this word."""
+        return any(each.knows(stem) for each in self.lists)
+
     def knows(self, word: str) -> bool:
         """Whether a name, a value or a word of the language has this word."""
         if word in self.vocabulary.known:
@@ -308,45 +348,21 @@ class Lexicon:
         folded, form = fold(word), stem(word)
         if any(each.knows(folded, form) for each in self.values):
             return True
-        known = {form, *self.vocabulary.glossary.get(form, ())}
-        return any(each.knows(one) for each in self.lists for one in known)
-
-    def repairs(self, word: str) -> list[tuple[str, int]]:
-        """What a word that nobody knows may be a misspelling of: known stems, the nearest first."""
-        typed = stem(word)
-        most = 2 if len(word) >= _LONG else 1 if len(word) >= _SHORT else 0
-        if not most or any(map(str.isdigit, word)):
-            return []
-        found: dict[str, int] = {}
-        near = [one for each in self.lists for one in each.near(typed, most)]
-        if len(word) > _SHORT:
-            known = extract(word, self.vocabulary.known, scorer=OSA.distance, score_cutoff=1, limit=None)
-            near.extend((each, int(edits)) for each, edits, _ in known)
-        for each, edits in near:
-            if self._plausible(typed, each, edits):
-                found[each] = min(edits, found.get(each, edits))
-        least = min(found.values(), default=0)
-        return sorted((each, edits) for each, edits in found.items() if edits == least)
-
-    def _plausible(self, typed: str, near: str, edits: int) -> bool:
-        shorter = min(len(typed), len(near))
-        if shorter < _SHORT - 1 or near.startswith("~") or (edits > 1 and shorter < _LONG - 1):
-            return False
-        longer, other = (typed, near) if len(typed) > len(near) else (near, typed)
-        return not any(
-            longer.startswith(each) and longer.removeprefix(each) == other
-            for each in self.vocabulary.opposites
-        ) and not _turned(typed, near)
+        return any(
+            map(self.named, {form, *(one for way in self.vocabulary.glossary.get(form, ()) for one in way)})
+        )
 
 
-_TURNS = (("in", "ex"), ("im", "ex"), ("over", "under"), ("pre", "post"))
+def plainest(fields: tuple[Entity, ...]) -> tuple[Entity, ...]:
+    """Where one field's name is a part of all others' ("Country", "Customer country"), that one is meant."""
+    for each in fields:
+        own = set(map(stem, words_of(each.name.text)))
+        others = (set(map(stem, words_of(other.name.text))) for other in fields if other is not each)
+        if all(own < other or _ends(own, other) for other in others):
+            return (each,)
+    return fields
 
 
-def _turned(one: str, other: str) -> bool:
-    """Whether two words differ in a prefix that turns the meaning."""
-    return any(
-        {a for a in pair if one.startswith(a)} != {a for a in pair if other.startswith(a)}
-        and any(one.startswith(a) for a in pair)
-        and any(other.startswith(a) for a in pair)
-        for pair in _TURNS
-    )
+def _ends(own: set[str], other: set[str]) -> bool:
+    """Whether a compound ends with a word: "Lieferantenland", "Land"."""
+    return len(own) == len(other) == 1 and min(other) != min(own) and min(other).endswith(min(own))

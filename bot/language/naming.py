@@ -10,7 +10,7 @@ from typing import TypeAlias
 from bot.language.edges import Cost, Edge, Named, Text, Valued
 from bot.language.lexicon import Entity, Forms, Lexicon, NameList, Span, Tier, holding
 from bot.language.values import FieldValues
-from bot.language.vocabulary import words_of
+from bot.language.vocabulary import stem, words_of
 from bot.model.names import Kind, fold
 
 LONGEST_NAME = 8
@@ -21,6 +21,11 @@ MOST_PARTLY = 6
 """Names that share some words, above which they are no offer."""
 _TWICE = Cost(tier=Tier.FOLDED)
 """A word that stands for two things is no sure name."""
+_NEGATING = ("un", "non", "nicht")
+_HEADED = frozenset({Kind.FIELD, Kind.RECORD})
+"""Kinds that may go by the last part of a compound."""
+_HEAD = 4
+"""Letters that the last part of a compound has more than."""
 Stretch: TypeAlias = tuple[int, int, tuple[str, ...]]
 """Where something that may be a name begins and ends, and its words; without those of what stands inside it."""
 
@@ -43,6 +48,8 @@ class Naming:
         self.edits: dict[tuple[int, str], int] = {}
         self._known: dict[Stretch, Sequence[Edge]] = {}
         self._befores = [self._before(at) for at in range(len(text.tokens))]
+        self._said: set[str] = set()
+        self._nouns = [each for each in lexicon.lists if each.kind is Kind.RECORD]
 
     def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
         """All of them.
@@ -51,10 +58,15 @@ class Naming:
             ways: The words of the tokens, each way with other ones of them repaired.
             strange: The tokens that nobody knows: they may be of a misspelt value.
         """
+        for words in ways:
+            stems = self.words.classed([one for each in words for one in words_of(each)])
+            self._said.update(one for each in stems for way in self.words.translated([each]) for one in way)
         found = [edge for at, each in enumerate(self.text.tokens) if each.quoted for edge in self._quoted(at)]
         keys = self._look_up(key for words in ways for key in self._stretches(words))
+        keys |= self._look_up(self._apart(strange))
         found.extend(edge for key in keys for edge in self._known[key])
         found.extend(self._nearly(strange))
+        found.extend(edge for at in strange for edge in self._parts(at))
         found.extend(self._shared(found, ways))
         return found
 
@@ -75,6 +87,43 @@ class Naming:
                 if self.text.tokens[end - 1].quoted:
                     break
                 yield start, end, words[start:end]
+
+    def _apart(self, strange: AbstractSet[int]) -> Iterator[Stretch]:
+        """Two words that are one in a name ("durchlauf zeit")."""
+        typed = self.text.typed
+        for start in {one for at in strange for one in (at - 1, at) if 0 <= one < len(typed) - 1}:
+            if self.lexicon.named(stem(whole := "".join(typed[start : start + 2]))):
+                yield start, start + 2, (whole,)
+
+    def _parts(self, at: int) -> Iterator[Edge]:
+        """What a word that nobody knows may be a part of, or turn round."""
+        word = self.text.typed[at]
+        form = stem(word)
+        for kind, lists in _by_kind(self.lexicon.lists):
+            if (
+                kind in _HEADED
+                and len(form) > _HEAD
+                and (found := _sorted(one for each in lists for one in each.ending(form)))
+            ):
+                named = Named(kind, found, several=self._several(word, found[0]), headed=kind is Kind.FIELD)
+                yield Edge(at, at + 1, named, Cost(0, 0, 1, Tier.INFLECTED, 1), (found[0].name.text,))
+        for prefix in _NEGATING:
+            if word.startswith(prefix):
+                rest = word.removeprefix(prefix)
+                span = Span(at, at + 1, rest, fold(rest), self.words.joined(rest), [(stem(rest),)])
+                said = ((each.of, each.said(span, span.form)) for each in self.lexicon.values)
+                pairs = _ordered((of, value) for of, one in said if one and one.meant for value in one.values)
+                if pairs:
+                    yield Edge(at, at + 1, Valued(pairs, opposite=True), Cost(1, 0, 0, Tier.INFLECTED, 1))
+
+    def _several(self, word: str, entity: Entity) -> bool:
+        """Whether a word is the plural of the last one of a name, or of what it translates."""
+        own = words_of(entity.name.text)[-1:]
+        if own and fold(own[0]) == fold(word):
+            return False
+        if own and stem(own[0]) == stem(word):
+            return len(word) > len(own[0])
+        return word in self.words.plurals or stem(word) + "s" == word
 
     def _look_up(self, stretches: Iterable[Stretch]) -> dict[Stretch, None]:
         """The same stretches, each once; what they name is found out for those that are new."""
@@ -106,6 +155,7 @@ class Naming:
             "".join(stems),
             self.words.translated(stems),
             words[0] if end == start + 1 else "",
+            words[-1],
             self.words.silent(words[0]) or self.words.silent(words[-1]),
             sum(self.edits[each] for each in repaired),
             tuple(word for _, word in repaired),
@@ -125,10 +175,12 @@ class Naming:
         while start and (self.words.silent(typed[start - 1]) or typed[start - 1] == "="):
             start -= 1
         said = words_of(typed[start - 1]) if start else []
-        return frozenset(self.words.translated(self.words.classed(said)))
+        return frozenset(one for way in self.words.translated(self.words.classed(said)) for one in way)
 
     def _names(self, span: Span, lists: Iterable[tuple[Kind, Sequence[NameList]]]) -> Iterator[Edge]:
-        partly = not span.closed and any(len(one) > 1 and one[0] != "~" for one in span.translated)
+        partly = not span.closed and any(
+            len(one) > 1 and one[0] != "~" for way in span.translated for one in way
+        )
         for kind, listed in lists:
             whole: dict[Tier, list[Entity]] = {}
             others = []
@@ -141,28 +193,68 @@ class Naming:
                     others.append(each)
             for tier, entities in sorted(whole.items()):
                 cost = Cost(0, span.edits, 0, tier, 1)
-                yield Edge(span.start, span.end, Named(kind, _sorted(entities)), cost, span.guess)
+                same = _sorted(entities)
+                named = Named(kind, same, several=self._several(span.last, same[0]))
+                yield Edge(span.start, span.end, named, cost, span.guess)
             yield from self._partly(span, kind, others)
 
-    def _partly(self, span: Span, kind: Kind, lists: Iterable[NameList]) -> Iterator[Edge]:
-        """Names that hold these words and more: meant if only neutral words are missing, else to be offered."""
+    def _partly(self, span: Span, kind: Kind, lists: Sequence[NameList]) -> Iterator[Edge]:
+        """Names that hold these words and more: meant if only neutral words are missing, else to be offered.
+
+        A filter's head noun may stand elsewhere ("how many orders are open"), a field may go by its last word alone.
+        """
+        heads: list[Entity] = []
         by_missing: dict[tuple[int, int], list[tuple[NameList, int]]] = {}
         for each, number, missing in holding(span.translated, lists):
-            narrow = sum(one not in self.words.neutral for one in missing)
+            lacking = [one for one in missing if one not in self.words.neutral]
+            narrow = len(lacking)
+            if kind is Kind.FILTER and self._said_elsewhere(lacking, span):
+                named = Named(kind, (each.entity(number),))
+                yield Edge(span.start, span.end, named, Cost(edits=span.edits), span.guess)
+                continue
+            if lacking and kind is Kind.FIELD and self._heads(span, each.entity(number)):
+                heads.append(each.entity(number))
             by_missing.setdefault((narrow, len(missing)), []).append((each, number))
+        if heads:
+            named = Named(
+                kind, found := _sorted(heads), several=self._several(span.last, found[0]), headed=True
+            )
+            guess = (*span.guess, found[0].name.text)
+            yield Edge(span.start, span.end, named, Cost(0, span.edits, 1, Tier.INFLECTED, 1), guess)
         for narrow, count in sorted(by_missing)[:2]:
-            found = by_missing[narrow, count]
-            if not narrow or len(found) <= MOST_PARTLY:
+            held = by_missing[narrow, count]
+            if not narrow or len(held) <= MOST_PARTLY:
                 # All of them have the words in another order than they were said, or more words.
                 cost = Cost(1 if narrow else 0, span.edits, count, Tier.INFLECTED, 1)
-                entities = _sorted(each.entity(number) for each, number in found)
+                entities = _sorted(each.entity(number) for each, number in held)
                 guess = (*span.guess, entities[0].name.text) if count else span.guess
-                yield Edge(span.start, span.end, Named(kind, entities), cost, guess)
+                named = Named(kind, entities, several=self._several(span.last, entities[0]))
+                yield Edge(span.start, span.end, named, cost, guess)
+
+    def _said_elsewhere(self, lacking: Sequence[str], span: Span) -> bool:
+        """Whether all that a filter's name lacks is the noun of a record, which stands elsewhere in the sentence."""
+        return (
+            bool(lacking)
+            and self._said.issuperset(lacking)
+            and all(any(each.knows(one) for each in self._nouns) for one in lacking)
+            and not all(
+                any(each.knows(one) for each in self._nouns) for way in span.translated for one in way
+            )
+        )
+
+    def _heads(self, span: Span, field: Entity) -> bool:
+        """Whether a word is the last one of a field's name, units and the like aside ("channel", "Contact channel")."""
+        name = words_of(field.name.text)
+        while self.words.ends_lightly(name):
+            name.pop()
+        head = stem(name[-1])
+        numbers = head.endswith((*self.words.keys, "date", "datum"))
+        return not numbers and span.end == span.start + 1 and (head,) in span.translated
 
     def _values(self, span: Span, values: Sequence[FieldValues]) -> Iterator[Edge]:
         """Values that a stretch says; those that are only to be offered where none is meant."""
         found: dict[Cost, list[tuple[Entity, str]]] = {}
-        translated = "".join(span.translated)
+        translated = "".join(span.translated[0])
         for each in values:
             if (said := each.said(span, translated)) is not None:
                 cost = Cost(int(not said.meant), span.edits, said.missing, said.tier, 1)
@@ -182,7 +274,7 @@ class Naming:
                 continue
             if any(isinstance(each.what, Valued) for each in self._known[start, end, words]):
                 continue
-            if any(each.knows(one) for each in self.lexicon.lists for one in span.translated):
+            if any(self.lexicon.named(one) for way in span.translated for one in way):
                 continue
             if pairs := _ordered(
                 (each.of, value) for each in self.lexicon.values for value in each.nearly(span.folded)
@@ -204,6 +296,10 @@ class Naming:
                         if outer.what.kind in {Kind.KPI, whole}:
                             what = outer.what._replace(inside=inner)
                             cost = each.cost.plus(outer.cost).plus(_TWICE)
+                            if isinstance(
+                                inner, Valued
+                            ):  # a filter that is called so is meant before a value
+                                cost = cost.plus(Cost(roles=1))
                             yield Edge(key[0], key[1], what, cost, each.guess + outer.guess)
 
 

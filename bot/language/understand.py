@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import NamedTuple
 
-from bot.language.edges import Cost, Edge, Named, Numbered, Spoken, Text, Unknown, Valued, role_of
+from bot.language.edges import Coded, Cost, Edge, Named, Numbered, Spoken, Text, Unknown, Valued, role_of
 from bot.language.frames import MOST_READINGS, Frames, Scope, intents
+from bot.language.joined import joined
 from bot.language.lexicon import Lexicon, Tier
 from bot.language.naming import Naming
+from bot.language.repairs import repairs
 from bot.language.vocabulary import Class, Vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
@@ -119,9 +121,9 @@ class _Sentence:
             return
         choices = []
         for at in strange:
-            repairs = self.lexicon.repairs(self.typed[at])[:3]
-            self.naming.edits.update(((at, word), edits) for word, edits in repairs)
-            choices.append((self.typed[at], *(word for word, _ in repairs)))
+            near = repairs(self.typed[at], self.lexicon)[:3]
+            self.naming.edits.update(((at, word), edits) for word, edits in near)
+            choices.append((self.typed[at], *(word for word, _ in near)))
         for chosen in islice(product(*choices), 1, MOST_TRIED):
             words = dict(zip(strange, chosen, strict=True))
             yield tuple(words.get(at, word) for at, word in enumerate(self.typed))
@@ -188,7 +190,8 @@ class _Sentence:
         self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()
     ) -> list[tuple[Cost, tuple[Edge, ...]]]:
         starting: dict[int, list[Edge]] = {}
-        for each in (*self.spoken.of(ways), *self.naming.of(ways, strange)):
+        edges = [*self.spoken.of(ways), *self.naming.of(ways, strange)]
+        for each in (*edges, *joined(edges, self.typed, self.lexicon)):
             starting.setdefault(each.start, []).append(each)
         best: list[list[tuple[Cost, tuple[Edge, ...]]]] = [[] for _ in range(len(self.tokens) + 1)]
         best[0] = [(Cost(), ())]
@@ -211,7 +214,10 @@ class _Sentence:
             elif each.cost.unknown:
                 stretches.append([each.start, each.end])
         unknown = tuple(self.text.said(start, end) for start, end in stretches)
-        free = any(isinstance(each.what, Numbered) and each.what.quoted for each in path)
+        free = any(
+            isinstance(each.what, Coded) or (isinstance(each.what, Numbered) and each.what.quoted)
+            for each in path
+        )
         return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown, free)
 
     def _taken(self, path: Sequence[Edge]) -> Iterator[tuple[str, str]]:
@@ -219,9 +225,9 @@ class _Sentence:
             if not each.cost.edits and not each.cost.missing and each.cost.tier != Tier.TRANSLATED:
                 continue
             match each.what:
-                case Named(_, entities, _):
+                case Named(entities=entities):
                     yield self.text.said(each.start, each.end), entities[0].name.text
-                case Valued(pairs):
+                case Valued(pairs=pairs):
                     yield self.text.said(each.start, each.end), pairs[0][1]
                 case _:
                     pass

@@ -131,9 +131,8 @@ class FieldValues:
                 self._add(map(self.words.joined, read.things.names[thing]), value, _How.TRANSLATED)
                 for each in read.things.names[thing]:
                     self._misspelt(fold(each), value)
-            translated = self.words.translated(stems)
-            if translated != stems:
-                self._add(("".join(translated),), value, _How.TRANSLATED)
+            ways = self.words.translated(stems)
+            self._add(("".join(each) for each in ways if each != tuple(stems)), value, _How.TRANSLATED)
             self._add(read.joined(groups[value]), value, _How.SPELT)
             self._misspelt(folded, value)
 
@@ -218,9 +217,11 @@ class _Reader:
         self.words = words
         self.things: Things = things(words.languages)
         owner = of.owner(Kind.RECORD)
-        self.heads = set(words.translated(words.classed(words_of(of.name.text)))[-1:])
+        self.heads = {
+            one for way in words.translated(words.classed(words_of(of.name.text))) for one in way[-1:]
+        }
         kinds = [words.classed(words_of(each)) for each in (of.name.text, owner.text if owner else "")]
-        self.kinds = {one for each in kinds for one in words.translated(each)}
+        self.kinds = {one for each in kinds for way in words.translated(each) for one in way}
         joins = "|".join(map(re.escape, words.joins))
         self.join = re.compile(rf"[&+]|\b(?:{joins})\b", re.IGNORECASE)
 
@@ -257,7 +258,9 @@ class _Reader:
         return self.things.of.get(form, frozenset())
 
     def _neutral(self, word: str) -> bool:
-        return _coded(word) or not self.kinds.isdisjoint(self.words.translated(self.words.classed([word])))
+        return _coded(word) or any(
+            not self.kinds.isdisjoint(way) for way in self.words.translated(self.words.classed([word]))
+        )
 
     def _tells(self, word: str) -> bool:
         """Whether a value may be known by a word alone."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
 from importlib.resources import files
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 LANGUAGES = ("en", "de")
@@ -25,6 +26,10 @@ _WITHIN = re.compile(r"(?<=[^\W\d_])['.](?=[^\W\d_])")
 """What stands between letters of one word and says nothing: O'Leary, S.A."""
 _ENDINGS = ("en", "e", "n")
 _STEM = 4
+_DECLINED = re.compile("(?:t|en|ig|isch|lich|bar|los|voll|sam)e[rm]$")
+"""How German adjectives and participles end: "offener", "blockiertem"."""
+MOST_MEANINGS = 6
+"""Translations of a stretch of words that are looked up."""
 
 
 class Class(Enum):
@@ -77,10 +82,14 @@ class Vocabulary:
 
     Attributes:
         phrases: First word -> phrases that begin with it, the longest first, with what each can do.
-        glossary: A word in another language -> the words that stand for it in most knowledge models.
+        glossary: A word -> each way to say it in most knowledge models.
+        plurals: Nouns of the glossary that are more than one.
         neutral: Stems that may be missing from a name.
+        trailing: Stems that may be missing where a name ends with them ("Throughput time").
         opposites: Prefixes that turn a word into its opposite.
-        units: What may stand behind a number and says nothing else.
+        units: What may stand behind a number -> what is measured, and the unit.
+        measures: What is measured -> how the names of fields that hold it end, as stems.
+        keys: How the names of fields end that number what a record holds, as stems.
         wishes: What is not offered -> the sentence that says so.
         known: Every word of every phrase.
         ways: How an exact sentence begins -> other words for it.
@@ -90,10 +99,14 @@ class Vocabulary:
     """
 
     phrases: dict[str, list[tuple[tuple[str, ...], tuple[Sense, ...]]]] = field(default_factory=dict)
-    glossary: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    glossary: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    plurals: set[str] = field(default_factory=set)
     neutral: set[str] = field(default_factory=set)
+    trailing: set[str] = field(default_factory=set)
     opposites: set[str] = field(default_factory=set)
-    units: set[str] = field(default_factory=set)
+    units: dict[str, tuple[str, str]] = field(default_factory=dict)
+    measures: dict[str, set[str]] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
     wishes: dict[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     ways: dict[str, list[str]] = field(default_factory=dict)
@@ -139,9 +152,33 @@ class Vocabulary:
         """The form of a text by which it is looked up: its stems without gaps."""
         return "".join(self.classed(words_of(text)))
 
-    def translated(self, words: Sequence[str]) -> list[str]:
-        """The same words in the language of most knowledge models, as far as the glossary knows them."""
-        return [one for each in words for one in self.glossary.get(each, (each,))]
+    def measured(self, name: str, unit: str) -> int:
+        """How well a field of this name goes with a unit (a key of `units`).
+
+        Returns:
+            2 if the name holds the unit, 1 if it says what is measured, 0 if neither, -1 if it holds another unit of the
+            same measure.
+        """
+        measure, meant = self.units[unit]
+        words = words_of(name)
+        named = [self.units[each] for each in words if each in self.units]
+        if any(each == measure for each, _ in named):
+            return 2 if (measure, meant) in named else -1
+        nouns = tuple(self.measures.get(measure, ()))
+        return int(any(stem(each).endswith(nouns) for each in words))
+
+    def ends_lightly(self, words: Sequence[str]) -> bool:
+        """Whether the last word of a name may be missing: a unit ("Weight in t"), or one of `trailing`."""
+        if len(words) > 2 and words[-1] in self.units and words[-2] == "in":  # noqa: PLR2004 - a word, "in", a unit
+            return True
+        return len(words) > 1 and stem(words[-1]) in self.trailing
+
+    def translated(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """Each way to say the same in the words of most knowledge models, as far as the glossary knows them."""
+        whole = self.glossary.get("".join(words), ()) if len(words) > 1 else ()  # "durchlauf zeit"
+        ways = product(*(self.glossary.get(each, ((each,),)) for each in words))
+        said = (tuple(one for part in each for one in part) for each in islice(ways, MOST_MEANINGS))
+        return list(dict.fromkeys((*whole, *said)))
 
 
 _SMALL = frozenset({"of", "the", "a", "an", "in", "der", "die", "das", "den", "des", "von", "im"})
@@ -164,9 +201,11 @@ def stem(word: str) -> str:
         return flat[:-3] + "y"
     if len(flat) >= _STEM and flat.endswith("s") and not flat.endswith(("ss", "us", "is")):
         flat = flat[:-1]
+    if len(flat) > _STEM + 2 and _DECLINED.search(flat, len(flat) - 6):
+        return flat[:-2]
     for ending in _ENDINGS:
         if flat.endswith(ending) and len(flat) - len(ending) >= _STEM:
-            return flat[: -len(ending)]
+            return flat if flat.endswith("en") and ending == "n" else flat[: -len(ending)]  # "offen"
     return flat
 
 
@@ -210,13 +249,19 @@ class _Learner:
                 self._way(part, phrases)
         self.glossary.extend((each, meant) for meant, nouns in spoken["glossary"].items() for each in nouns)
         self.made.neutral.update(stem(each) for each in spoken["neutral"])
+        self.made.trailing.update(stem(each) for each in spoken["trailing"])
         self.made.opposites.update(spoken["opposites"])
-        self.made.units.update(spoken["units"])
         self.made.languages += (name,)
         self.made.joins += tuple(spoken["joins"])
         for family in ("countries", "currencies", "states"):
             for code, names in spoken[family].items():
                 self.made.things.setdefault(family, {}).setdefault(code, []).extend(names)
+        for measure, units in spoken["units"].items():
+            for unit, phrases in units.items():
+                self.made.units.update((each, (measure, unit)) for each in phrases)
+        self.made.keys += tuple(map(stem, spoken["keys"]))
+        for measure, nouns in spoken["measures"].items():
+            self.made.measures.setdefault(measure, set()).update(map(stem, nouns))
 
     def _way(self, words: str, phrases: Iterable[str]) -> None:
         self.made.ways.setdefault(words, []).extend(each for each in phrases if each != words)
@@ -234,11 +279,21 @@ class _Learner:
             made.phrases.setdefault(phrase[0], []).append((phrase, tuple(can)))
         for listed in made.phrases.values():
             listed.sort(key=lambda each: -len(each[0]))
+        by_meaning: dict[str, list[str]] = {}
         for noun, meant in self.glossary:
-            made.glossary[stem(words_of(noun)[0])] = tuple(made.classed(words_of(meant)))
+            by_meaning.setdefault(meant, []).append(noun)
+        for meant, nouns in by_meaning.items():
+            for noun in nouns:
+                ways = made.glossary.get(stem(noun), ())
+                made.glossary[stem(noun)] = tuple(
+                    dict.fromkeys((*ways, tuple(made.classed(words_of(meant)))))
+                )
+                longer = any(len(each) < len(noun) and stem(noun).startswith(stem(each)) for each in nouns)
+                if longer or stem(meant) + "s" == meant:
+                    made.plurals.add(noun)
         every = {word for phrase in self.senses for word in phrase} | set(made.glossary)
         made.known = frozenset(word for word in every if len(word) > 1)
-        made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate"))
+        made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate", "trailing"))
         parts = {part: frozenset(phrases) for part, phrases in self.writes.items()}
         made.writes = Writes(self.verbs, **parts)
         return made

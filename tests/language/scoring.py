@@ -56,6 +56,8 @@ DATES = {
     "Purchase Requisition KM": "Event day",
     "Harbour Logistics": "Arrival date",
     "Einkauf": "Bestelldatum",
+    "Service Desk": "Opened on",
+    "Schadenregulierung": "Meldedatum",
 }
 """Knowledge model -> the field that a period without a field is about, as the settings would say it."""
 MOST_OFFERS = 5
@@ -63,6 +65,8 @@ MOST_VALUES = 50
 Verdict: TypeAlias = Literal["right", "offered", "asked", "wrong", "missed"]
 Frame: TypeAlias = Mapping[str, Any]
 _DATED = frozenset({"date", "datetime", "timestamp"})
+_TO_DATE = {"ytd": "this year", "qtd": "this quarter", "mtd": "this month", "year to date": "this year"}
+"""Periods that end today, and those that are as good where nothing lies ahead."""
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _TEST = re.compile(
     r"(?P<field>.+?) (?P<op>!=|>=|<=|=|>|<|contains|starts with|ends with|in(?= \()|between|is not empty|is empty)"
@@ -369,7 +373,7 @@ def _read(text: str) -> tuple[str, str, tuple[str, ...]]:
 def _test(here: World, of: str, op: str, values: tuple[str, ...]) -> tuple[Any, ...]:
     kind = here.types.get(of, "string")
     if kind in _DATED and values and not op.startswith("not "):
-        spans = [period(each, ZONE, NOW) for each in values]
+        spans = [period(_TO_DATE.get(each, each), ZONE, NOW) for each in values]
         first, final = spans[0], spans[-1]
         if first is not None and final is not None:
             match op:
@@ -398,6 +402,7 @@ def _value(of: str, kind: str, text: str) -> object:
 
 
 def _when(text: str) -> tuple[Any, ...]:
+    text = _TO_DATE.get(text, text)
     side, _, rest = text.partition(" ")
     span = period(rest, ZONE, NOW) if side in {"before", "after"} else period(text, ZONE, NOW)
     if span is None:

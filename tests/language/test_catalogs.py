@@ -12,9 +12,9 @@ import pytest
 from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools
 
 HERE = Path(__file__).parent
-CATALOGS = ("einkauf", "hafen")
+CATALOGS = ("einkauf", "hafen", "helpdesk", "schaden")
 NOW = 1_795_723_200.0
-OPERATORS = (" is empty", " != ", " = ", " > ", " < ", " in (", " between ")
+OPERATORS = (" is empty", " >= ", " <= ", " != ", " = ", " > ", " < ", " in (", " between ")
 
 
 def lines(catalog: str) -> list[dict[str, Any]]:
