@@ -217,7 +217,12 @@ class Bot:
         if len(text) > self._parts.text_length:
             raise NotUnderstood(f"That is longer than the {self._parts.text_length:,} characters I read.")
         plain = " ".join(text.split()).casefold().strip(".!")
-        if plain in ANSWERS | NO and (asked := await self._questions.newest(visit)) is not None:
+        if plain in ANSWERS | NO:
+            asked = await self._questions.newest(visit)
+            if asked is None:
+                raise NotUnderstood(
+                    "No question of yours is open here.", hint="Say what you want to know, or press a button."
+                )
             if plain in NO:
                 await self._writes.dismiss(asked.id, visit)
                 return

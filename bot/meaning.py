@@ -314,6 +314,8 @@ class Meanings:
             if job is None or not fresh:
                 return Unclear(NotUnderstood("I do not know which job “it” is.", hint="Say the job's name."))
             intents: list[Intent] = [CancelJob(job=job, pool=getattr(last, "pool", None))]
+        elif tuple(words_of(asked[0].name)) in self._words.writes.kinds:
+            intents = [CancelJob()]  # "stop the job": which one?
         else:
             intents = [
                 CancelJob(
