@@ -31,11 +31,10 @@ from bot.language.declare import CelonisIntent, map_names, names
 from bot.language.edges import Cost
 from bot.language.frames import Frames, Scope
 from bot.language.gate import Order, orders
-from bot.language.lexicon import Lexicon, NameList
+from bot.language.lexicon import Lexicon
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Account, Reading, Understanding, understand
-from bot.language.values import FieldValues
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.masking import Recorded
 from bot.model.cards import Button, Run, Source
@@ -48,7 +47,7 @@ from bot.model.errors import (
 from bot.model.intents import Intent, comparisons
 from bot.model.names import Kind, Name, fold
 from bot.model.people import Request
-from bot.named import lists_for
+from bot.named import Listed, lists_for
 from bot.policy import Touch
 from bot.visit import Visit
 from bot.writes.cards import ShowQuestion
@@ -424,7 +423,10 @@ class Meanings:
             )
             dates = date_fields(intents, visit.parts.clock.now())
             question = "Which date is the period about?" if dates else "Which one do you mean?"
-            return Several(question, _NOTHING_YET, buttons, dates=dates, understood=understood)
+            prompt = _NOTHING_YET
+            if understood.more:
+                prompt += f" At least {understood.more} more fit, too: say more of the name."
+            return Several(question, prompt, buttons, dates=dates, understood=understood)
         offers, _ = self._allowed(understood.offers, visit)
         options = [Button(_plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
         if any((one,) in self._words.writes.verbs for each in understood.unknown for one in words_of(each)):
@@ -449,8 +451,6 @@ class Meanings:
         """Understands with ever more lists, until nothing is left that another list could change."""
         connection = visit.connection()
         context = self._context(visit, connection)
-        lists: list[NameList] = []
-        values: list[FieldValues] = []
         scope = Scope(
             context.model_default,
             last,
@@ -459,23 +459,23 @@ class Meanings:
             dates=context.dates,
         )
         found = [Understanding()]
-        async for more, known in lists_for(text, context, last, self._words, lambda: found[-1]):
-            lists.extend(more)
-            values.extend(known)
-            understood = understand(text, Lexicon(self._words, lists, values), self._frames, scope)
+        listed = Listed((), (), ())
+        async for listed in lists_for(text, context, last, self._words, lambda: found[-1]):
+            understood = understand(text, self._lexicon(listed), self._frames, scope)
             found.append(understood)
             if understood.readings and not any(
                 each.cost.edits or each.cost.missing or each.free for each in understood.readings
             ):
                 return _via(understood, connection)
-        lexicon = Lexicon(self._words, lists, values)
-        understood = understand(text, lexicon, self._frames, replace(scope, repair=True))
-        if not understood.readings and values:
+        understood = understand(text, self._lexicon(listed), self._frames, replace(scope, repair=True))
+        if not understood.readings and listed.values:
             # With a text that no field has, it may be a sentence all the same: `spelt` says what is wrong with it.
-            lexicon = Lexicon(self._words, lists, [replace(each, complete=False) for each in values])
-            with_any = understand(text, lexicon, self._frames, scope)
+            with_any = understand(text, self._lexicon(listed, any_value=True), self._frames, scope)
             understood = with_any if with_any.readings else understood
-        return _via(understood, connection)
+        return _via(replace(understood, unread=tuple(listed.unread)), connection)
+
+    def _lexicon(self, listed: Listed, *, any_value: bool = False) -> Lexicon:
+        return Lexicon(self._words, listed.names, listed.values, any_value=any_value)
 
 
 def _via(understood: Understanding, connection: str) -> Understanding:
@@ -517,11 +517,16 @@ def _chosen(found: Sequence[Alternative]) -> Meaning:
 def _not_understood(understood: Understanding) -> NotUnderstood:
     if understood.wish:
         return NotUnderstood(understood.wish)
-    if not understood.unknown:
-        return NotUnderstood("I do not understand that.")
     said = ", ".join(f"“{each}”" for each in understood.unknown[:3])
-    hint = "Say it otherwise, or take one of these." if understood.offers else ""
-    return NotUnderstood(f"I do not know what {said} means here, so I did not answer.", hint=hint)
+    hint = "Say it otherwise, or take one of these." if understood.offers and said else ""
+    if understood.unread:
+        some = [each.text for each in understood.unread[:3]]
+        more = len(understood.unread) - len(some)
+        some += [f"{more} more"] if more else []
+        hint += f" I did not look into {', '.join(some)}: name one, or ask again and I look further."
+    if not said:
+        return NotUnderstood("I do not understand that.", hint=hint.strip())
+    return NotUnderstood(f"I do not know what {said} means here, so I did not answer.", hint=hint.strip())
 
 
 def _rest(understood: Understanding, writes: Writes) -> list[str]:

@@ -59,7 +59,7 @@ def explained(text: str, trace: Trace) -> dict[str, Any]:
     """The account of every word, and all that the sentence can mean, the cheapest first."""
     understood = trace.meaning.understood if trace.meaning is not None else Understanding()
     every = (*understood.readings, *understood.offers)
-    account = [[each.text, each.role] for each in every[0].account] if every else []
+    account = [[each.text, each.role] for each in (every[0].account if every else understood.account)]
     winner = understood.readings[0].cost if understood.readings else None
     return {
         "account": account or [[each, "not understood"] for each in understood.unknown or (text,)],

@@ -80,7 +80,14 @@ class Catalog:
 
     async def kept(self, kind: Kind, *within: Name) -> Seen | None:
         """The same, as far as Celonis need not be asked; None where it has to be."""
-        return self._seen.get((kind, within)) or await self.lists.kept(self.view, kind, within, self.now)
+        seen = self._seen.get((kind, within)) or await self.lists.kept(self.view, kind, within, self.now)
+        if seen is not None:
+            self.good_until = min(self.good_until, self.lists.fresh_until(seen.listing, self.asking.limits))
+        return seen
+
+    def fresh(self, seen: Seen) -> bool:
+        """Whether a list is as new as can be had."""
+        return self.now < self.lists.fresh_until(seen.listing, self.asking.limits)
 
     async def fields_of_all(self, model: Name) -> list[Seen]:
         """Fields of every record of a knowledge model, with `record.field` as id."""

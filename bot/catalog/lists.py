@@ -58,6 +58,8 @@ class Lists:
         self._policy = policy
         self._kept: LRUCache[str, Listing] = LRUCache(room, getsizeof=lambda listing: listing.size)
         self._long_pages = 0.0
+        self._absent: set[str] = set()
+        """What the store had not when it was looked for."""
         self._making: dict[str, asyncio.Task[Listing | None]] = {}
 
     async def seen(self, view: View, kind: Kind, within: Sequence[Name], asking: Api, now: datetime) -> Seen:
@@ -80,9 +82,11 @@ class Lists:
     async def kept(self, view: View, kind: Kind, within: Sequence[Name], now: datetime) -> Seen | None:
         """What a view shows of one list as it was last read, if that is no longer ago than names serve."""
         scope = _scope(kind, within)
-        listing = self._kept.get(scope) or await self._once(
-            f"stored {scope}", self._stored(scope, kind, None)
-        )
+        listing = self._kept.get(scope)
+        if listing is None and scope not in self._absent:
+            listing = await self._once(f"stored {scope}", self._stored(scope, kind, None))
+            if listing is None:
+                self._absent.add(scope)
         if listing is None or now - listing.fetched_at >= USABLE:
             return None
         placed = tuple(zip(_READ[kind].within, within, strict=True))
@@ -161,6 +165,7 @@ class Lists:
         return kept
 
     def _swap(self, scope: str, new: Listing) -> Listing:
+        self._absent.discard(scope)
         old = self._kept.pop(scope, None)
         if old is None or old.names != new.names or old.ids != new.ids:
             self.generation += 1

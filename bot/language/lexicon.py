@@ -312,11 +312,16 @@ def _holding(
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Everything that one person can name here."""
+    """Everything that one person can name here.
+
+    Attributes:
+        any_value: Whether a text that no field has may stand for a value all the same.
+    """
 
     vocabulary: Vocabulary
     lists: Sequence[NameList]
     values: Sequence[FieldValues] = ()
+    any_value: bool = False
     _every: dict[Kind, list[Entity]] = field(default_factory=dict, init=False, repr=False)
 
     def every(self, kind: Kind) -> Sequence[Entity]:
@@ -335,7 +340,7 @@ class Lexicon:
     def lacks(self, field: str, text: str) -> bool:
         """Whether all values of a field are known, and a text is none of them."""
         known = next((each for each in self.values if each.of.name.id == field), None)
-        return known is not None and known.complete and fold(text) not in known.known
+        return not self.any_value and known is not None and known.complete and fold(text) not in known.known
 
     def named(self, stem: str) -> bool:
         """Whether some name that is seen has this word."""

@@ -20,6 +20,7 @@ from bot.language.joined import joined
 from bot.language.lexicon import Lexicon, Tier
 from bot.language.naming import Naming
 from bot.language.repairs import repairs
+from bot.language.say import say
 from bot.language.vocabulary import Class, Vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
@@ -73,7 +74,11 @@ class Understanding:
         offers: Near misses, the nearest first: what can be meant if some words are left out or taken otherwise.
         unknown: Words that no reading accounts for.
         models: The knowledge models of what was named, where it is clear what was.
+        pools: The same for data pools.
         wish: What is not offered here, as a sentence.
+        account: What each word was most likely meant as, where there is neither a reading nor an offer.
+        more: Readings as good as those, at least so many, that were left out.
+        unread: Knowledge models and data pools whose names were not looked at.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -81,6 +86,10 @@ class Understanding:
     unknown: tuple[str, ...] = ()
     wish: str = ""
     models: tuple[Name, ...] = ()
+    pools: tuple[Name, ...] = ()
+    account: tuple[Account, ...] = ()
+    more: int = 0
+    unread: tuple[Name, ...] = ()
 
 
 def understand(text: str, lexicon: Lexicon, frames: Frames, scope: Scope) -> Understanding:
@@ -111,7 +120,8 @@ class _Sentence:
         if self.scope.repair and (not best or best[0].cost.unknown):
             strange = frozenset(at for at in range(len(self.tokens)) if self._strange(at))
             if 0 < len(strange) <= MOST_REPAIRED:
-                best = self._read(self._paths(list(self._ways(sorted(strange))), strange))
+                repaired = self._read(self._paths(list(self._ways(sorted(strange))), strange))
+                best = sorted([*repaired, *best], key=lambda each: each.cost)
         return self._judged(best)
 
     def _ways(self, strange: Sequence[int]) -> Iterator[tuple[str, ...]]:
@@ -144,11 +154,22 @@ class _Sentence:
             offers = tuple(map(self._reading, ranked[:MOST_READINGS]))
             likeliest = self.straight[0][1]
             unknown = offers[0].unknown if offers else _strangers(likeliest)
-            return Understanding(offers=offers, unknown=unknown, wish=wish, models=_models(likeliest))
+            return Understanding(
+                offers=offers,
+                unknown=unknown,
+                wish=wish,
+                models=_within(likeliest, Kind.MODEL),
+                pools=_within(likeliest, Kind.POOL),
+                account=self._account(likeliest),
+            )
         equal = [each for each in whole if each.rivals(whole[0])]
+        if len(equal) > 1:
+            equal.sort(key=lambda each: (each.cost, say(each.intent)))
         rest = [each for each in ranked if each not in equal][:3]
         return Understanding(
-            tuple(map(self._reading, equal[:MOST_READINGS])), tuple(map(self._reading, rest))
+            tuple(map(self._reading, equal[:MOST_READINGS])),
+            tuple(map(self._reading, rest)),
+            more=max(0, len(equal) - MOST_READINGS),
         )
 
     def _wish(self) -> str:
@@ -206,7 +227,6 @@ class _Sentence:
 
     def _reading(self, found: _Found) -> Reading:
         path = found.path
-        account = tuple(Account(self.text.said(each.start, each.end), role_of(each.what)) for each in path)
         stretches: list[list[int]] = []
         for each in path:
             if each.cost.unknown and stretches and stretches[-1][1] == each.start:
@@ -218,7 +238,10 @@ class _Sentence:
             isinstance(each.what, Coded) or (isinstance(each.what, Numbered) and each.what.quoted)
             for each in path
         )
-        return Reading(found.intent, found.cost, account, tuple(self._taken(path)), unknown, free)
+        return Reading(found.intent, found.cost, self._account(path), tuple(self._taken(path)), unknown, free)
+
+    def _account(self, path: Sequence[Edge]) -> tuple[Account, ...]:
+        return tuple(Account(self.text.said(each.start, each.end), role_of(each.what)) for each in path)
 
     def _taken(self, path: Sequence[Edge]) -> Iterator[tuple[str, str]]:
         for each in path:
@@ -243,10 +266,10 @@ def _strangers(path: Sequence[Edge]) -> tuple[str, ...]:
     return tuple(each.what.text for each in path if isinstance(each.what, Unknown))
 
 
-def _models(path: Sequence[Edge]) -> tuple[Name, ...]:
-    """The knowledge models in which all that a path names can lie."""
+def _within(path: Sequence[Edge], kind: Kind) -> tuple[Name, ...]:
+    """The knowledge models, or data pools, in which all that a path names can lie."""
     owners = [
-        {owner.id: owner for each in edge.what.entities if (owner := each.owner(Kind.MODEL)) is not None}
+        {owner.id: owner for each in edge.what.entities if (owner := each.owner(kind)) is not None}
         for edge in path
         if isinstance(edge.what, Named) and not edge.cost.unknown
     ]

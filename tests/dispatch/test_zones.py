@@ -35,7 +35,7 @@ def shows_only(answer: Answer, zone: str) -> None:
     assert "UTC" not in said.replace("UTC-05", ""), said
 
 
-ASKED = "kpis of Order to Cash"
+ASKED = "kpis of Accounts Payable"
 
 
 FEW = Switches(per_day=3, rate_headers="429", cancel_delay=1.0)
