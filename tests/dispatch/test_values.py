@@ -91,6 +91,15 @@ async def test_nothing_found_because_of_a_value_says_so_and_no_number(start: str
         assert "Status" not in said(card)
 
 
+async def test_a_trend_of_nothing_is_no_line_of_zeros() -> None:
+    async with stage() as scene:
+        card = await scene.says(
+            'kpi "Number of orders" of "Order to Cash" by "order date" monthly where country = Atlantis'
+        )
+        assert card.headline == "Number of orders: no rows, Country = Atlantis"
+        assert "No Country is “Atlantis”." in said(card)
+
+
 async def test_what_excludes_or_adds_nothing_is_said_beside_the_number() -> None:
     async with stage() as scene:
         for typed in ("country != Atlantis", "country in (Spain, Atlantis)"):

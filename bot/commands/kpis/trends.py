@@ -108,7 +108,14 @@ async def show_trend(question: Question) -> Shown | Card:
         return found
     question = await question.knowing(found)
     touched = touches(replace(intent, by=(found,)))
-    return Shown(_card(question, await _read(question, found)), await question.context.catalog.spelt(touched))
+    trend = await _read(question, found)
+    rows = [each for each in trend.rows if each is not None]
+    nothing = None
+    if len(rows) == len(trend.rows):
+        nothing = await question.unmatched(
+            row.cell(each, part=True) for row in rows for each in question.measures
+        )
+    return Shown(nothing or _card(question, trend), await question.context.catalog.spelt(touched))
 
 
 async def _date_field(question: Question) -> Name | Card:
@@ -139,7 +146,7 @@ async def _date_field(question: Question) -> Name | Card:
         headline(f"Over which date shall I show {question.called}?"),
         blocks=(Choices("For example:", options),),
         source=context.source(model.text),
-        status=Status.NOT_UNDERSTOOD,
+        status=Status.ASKED,
     )
 
 

@@ -92,7 +92,7 @@ async def which_period(question: Question) -> Card:
         headline(f"Which period shall I compare with {said}?"),
         blocks=(Choices("For example:", options),) if options else (Text("Say one, as in “last month”."),),
         source=question.context.source(question.model.text),
-        status=Status.NOT_UNDERSTOOD,
+        status=Status.ASKED,
     )
 
 
