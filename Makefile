@@ -10,7 +10,7 @@ DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup hooks demo test lint types imports unit fuzz docs e2e bench bench-quick size lock sbom audit clean
+.PHONY: help setup hooks demo test lint types imports unit fuzz laws docs e2e bench bench-quick size lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -53,6 +53,9 @@ unit: $(DEV_READY)  ## the tests; COVERAGE=1 reports what they reach, and fails 
 
 fuzz: $(DEV_READY)  ## two minutes of what people may type, other texts each time; SEED=N types the same again, TEXTS=N so many
 	$(BIN)/python -m tests.fuzz.typed $(if $(TEXTS),--texts $(TEXTS),--minutes 2) $(if $(SEED),--seed $(SEED))
+
+laws: $(DEV_READY)  ## what holds for every sentence and catalog, with a hundred thousand examples each; EXAMPLES=N takes N
+	LAWS_EXAMPLES=$(or $(EXAMPLES),100000) $(BIN)/pytest -n $(WORKERS) tests/language/test_laws.py
 
 docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py
