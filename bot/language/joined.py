@@ -87,5 +87,6 @@ def _headed(edges: Sequence[Edge]) -> Iterator[Edge]:
                 or any(owner.id in inside for kind, owner in of.within if kind is Kind.RECORD)
             )
             if pairs:
-                cost = each.cost.plus(other.cost)._replace(edges=each.cost.edges)
+                # A filter that is called so is meant before.
+                cost = each.cost.plus(other.cost)._replace(edges=each.cost.edges).plus(Cost(roles=1))
                 yield Edge(each.start, other.end, Valued(pairs), cost, each.guess + other.guess)

@@ -75,9 +75,12 @@ def things(languages: tuple[str, ...]) -> Things:
             thing = Thing(Family(family), code)
             names[thing].update(dict.fromkeys(listed))
     for thing, called in names.items():
+        for each in list(called):
+            if "~" in (form := words.joined(each)):  # "mittel" is a way of counting before it is a grade
+                del called[each]
+            else:
+                of[form].add(thing)
         codes[thing] = tuple(_codes(thing))
-        for each in called:
-            of[words.joined(each)].add(thing)
         for each in codes[thing]:
             of[each].add(thing)
     for thing, name in short:

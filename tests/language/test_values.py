@@ -219,3 +219,27 @@ def test_what_was_taken_for_a_value_is_said() -> None:
 def test_what_stands_behind_a_negated_value_is_not_also_empty() -> None:
     found = read("not blocked order number", {"Status": ("Blocked", "Open"), "Order number": ("1", "2")})
     assert all("empty" not in str(framed(each.intent, world())) for each in found.readings)
+
+
+@pytest.mark.parametrize("said", ["wie viele offene rechnungen", "how many open invoices", "open invoices"])
+def test_a_saved_filter_that_is_called_so_is_meant_before_a_bare_value(said: str) -> None:
+    here = world()
+    found = understand(said, here.lexicon, frames(), Scope(here.models["Accounts Payable"], now=NOW))
+    (only,) = found.readings
+    assert framed(only.intent, here).get("filters") == ("open invoices",)
+    assert "tests" not in framed(only.intent, here)
+
+
+@pytest.mark.parametrize(
+    "said", ["value in eur of the open invoices", "wert in eur der offenen rechnungen", "umsatz in euro"]
+)
+def test_a_currency_in_a_kpi_s_name_is_no_condition(said: str) -> None:
+    here = world()
+    found = understand(said, here.lexicon, frames(), Scope(here.models["Accounts Payable"], now=NOW))
+    (only,) = found.readings
+    assert framed(only.intent, here)["names"] == ("value in eur",)
+    assert "tests" not in framed(only.intent, here)
+
+
+def test_a_way_of_counting_is_no_grade() -> None:
+    assert not meant("average orders", Priority=("High", "Medium", "Low"))
