@@ -13,6 +13,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
@@ -54,18 +55,24 @@ class Recorded:
 
 def mask(intent: Intent) -> str:
     """The canonical sentence with everything that could be data as `…`; names and ids stay."""
-    masked = {}
+    return redact(say(_masked_intent(intent)))
+
+
+def _masked_intent(intent: Intent) -> Intent:
+    masked: dict[str, Any] = {}
     for each, how in clauses(type(intent)):
         value = getattr(intent, each.name)
         if value != each.default:
             masked[each.name] = _masked(how.takes, value)
-    return redact(say(replace(intent, **masked)))
+    return replace(intent, **masked)
 
 
 def _masked(takes: Takes, value: Any) -> Any:
     match takes:
         case Where():
             return _masked_condition(value)
+        case Sentence():
+            return _masked_intent(value)
         case Phrase():
             return MASK
         case OneOf(words, or_period=True) if value not in words:

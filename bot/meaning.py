@@ -19,6 +19,7 @@ from bot.catalog import Alternative, label_of
 from bot.commands.again import AGAIN, Recall
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.counts import ShowValues
+from bot.commands.find import Find
 from bot.commands.help import Help
 from bot.commands.jobs import CancelJob, Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
@@ -27,7 +28,7 @@ from bot.commands.records import Data
 from bot.commands.spelling import spelt
 from bot.conversation import Last
 from bot.language.dates import period
-from bot.language.declare import CelonisIntent, map_names, names
+from bot.language.declare import CelonisIntent, Sentence, clauses, map_names, names
 from bot.language.edges import Cost
 from bot.language.frames import Frames, Scope
 from bot.language.gate import Order, orders
@@ -36,7 +37,8 @@ from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.understand import Account, Reading, Understanding, understand
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
-from bot.masking import Recorded
+from bot.language.wrapping import wrapped
+from bot.masking import Recorded, mask
 from bot.model.cards import Button, Run, Source
 from bot.model.errors import (
     NotAllowed,
@@ -180,6 +182,11 @@ class Meanings:
             },
             Help,
         )
+        self._outer = {
+            each.words: each
+            for each in commands
+            if any(isinstance(how.takes, Sentence) for _, how in clauses(each))
+        }
         begins = {each.words for each in self.exact.intents}
         self._aliases = {tuple(words_of(word)): meant for word, meant in words.items()}
         for alias, meant in words.items():
@@ -203,7 +210,13 @@ class Meanings:
         kept = self._kept.get(key)
         if kept is not None and now < kept[1]:
             return kept[0]
-        meaning, steady = await self._mean(self._without_alias(text), visit)
+        text = self._without_alias(text)
+        inside = await self._about_another(text, visit)
+        if isinstance(inside, One | Several):
+            return inside
+        meaning, steady = await self._mean(text, visit)
+        if isinstance(meaning, Unclear):
+            meaning = inside or self._found(text, meaning, visit)
         if not isinstance(meaning, One):
             return meaning
         # Only reads: for the bot's own words there is no command.
@@ -225,6 +238,42 @@ class Meanings:
                 catalogs = (self._context(visit, each).catalog for each in visit.connections)
                 self._kept[key] = meaning, min(each.good_until for each in catalogs)
         return meaning
+
+    async def _about_another(self, text: str, visit: Visit) -> Meaning | None:
+        """What a sentence about another sentence means; None if it is none."""
+        unclear: Unclear | None = None
+        for word, inside in wrapped(text, self._words, self._outer):
+            outer = self._outer[word]
+            self._check(outer(), visit)
+            meaning = await self.mean(inside, visit)
+            match meaning:
+                case One(intent) if not isinstance(intent, (*OWN_WORDS, *self._outer.values())):
+                    about = _about(outer, intent)
+                    return replace(
+                        meaning, intent=about, recorded=replace(meaning.recorded, sentence=mask(about))
+                    )
+                case Several(options=options):
+                    return replace(meaning, options=self._wrapped(outer, options))
+                case Unclear(options=options):
+                    unclear = unclear or replace(meaning, options=self._wrapped(outer, options))
+                case One():  # no sentence of its own
+                    pass
+        return unclear
+
+    def _wrapped(self, outer: type[Intent], options: Iterable[Button]) -> tuple[Button, ...]:
+        return tuple(
+            replace(each, action=Run(_about(outer, each.action.intent)))
+            for each in options
+            if isinstance(each.action, Run) and type(each.action.intent) not in self._outer.values()
+        )
+
+    def _found(self, text: str, unclear: Unclear, visit: Visit) -> Meaning:
+        """What is not understood and begins as a search does is one."""
+        for _, words in wrapped(text, self._words, {Find.words}):
+            connection = visit.connection()
+            found = Find(text=words, via=Name(connection, connection))
+            return _as_a_whole(text, "search", One(found))
+        return unclear
 
     def _without_alias(self, text: str) -> str:
         """A sentence that begins with a word of the settings, in the words that stand for it."""
@@ -476,6 +525,14 @@ class Meanings:
 
     def _lexicon(self, listed: Listed, *, any_value: bool = False) -> Lexicon:
         return Lexicon(self._words, listed.names, listed.values, any_value=any_value)
+
+
+def _about(outer: type[Intent], intent: Intent) -> Intent:
+    """A sentence about another one; which connection is meant, both say."""
+    (sentence, _), *_ = clauses(outer)
+    if not isinstance(intent, CelonisIntent):
+        return outer(**{sentence.name: intent})
+    return outer(**{sentence.name: replace(intent, via=None), "via": intent.via})
 
 
 def _via(understood: Understanding, connection: str) -> Understanding:

@@ -16,6 +16,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Where,
@@ -36,7 +37,9 @@ def form_of(command: AnyCommand | Again) -> str:
     parts = [command.intent.words]
     for _, how in clauses(command.intent):
         said = " ".join(part for part in (how.keyword, _taken(how)) if part)
-        parts.append(said if not how.keyword and isinstance(how.takes, OneName | Names) else f"[{said}]")
+        parts.append(
+            said if not how.keyword and isinstance(how.takes, OneName | Names | Sentence) else f"[{said}]"
+        )
     return " ".join(parts)
 
 
@@ -58,6 +61,8 @@ def _taken(how: Clause) -> str:
             return "<text>"
         case Where():
             return "<condition>"
+        case Sentence():
+            return "<sentence>"
         case SortBy():
             return "[-]<field>, …"
 

@@ -80,7 +80,9 @@ class Catalog:
 
     async def kept(self, kind: Kind, *within: Name) -> Seen | None:
         """The same, as far as Celonis need not be asked; None where it has to be."""
-        seen = self._seen.get((kind, within)) or await self.lists.kept(self.view, kind, within, self.now)
+        seen = self._seen.get((kind, within))
+        if seen is None:
+            seen = await self.lists.kept(self.view, kind, within, self.now)
         if seen is not None:
             self.good_until = min(self.good_until, self.lists.fresh_until(seen.listing, self.asking.limits))
         return seen

@@ -105,7 +105,8 @@ class Lists:
         if kept is not None and now < self.fresh_until(kept, asking.limits):
             return kept
         if kept is None or self._store.dialect != "sqlite":  # another replica may have read it
-            kept = await self._once(f"stored {scope}", self._stored(scope, kind, kept)) or kept
+            stored = await self._once(f"stored {scope}", self._stored(scope, kind, kept))
+            kept = kept if stored is None else stored
             if kept is not None and now < self.fresh_until(kept, asking.limits):
                 return kept
         try:
@@ -161,7 +162,7 @@ class Lists:
             lines.append(json.dumps(chunk, ensure_ascii=False))
             await turns.after(len(chunk))
         with suppress(StoreUnavailable):  # then it is asked for again, which costs a call and no answer
-            await self._store.put_snapshot(self.connection, scope, "\n".join(lines), fetched_at)
+            await self._store.put_snapshot(self.connection, scope, "\n".join(lines or ["[]"]), fetched_at)
         return kept
 
     def _swap(self, scope: str, new: Listing) -> Listing:

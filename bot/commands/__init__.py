@@ -7,7 +7,9 @@ from bot.commands.browse import ANALYSES, DATA_MODELS, LOADS_OF, PACKAGES, SPACE
 from bot.commands.cancel import CANCEL
 from bot.commands.command import AnyCommand
 from bot.commands.counts import COUNT, VALUES
+from bot.commands.curl import CURL
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
+from bot.commands.find import FIND
 from bot.commands.help import HELP
 from bot.commands.jobs import JOB, JOBS, POOLS
 from bot.commands.kpis import KPI, KPIS
@@ -37,6 +39,8 @@ COMMANDS: tuple[AnyCommand, ...] = (
     SPACES,
     PACKAGES,
     ANALYSES,
+    FIND,
+    CURL,
     USE_MODEL,
     USE_ZONE,
     USE_CONNECTION,

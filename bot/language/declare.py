@@ -79,7 +79,12 @@ class SortBy:
     """Fields to sort by, `-` before those that descend. Value: `tuple[SortKey, ...]`."""
 
 
-Takes: TypeAlias = OneName | Names | OneOf | SomeOf | Count | Flag | Phrase | Where | SortBy
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Another sentence, as a whole in quotes. Value: `Intent | None`."""
+
+
+Takes: TypeAlias = OneName | Names | OneOf | SomeOf | Count | Flag | Phrase | Where | SortBy | Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,9 @@ def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
             case SortBy():
                 for key in value:
                     yield each.name, Kind.FIELD, key.field
+            case Sentence():
+                if value is not None:
+                    yield from names(value)
             case OneOf() | SomeOf() | Count() | Flag() | Phrase():
                 pass
             case _:
@@ -184,6 +192,8 @@ def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
                 changed[each.name] = tuple(
                     SortKey(change(each.name, Kind.FIELD, key.field), key.descending) for key in value
                 )
+            case Sentence() if value is not None:
+                changed[each.name] = map_names(value, change)
             case _:
                 pass
     return replace(intent, **changed)

@@ -18,6 +18,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
@@ -394,7 +395,7 @@ class _Maker:
                 return picked[0]
             case SortBy():
                 return tuple(SortKey(each, at in self.draft.descending) for at, each in enumerate(picked))
-            case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where():
+            case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where() | Sentence():
                 return None
             case _:
                 assert_never(takes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import Field, dataclass
 from typing import Any, NamedTuple, assert_never
 
@@ -15,6 +15,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
@@ -105,16 +106,24 @@ class Exact:
         if not starts:
             raise NotExact(0, sorted({each.words for each in self.intents}))
         intent = max(starts, key=lambda each: len(each.words.split()))
-        reader = _Reader(tokens, len(intent.words.split()), reserved_words(), len(text))
+        reader = _Reader(tokens, len(intent.words.split()), reserved_words(), len(text), self.parse)
         return reader.intent(intent)
 
 
 class _Reader:
-    def __init__(self, tokens: Sequence[Token], at: int, reserved: frozenset[str], end: int) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        at: int,
+        reserved: frozenset[str],
+        end: int,
+        sentence: Callable[[str], Intent],
+    ) -> None:
         self.tokens = tokens
         self.at = at
         self.reserved = reserved
         self.end = end
+        self.sentence = sentence
 
     def intent(self, intent: type[Intent]) -> Intent:
         values: dict[str, Any] = {}
@@ -177,6 +186,8 @@ class _Reader:
                 return self._text()
             case Where():
                 return self._either(0)
+            case Sentence():
+                return self.sentence(self._text())
             case SortBy():
                 return tuple(self._listed(self._sort_key))
             case _:
@@ -324,6 +335,8 @@ def _about(takes: Takes) -> str:
             return ", ".join(words)
         case Count():
             return "a number"
+        case Sentence():
+            return "a sentence in quotes"
         case Flag() | Phrase() | Where() | SortBy():
             return "text"
         case _:

@@ -18,6 +18,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
@@ -126,6 +127,8 @@ def _clause(takes: Takes, value: Any) -> str:
             return _text(value)
         case Where():
             return _condition(value)
+        case Sentence():
+            return quote(say(value))
         case SortBy():
             return ", ".join(("-" if key.descending else "") + _name(key.field) for key in value)
         case _:

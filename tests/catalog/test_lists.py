@@ -50,6 +50,19 @@ async def test_whoever_stops_waiting_takes_nobody_elses_list_away() -> None:
     assert first.cancelled()
 
 
+async def test_an_empty_list_is_kept_like_any_other() -> None:
+    team = Team({KPIS: {}})
+    lists = team.shared(POLICY)
+    for each in (lists, lists, team.shared(POLICY)):
+        assert names(await kpis(team, each)) == []
+    assert team.asked[KPIS] == 1
+    started = team.shared(POLICY)
+    kept = await started.kept(EVERYTHING, Kind.KPI, [MODEL], team.now)
+    assert kept is not None
+    team.pass_by(days=8)
+    assert await started.kept(EVERYTHING, Kind.KPI, [MODEL], team.now) is None
+
+
 async def test_a_list_is_read_again_after_an_hour_and_from_the_store_by_a_bot_that_starts() -> None:
     team = Team({KPIS: {"a": "Alpha"}})
     lists = team.shared(POLICY)

@@ -36,13 +36,14 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
     Where,
     clauses,
 )
-from bot.language.say import say
+from bot.language.say import quote, say
 from bot.language.vocabulary import Class, vocabulary, ways
 from bot.model.cards import Card, Run, Status
 from bot.model.names import Kind
@@ -225,6 +226,9 @@ class Typist:
                 return self._pick((" and ", " or ", " and not ")).join(tests)
             case SortBy():
                 return f"{self._pick(('', '-'))}{some(Kind.FIELD)} {self._pick(('', 'desc', 'asc'))}"
+            case Sentence():
+                inner = f"kpi {some(Kind.KPI)}"
+                return self._pick((inner, quote(inner)))
             case _:
                 assert_never(takes)
 

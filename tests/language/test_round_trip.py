@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.commands.records import Records
 from bot.language.declare import (
     Count,
     Flag,
@@ -16,6 +17,7 @@ from bot.language.declare import (
     OneName,
     OneOf,
     Phrase,
+    Sentence,
     SomeOf,
     SortBy,
     Takes,
@@ -166,6 +168,8 @@ def _values(
         case SortBy():
             keys = st.builds(SortKey, names, st.booleans())
             return st.lists(keys, min_size=1, max_size=3).map(tuple)
+        case Sentence():
+            return st.builds(Records, model=names)
 
 
 def intents(
