@@ -118,7 +118,7 @@ def drawn(blocks: list[Json]) -> Iterator[str]:
                 yield "".join(_rich(element) for element in block["elements"])
             case "table":
                 for row in block["rows"]:
-                    yield " | ".join(cell["text"] for cell in row)
+                    yield " | ".join(cell["text"] if "text" in cell else _rich(cell) for cell in row)
             case "actions":
                 yield " ".join(_pressable(element) for element in block["elements"])
             case other:
@@ -139,7 +139,8 @@ def _pressable(element: Json) -> str:
     if element["type"] == "button":
         return f"[{element['text']['text']}]"
     entries = ", ".join(option["text"]["text"] for option in element["options"])
-    return f"[{element['placeholder']['text']}: {entries}]"
+    prompt = element["placeholder"]["text"] if "placeholder" in element else "One of"
+    return f"[{prompt}: {entries}]"
 
 
 class FakeSlack:

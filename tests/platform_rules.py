@@ -71,8 +71,9 @@ def assert_slack_ok(message: SlackMessage) -> None:
 
 
 def slack_texts(blocks: list[dict[str, Any]]) -> list[str]:
-    """Everything that a message shows."""
-    return [str(each["text"]) for each in walk(blocks) if isinstance(each.get("text"), str)]
+    """Everything that a message shows or has read aloud."""
+    keys = ("text", "accessibility_label")
+    return [each[key] for each in walk(blocks) for key in keys if isinstance(each.get(key), str)]
 
 
 def _assert_slack_blocks(blocks: list[dict[str, Any]]) -> None:
@@ -147,21 +148,21 @@ def _assert_slack_element(element: dict[str, Any]) -> None:
     match element["type"]:
         case "button":
             _assert_plain(element["text"], 75)
+            assert utf16(element.get("accessibility_label", "")) <= 75
             assert element.get("style") in (None, "primary", "danger")
             if "url" in element:
                 assert urlsplit(element["url"]).scheme == "https"
                 assert len(element["url"]) <= 3000
             else:
                 assert 1 <= utf16(element["value"]) <= 2000
+        case "radio_buttons":
+            assert 1 <= len(element["options"]) <= 10
+            _assert_options(element)
         case "static_select" | "multi_static_select":
             if "placeholder" in element:
                 _assert_plain(element["placeholder"], 150)
             assert 1 <= len(element["options"]) <= 100
-            for option in element["options"]:
-                _assert_plain(option["text"], 75)
-                assert 1 <= utf16(option["value"]) <= 150
-                if "description" in option:
-                    _assert_plain(option["description"], 75)
+            _assert_options(element)
             chosen = (
                 [element["initial_option"]]
                 if "initial_option" in element
@@ -177,6 +178,14 @@ def _assert_slack_element(element: dict[str, Any]) -> None:
             raise AssertionError(f"unexpected element {element['type']}")
 
 
+def _assert_options(element: dict[str, Any]) -> None:
+    for option in element["options"]:
+        _assert_plain(option["text"], 75)
+        assert 1 <= utf16(option["value"]) <= 150
+        if "description" in option:
+            _assert_plain(option["description"], 75)
+
+
 def _assert_slack_table(block: dict[str, Any]) -> None:
     rows = block["rows"]
     assert 2 <= len(rows) <= 100
@@ -184,8 +193,9 @@ def _assert_slack_table(block: dict[str, Any]) -> None:
     assert all(len(row) == len(rows[0]) for row in rows)
     assert len(block["column_settings"]) == len(rows[0])
     cells = [cell for row in rows for cell in row]
-    assert all(cell["type"] == "raw_text" and cell["text"] for cell in cells)
-    assert sum(utf16(cell["text"]) for cell in cells) <= 10_000
+    assert {cell["type"] for cell in cells} <= {"raw_text", "rich_text"}
+    assert all(slack_texts([cell]) for cell in cells)
+    assert sum(utf16(text) for cell in cells for text in slack_texts([cell])) <= 10_000
 
 
 # --- Teams -----------------------------------------------------------------------------------------------------
@@ -234,7 +244,7 @@ def _is_fallback(part: dict[str, Any], parts: list[dict[str, Any]]) -> bool:
 
 def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
     kind = str(part.get("type", ""))
-    for key in ("text", "title", "label", "placeholder", "errorMessage"):
+    for key in ("text", "title", "label", "tooltip", "placeholder", "errorMessage"):
         if isinstance(part.get(key), str):
             assert_shows_only_what_is_seen(part[key])
     match kind:
@@ -265,7 +275,7 @@ def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
                 assert not any("](" in choice["title"] for choice in part["choices"]), "a link in Markdown"
         case "Table":
             wide = len(part["columns"])
-            assert wide <= 4
+            assert wide <= 8
             assert all(len(row["cells"]) == wide for row in part["rows"])
         case _:
             pass
@@ -273,5 +283,5 @@ def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
 
 def teams_texts(card: dict[str, Any]) -> list[str]:
     """Everything that a card shows."""
-    keys = ("text", "title", "label")
+    keys = ("text", "title", "label", "tooltip")
     return [cast("str", part[key]) for part in walk(card) for key in keys if isinstance(part.get(key), str)]

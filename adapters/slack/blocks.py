@@ -34,7 +34,8 @@ from bot.model.cards import (
 )
 from bot.model.people import Clicked, Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
-from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
+from bot.render.card_text import Grid, announce, footer, grid, left_out, noticed, title_of
+from bot.render.layout import PHONE, WHOLE_LABEL, Layout, Line, button_label, can_be_buttons, layout
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
 from bot.render.values import in_words
 
@@ -46,7 +47,6 @@ BLOCKS = 50
 TEXT = 3000
 HEADER = 150
 ACTION_ELEMENTS = 25
-BUTTON_LABEL = 75
 BUTTON_VALUE = 2000
 URL = 3000
 OPTIONS = 100
@@ -54,7 +54,6 @@ OPTION_TEXT = 75
 OPTION_VALUE = 150
 PLACEHOLDER = 150
 TABLE_ROWS = 100
-TABLE_COLUMNS = 20
 TABLE_TEXT = 10_000
 
 # Ours. A message's total size is not documented; 13,200 characters are known to be refused.
@@ -62,17 +61,16 @@ _MESSAGE_TEXT = 12_000
 _BODY_BLOCKS = 36
 _PARAGRAPHS = 4000
 _TITLE = 600
-_CHOICES_AS_BUTTONS = 5
+_RADIO_BUTTONS = 5
 _CELL = 200
+_BELOW = 600
 _TITLE_CELL = 60
 _FACT = 1000
 _QUIET = 2000
 _SENTENCE = 500
 _MENTION = 500
-_NARROW = 64
 _NARROW_COLUMN = 24
 
-_SYMBOLS = {Tone.PLAIN: "ℹ", Tone.GOOD: "✔", Tone.WARNING: "⚠", Tone.DANGER: "⛔"}
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "primary", Tone.DANGER: "danger"}
 _USER_ID = re.compile(r"[UW][A-Z0-9]{1,20}\Z")
 
@@ -143,8 +141,8 @@ def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> SlackM
     head = announce(card)
     message = _Message(card, reader, shorten)
     message.add({"type": "header", "text": _plain(head, HEADER)})
-    if card.title:
-        message.write(clean(card.title), _TITLE)
+    if title := title_of(card):
+        message.write(title, _TITLE)
     for block in card.blocks:
         message.block(block)
     message.finish()
@@ -234,9 +232,7 @@ class _Message:
             self.add(_rich(*runs))
 
     def notice(self, tone: Tone, text: str) -> None:
-        word = tone_word(tone, text)
-        sign = f"{_SYMBOLS[tone]} {word}:" if word else _SYMBOLS[tone]
-        self.add(_rich(_run(f"{sign} ", bold=True), _run(self.take(text, TEXT) or ELLIPSIS)))
+        self.add(_rich(_run(self.take(noticed(tone, text), TEXT))))
 
     # tables
 
@@ -246,53 +242,49 @@ class _Message:
             self.add(_preformatted(self.take(written.above, _FACT)))
         if not written.rows:
             self.add(_context(written.without_rows))
-        elif self.has_table or len(written.headings) > TABLE_COLUMNS:
+        elif self.has_table:
             self.lines_of_table(written)
         else:
-            self.real_table(written)
+            self.real_table(layout(written))
         if written.below:
             self.add(_context(written.below))
         if table.more is not None:
             self.add(*self.action_blocks((table.more,)))
 
-    def real_table(self, written: Grid) -> None:
+    def real_table(self, laid_out: Layout) -> None:
         budget = min(TABLE_TEXT, self.room)
-        rows: list[list[str]] = []
-        for row, length in [(written.headings, _TITLE_CELL), *((row, _CELL) for row in written.rows)]:
-            cells = [cut(cell, length) if cell.strip() else " " for cell in row]
-            size = sum(units(cell) for cell in cells)
-            if size > budget or len(rows) == TABLE_ROWS:
+        rows: list[list[Json]] = []
+        for line, length in [(laid_out.head, _TITLE_CELL), *((line, _CELL) for line in laid_out.rows)]:
+            texts = [cut(cell, length) for cell in line.cells]
+            below = cut(line.below, _BELOW)
+            spent = sum(units(text) or 1 for text in texts) + units(below)
+            if spent > budget or len(rows) == TABLE_ROWS:
                 break
-            budget -= size
-            self.room -= size
-            rows.append(cells)
+            budget -= spent
+            self.room -= spent
+            rows.append([_cell(text, "" if at else below) for at, text in enumerate(texts)])
         if len(rows) > 1:
             self.has_table = True
-            self.add(
-                {
-                    "type": "table",
-                    "column_settings": [
-                        {"align": "right" if numeric else "left", "is_wrapped": True}
-                        for numeric in written.numeric
-                    ],
-                    "rows": [[{"type": "raw_text", "text": cell} for cell in row] for row in rows],
-                }
-            )
-        missing = len(written.rows) - max(0, len(rows) - 1)
+            aligned = [
+                {"align": "right" if numeric else "left", "is_wrapped": True} for numeric in laid_out.numeric
+            ]
+            self.add({"type": "table", "column_settings": aligned, "rows": rows})
+        missing = len(laid_out.rows) - max(0, len(rows) - 1)
         if missing:
             self.add(_context(left_out(missing, "row")))
 
     def lines_of_table(self, written: Grid) -> None:
-        """A table without Slack's table block: Slack takes one a message, of at most 20 columns."""
+        """A table without Slack's table block, of which a message has one."""
         everything = [written.headings, *written.rows]
-        laid_out = columns(everything, written.numeric, widest=_NARROW_COLUMN)
-        if max(map(len, laid_out)) <= _NARROW:
-            laid_out.insert(1, rule(everything, len(written.headings), widest=_NARROW_COLUMN))
-            kept = _that_fit(laid_out, min(TEXT, self.room))
+        lines = columns(everything, written.numeric, widest=_NARROW_COLUMN)
+        if max(map(len, lines)) <= PHONE:
+            lines.insert(1, rule(everything, len(written.headings), widest=_NARROW_COLUMN))
+            kept = _that_fit(lines, min(TEXT, self.room))
             self.add(_preformatted("\n".join(kept)))
-            missing = max(0, len(laid_out) - max(2, len(kept)))
+            missing = len(lines) - max(2, len(kept))
         else:
-            pieces = [_named(written.headings, row) for row in written.rows]
+            laid_out = layout(written, 0)
+            pieces = [_in_words(line) for line in (laid_out.head, *laid_out.rows)]
             kept = _that_fit([first + rest for first, rest in pieces], min(TEXT, self.room))
             runs = [
                 run for first, rest in pieces[: len(kept)] for run in (_run(first, bold=True), _run(rest))
@@ -309,7 +301,7 @@ class _Message:
     def choices(self, prompt: str, options: Sequence[Button]) -> None:
         if prompt.strip():
             self.add(_rich(_run(self.take(prompt, TEXT))))
-        if len(options) <= _CHOICES_AS_BUTTONS:
+        if can_be_buttons(options):
             self.add(*self.action_blocks(options))
         else:
             self.add(*self.menus(options))
@@ -323,7 +315,7 @@ class _Message:
             for start in range(0, len(elements), ACTION_ELEMENTS)
         ]
         if unsafe:
-            labels = ", ".join(label_of(each, BUTTON_LABEL) for each in unsafe)
+            labels = ", ".join(button_label(each)[0] for each in unsafe)
             blocks.append(_context(f"No safe address to open: {labels}"))
         return blocks
 
@@ -333,11 +325,14 @@ class _Message:
 
     def button(self, button: Button) -> Json:
         verb, value = encode(button.action, _fits_button, self.shorten)
+        label, whole = button_label(button)
         element: Json = {
             "type": "button",
             "action_id": self.number(verb),
-            "text": _plain(clean(button.label), BUTTON_LABEL),
+            "text": _plain(label, WHOLE_LABEL),
         }
+        if whole:
+            element["accessibility_label"] = whole
         element["url" if verb == Verb.OPEN else "value"] = value
         style = _STYLES[button.tone]
         return element if style is None else element | {"style": style}
@@ -352,10 +347,14 @@ class _Message:
             prompt = "Choose" if len(others) <= OPTIONS else f"Choose ({start + 1} to {start + len(some)})"
             menus.append(
                 {
-                    "type": "static_select",
                     "action_id": self.number(Verb.PICK),
-                    "placeholder": _plain(prompt, PLACEHOLDER),
                     "options": [self.option(option) for option in some],
+                    # Of a few, all are to be seen at once, however long they are.
+                    **(
+                        {"type": "radio_buttons"}
+                        if len(others) <= _RADIO_BUTTONS
+                        else {"type": "static_select", "placeholder": _plain(prompt, PLACEHOLDER)}
+                    ),
                 }
             )
         shown = menus[:ACTION_ELEMENTS]
@@ -392,10 +391,17 @@ class _Message:
         self.blocks = [*body, *tail]
 
 
-def _named(headings: Sequence[str], row: Sequence[str]) -> tuple[str, str]:
-    """A row in words: its first cell, then the others with their headings."""
-    rest = "; ".join(f"{head}: {cell}" for head, cell in zip(headings[1:], row[1:], strict=True))
-    return cut(row[0], _CELL) or ELLIPSIS, cut(f"  {rest}", _FACT) + "\n"
+def _cell(text: str, below: str) -> Json:
+    if below:
+        return _rich(_run(text or ELLIPSIS, bold=True), _run(f"\n{below}"))
+    return {"type": "raw_text", "text": text if text.strip() else " "}
+
+
+def _in_words(line: Line) -> tuple[str, str]:
+    """A row without a table: what stands out of it, and the rest."""
+    first, *others = (cut(cell, _CELL) for cell in line.cells)
+    rest = "".join(f"  {cell}" for cell in others) + (f"\n{cut(line.below, _BELOW)}" if line.below else "")
+    return first or ELLIPSIS, f"{rest}\n"
 
 
 def _that_fit(lines: Sequence[str], room: int) -> list[str]:

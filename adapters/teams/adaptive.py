@@ -37,8 +37,9 @@ from bot.model.cards import (
 )
 from bot.model.people import Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
-from bot.render.card_text import Grid, announce, footer, grid, label_of, left_out, tone_word
-from bot.render.safe_text import ELLIPSIS, clean, cut, units
+from bot.render.card_text import announce, footer, grid, label_of, left_out, noticed, title_of
+from bot.render.layout import Layout, Line, button_label, button_rows, can_be_buttons, layout
+from bot.render.safe_text import ELLIPSIS, clean, cut
 from bot.render.values import in_words
 
 Json: TypeAlias = dict[str, Any]
@@ -52,7 +53,6 @@ CARD_SIZE = 28 * 1024
 _VALUE = 500
 _MENU_SIZE = 10_000
 _OPTIONS = 100
-_CHOICES_AS_BUTTONS = 5
 _TITLE = 300
 _LABEL = 60
 _OPTION_LABEL = 90
@@ -60,8 +60,8 @@ _QUIET = 300
 _PARAGRAPHS = 4000
 _MENTION = 500
 _LINES = 60
-_TABLE_COLUMNS = 4
 _CELL = 200
+_BELOW = 600
 _FACT = 1000
 
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
@@ -125,17 +125,17 @@ def _fits(text: str) -> bool:
 
 
 def _action(button: Button, shorten: Shorten | None) -> Json:
-    title = label_of(button, _LABEL)
+    title, whole = button_label(button)
+    how: Json = {"title": title} | ({"tooltip": whole} if whole else {})
     verb, value = encode(button.action, _fits, shorten)
     if verb == Verb.OPEN:
-        return {"type": "Action.OpenUrl", "title": title, "url": value}
-    return _execute(title, verb, {verb.value: value}, "none", _STYLES[button.tone])
+        return {"type": "Action.OpenUrl", **how, "url": value}
+    style = _STYLES[button.tone]
+    return _execute(verb, {verb.value: value}, "none", how if style is None else {**how, "style": style})
 
 
-def _execute(title: str, verb: Verb, data: Json, inputs: str, style: str | None = None) -> Json:
-    how = {"title": title, "data": data, "associatedInputs": inputs} | (
-        {} if style is None else {"style": style}
-    )
+def _execute(verb: Verb, data: Json, inputs: str, how: Json) -> Json:
+    how = {**how, "data": data, "associatedInputs": inputs}
     return {"type": "Action.Execute", "verb": verb.value, **how, "fallback": {"type": "Action.Submit", **how}}
 
 
@@ -173,7 +173,11 @@ def _plan(card: Card) -> _Plan:
     plan.lost = [each for each in bottom if not can_be_pressed(each, _VALUE)]
     bottom = [each for each in bottom if can_be_pressed(each, _VALUE)]
 
-    plan.menus = {index for index, found in own.items() if len(found) > _CHOICES_AS_BUTTONS}
+    plan.menus = {
+        index
+        for index, found in own.items()
+        if isinstance(card.blocks[index], Choices) and not can_be_buttons(found)
+    }
     cost = {index: 1 if index in plan.menus else len(found) for index, found in own.items()}
     if sum(cost.values()) + len(bottom) > ACTIONS:
         plan.menus = {index for index, found in own.items() if len(found) > 1}
@@ -248,18 +252,15 @@ class _Sheet:
         self.lonely_menu = len(plan.menus - plan.moved) + bool(plan.rest) == 1
         head = announce(self.card)
         top = [_rich(_run(head, size="Large", weight="Bolder"))]
-        if self.card.title:
-            top.append(_rich(_run(cut(clean(self.card.title), _TITLE))))
-        actions = [_action(button, self.shorten) for button in plan.bottom]
-        tail = self.tail(plan)
-        rendered = _envelope(head) | {"body": [], "actions": actions}
+        if title := title_of(self.card):
+            top.append(_rich(_run(cut(title, _TITLE))))
+        tail = [*self.action_sets(plan.bottom), *self.tail(plan)]
+        rendered = _envelope(head) | {"body": []}
         self.room -= size(rendered) + size(top) + size(tail) + _NOTE
         rest: list[Json] = []
         if plan.rest:
             rest = self.menu("More", plan.rest)
         rendered["body"] = [*top, *self.body(plan), *rest, *tail]
-        if not actions:
-            del rendered["actions"]
         return rendered
 
     def tail(self, plan: _Plan) -> list[Json]:
@@ -308,18 +309,20 @@ class _Sheet:
                 usable = [each for each in options if not isinstance(each.action, OpenUrl)]
                 if menu:
                     return self.menu(label, usable)
-                shown = self.action_set(usable)
+                shown = self.action_sets(usable)
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
             case Table(more=Button() as more) | Chart(more=Button() as more):
-                return self.spend(self.action_set([more]))
+                return self.spend(self.action_sets([] if isinstance(more.action, OpenUrl) else [more]))
             case Text() | Facts() | Table() | Chart() | Notice():
                 return []
             case _:
                 assert_never(block)
 
-    def action_set(self, pressed: Iterable[Button]) -> list[Json]:
-        actions = [_action(each, self.shorten) for each in pressed if not isinstance(each.action, OpenUrl)]
-        return [{"type": "ActionSet", "actions": actions}] if actions else []
+    def action_sets(self, pressed: Iterable[Button]) -> list[Json]:
+        return [
+            {"type": "ActionSet", "actions": [_action(each, self.shorten) for each in row]}
+            for row in button_rows(pressed)
+        ]
 
     def menu(self, label: str, options: Sequence[Button]) -> list[Json]:
         key = f"{Verb.PICK}:{self.menus}"
@@ -338,6 +341,7 @@ class _Sheet:
             "id": key,
             "label": label or "Choose",
             "style": "compact",
+            "wrap": True,
             "placeholder": "Pick one",
             "errorMessage": "Choose an entry of the list first.",
             "choices": choices,
@@ -346,7 +350,7 @@ class _Sheet:
             field_["isRequired"] = True
         press = {
             "type": "ActionSet",
-            "actions": [_execute("Choose", Verb.PICK, {Verb.PICK.value: key}, "auto")],
+            "actions": [_execute(Verb.PICK, {Verb.PICK.value: key}, "auto", {"title": "Choose"})],
         }
         elements = [field_, press]
         if len(choices) < len(options):
@@ -405,12 +409,10 @@ class _Sheet:
         return shown
 
     def notice(self, tone: Tone, text: str) -> list[Json]:
-        word = tone_word(tone, text)
-        said = cut(text, _PARAGRAPHS) or ELLIPSIS
-        runs = [_bold(f"{word}: ")] if word else []
-        lines = [line for line in said.split("\n") if line.strip()] or [ELLIPSIS]
+        said = cut(noticed(tone, text), _PARAGRAPHS)
+        lines = [line for line in said.split("\n") if line.strip()]
         items = [
-            _rich(*runs, _run(lines[0])),
+            _rich(_run(lines[0])),
             *(_rich(_run(line), spacing="None") for line in lines[1:_LINES]),
         ]
         self.room -= size({"type": "Container", "style": _NOTICE_STYLES[tone], "items": []})
@@ -423,37 +425,30 @@ class _Sheet:
             elements += self.that_fit([_rich(_run(written.above, fontType="Monospace"))], "line")
         if not written.rows:
             elements += self.that_fit([_quiet(cut(written.without_rows, _PARAGRAPHS))], "line")
-        elif len(written.headings) <= _TABLE_COLUMNS:
-            elements += self.grid(written)
         else:
-            elements += self.rows(written)
+            elements += self.grid(layout(written))
         if written.below:
             elements += self.spend([_quiet(written.below)])
         return elements
 
-    def grid(self, written: Grid) -> list[Json]:
-        headings, rows = written.headings, [[cut(cell, _CELL) for cell in row] for row in written.rows]
+    def grid(self, laid_out: Layout) -> list[Json]:
         # The first row is the heading by default. The schema and the clients disagree on that property's name
         # (firstRowAsHeader, firstRowAsHeaders), so it stays unsaid.
-        sizes = [max(units(row[index]) for row in [headings, *rows]) for index in range(len(headings))]
         table: Json = {
             "type": "Table",
             "columns": [
-                {
-                    "width": max(1, min(4, each // 8)),
-                    "horizontalCellContentAlignment": "Right" if right else "Left",
-                }
-                for each, right in zip(sizes, written.numeric, strict=True)
+                {"width": need + 1, "horizontalCellContentAlignment": "Right" if right else "Left"}
+                for need, right in zip(laid_out.needs, laid_out.numeric, strict=True)
             ],
-            "rows": [_row([_bold(cut(each, _LABEL)) for each in headings])],
+            "rows": [_row(laid_out.head, _LABEL, bold=True)],
             "showGridLines": True,
         }
-        kept = 0
+        rows, kept = laid_out.rows, 0
         if size(table) > self.room - _NOTE:
             return self.spend([_quiet(left_out(len(rows), "row"))])
         self.spend([table])
         for row in rows:
-            line = _row([_run(cell) for cell in row])
+            line = _row(row, _CELL)
             if size(line) > self.room - _NOTE:
                 break
             self.room -= size(line)
@@ -463,31 +458,18 @@ class _Sheet:
             return [table]
         return [*([table] if kept else []), *self.spend([_quiet(left_out(len(rows) - kept, "row"))])]
 
-    def rows(self, written: Grid) -> list[Json]:
-        """A table too wide for a phone: each row as its first cell, with the others named below it."""
-        headings = written.headings
-        items: list[Json] = []
-        for row in ([cut(cell, _CELL) for cell in row] for row in written.rows):
-            rest = " · ".join(
-                f"{head}: {cell}" for head, cell in zip(headings[1:], row[1:], strict=True) if cell
-            )
-            first = _rich(_run(f"{headings[0]}: ", isSubtle=True), _bold(row[0]))
-            items.append(
-                {
-                    "type": "Container",
-                    "separator": True,
-                    "items": [first, _rich(_run(cut(rest, _PARAGRAPHS)), spacing="None")],
-                }
-            )
-        return self.that_fit(items, "row")
-
 
 _PRESSED = ("ActionSet", "Input.ChoiceSet")
 _NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
 
 
-def _row(runs: Sequence[Json]) -> Json:
-    return {"type": "TableRow", "cells": [{"type": "TableCell", "items": [_rich(run)]} for run in runs]}
+def _row(line: Line, length: int, *, bold: bool = False) -> Json:
+    cells: list[list[Json]] = []
+    for text in (cut(cell, length) for cell in line.cells):
+        cells.append([_rich(_bold(text) if bold or (line.below and not cells) else _run(text))])
+    if line.below:
+        cells[0].append(_quiet(cut(line.below, _BELOW), spacing="None"))
+    return {"type": "TableRow", "cells": [{"type": "TableCell", "items": items} for items in cells]}
 
 
 # --- mentions --------------------------------------------------------------------------------------------------

@@ -33,13 +33,12 @@ from bot.model.cards import (
     Tone,
 )
 from bot.render.button_codec import safe_url
-from bot.render.card_text import Grid, announce, footer, grid, label_of, tone_word
+from bot.render.card_text import Grid, announce, footer, grid, label_of, noticed, title_of
+from bot.render.layout import WHOLE_LABEL, Line, layout
 from bot.render.safe_text import clean, columns, rule, width
 from bot.render.values import in_words
 
 _WIDEST_COLUMN = 60
-_NARROWEST_COLUMN = 9
-_LABEL = 75
 
 _STATUS_STYLES = {
     Status.ANSWERED: "bold",
@@ -58,16 +57,11 @@ _Numbers: TypeAlias = Iterator[int]
 
 
 def _label(button: Button, numbers: _Numbers) -> str:
-    text = label_of(button, _LABEL)
+    text = label_of(button, WHOLE_LABEL)
     if isinstance(button.action, OpenUrl):
         url = button.action.url
         text += f": {url}" if safe_url(url) else " (no address that can be opened safely)"
     return f"[{next(numbers)}] {text}"
-
-
-def _sentence(tone: Tone, text: str) -> str:
-    word = tone_word(tone, text)
-    return f"{word}: {text}" if word else text
 
 
 # --- plain text ------------------------------------------------------------------------------------------------
@@ -77,8 +71,8 @@ def render_text(card: Card, reader: Reader) -> str:
     """A card as plain text without a final line break. Tables are aligned, nothing is wrapped, no ANSI codes."""
     numbers = count(1)
     paragraphs = [announce(card)]
-    if card.title:
-        paragraphs[0] += f"\n{clean(card.title)}"
+    if title := title_of(card):
+        paragraphs[0] += f"\n{title}"
     paragraphs += ["\n".join(_lines(block, reader, numbers)) for block in card.blocks]
     paragraphs.append("\n".join(_label(button, numbers) for button in card.buttons))
     paragraphs.append("\n".join(footer(card, reader)))
@@ -96,7 +90,7 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
             if block.more is not None:
                 yield _label(block.more, numbers)
         case Notice(tone, text):
-            yield _sentence(tone, clean(text, lines=True))
+            yield noticed(tone, clean(text, lines=True))
         case Choices(prompt, options):
             yield clean(prompt, lines=True)
             yield from (_label(option, numbers) for option in options)
@@ -133,8 +127,8 @@ def render_rich(card: Card, reader: Reader) -> RenderableType:
     style = _STATUS_STYLES[card.status]
     # No frame at the sides: what is on a card can be copied.
     parts: list[RenderableType] = [RichText(announce(card), style=style)]
-    if card.title:
-        parts.append(RichText(clean(card.title), style="dim"))
+    if title := title_of(card):
+        parts.append(RichText(title, style="dim"))
     parts += [_rich(block, reader, numbers) for block in card.blocks]
     if card.buttons:
         parts.append(_pressed(card.buttons, numbers))
@@ -171,7 +165,7 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
                 parts.append(_pressed((block.more,), numbers))
             return Group(*parts)
         case Notice(tone, text):
-            return RichText(_sentence(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
+            return RichText(noticed(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
             return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
         case Facts() | Table() | Chart():
@@ -182,23 +176,21 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
 
 @dataclass(frozen=True, slots=True)
 class _FittingTable:
-    """A table, or its rows one below the other where the terminal is too narrow for its columns."""
+    """A table as it fits the terminal's width."""
 
     written: Grid
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if len(self.written.headings) * _NARROWEST_COLUMN <= options.max_width:
-            yield self._as_table()
-        else:
-            for row in self.written.rows:
-                pairs = zip(self.written.headings, row, strict=True)
-                yield RichText("\n".join([*_labelled(tuple(pairs)), ""]))
-
-    def _as_table(self) -> RichTable:
+        laid_out = layout(self.written, options.max_width)
         drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for heading, numeric in zip(self.written.headings, self.written.numeric, strict=True):
+        for heading, numeric in zip(_cells(laid_out.head), laid_out.numeric, strict=True):
             justify: Literal["left", "right"] = "right" if numeric else "left"
-            drawn.add_column(RichText(heading), justify=justify, overflow="fold")
-        for row in self.written.rows:
-            drawn.add_row(*map(RichText, row))
-        return drawn
+            drawn.add_column(heading, justify=justify, overflow="fold")
+        for row in laid_out.rows:
+            drawn.add_row(*_cells(row))
+        yield drawn
+
+
+def _cells(line: Line) -> list[RichText]:
+    first, *others = map(RichText, line.cells)
+    return [first.append(f"\n{line.below}", style="dim") if line.below else first, *others]

@@ -83,6 +83,7 @@ class Context:
             model=model,
             cached=self.asking.cached,
             sandbox=connection.sandbox,
+            several=len(self.connections) > 1,
         )
 
     def live_source(self, pool: str = "") -> Source:

@@ -260,6 +260,7 @@ class Source:
         unread: Items that Celonis sent and that could not be read.
         sandbox: Whether a sandbox stood in for the team; then headline and footer say SANDBOX.
         loaded: Whether it is loaded data at all; a job's state is read as it is, and has no load time.
+        several: Whether there are other connections, so that a model's name alone does not say where it is.
     """
 
     connection: str
@@ -271,6 +272,7 @@ class Source:
     unread: int = 0
     sandbox: bool = False
     loaded: bool = True
+    several: bool = False
 
     @property
     def calls(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,19 +12,22 @@ from babel import Locale
 from bot.model.cards import (
     Button,
     Card,
+    Cell,
     Chart,
     Cost,
     Drawing,
+    Flag,
     Reader,
     Source,
     Status,
     Table,
     Tone,
+    Verdict,
 )
 from bot.model.errors import BotError, QuotaExhausted, RateLimited
 from bot.render.charts import bars, over, sizes
 from bot.render.safe_text import ELLIPSIS, clean, cut
-from bot.render.values import fixed_point, locale_of, when, write
+from bot.render.values import MARKS, fixed_point, locale_of, when, write, write_short, zone_of
 
 
 def error_text(error: BotError, reader: Reader) -> tuple[str, str]:
@@ -45,16 +49,31 @@ _SIGNS = {
     Status.REFUSED: "Refused",
     Status.FAILED: "Failed",
 }
-TONE_WORDS = {Tone.PLAIN: "Note", Tone.GOOD: "OK", Tone.WARNING: "Warning", Tone.DANGER: "Danger"}
+_SYMBOLS = {Tone.PLAIN: "ℹ", Tone.GOOD: "✓", Tone.WARNING: "⚠", Tone.DANGER: "⛔"}
+_CONNECTING = frozenset({"a", "and", "by", "in", "of", "the"})
+_MARKED = tuple(f" {mark}" for mark in MARKS.values())
+_WORD = re.compile(r"\w+")
 SANDBOX = "SANDBOX"
 COSTLY = 5
 """Calls from which on a card says what it cost."""
 
 
-def tone_word(tone: Tone, text: str) -> str:
-    """The word that says how much a notice matters; empty where its text begins with it."""
-    word = TONE_WORDS[tone]
-    return "" if text.casefold().startswith(word.casefold()) else word
+def noticed(tone: Tone, text: str) -> str:
+    """A notice with the sign that says how much it matters."""
+    return f"{_SYMBOLS[tone]} {text or ELLIPSIS}"
+
+
+def title_of(card: Card) -> str:
+    """The card's title; empty where headline and source have said all of it."""
+    said = (
+        [card.headline] if card.source is None else [card.headline, card.source.connection, card.source.model]
+    )
+    known = _CONNECTING.union(*(_WORD.findall(each.casefold()) for each in said))
+    return (
+        ""
+        if known.issuperset(_WORD.findall(card.title.casefold())) and card.title.isprintable()
+        else clean(card.title)
+    )
 
 
 def announce(card: Card) -> str:
@@ -75,13 +94,13 @@ def _over_sandbox(card: Card) -> bool:
 def source_line(source: Source, reader: Reader) -> str:
     """Where the data comes from and when it was loaded and read, for one reader."""
     locale = locale_of(reader.locale)
-    parts = [SANDBOX] if source.sandbox else []
-    parts.append(" > ".join(clean(each) for each in (source.connection, source.model) if each))
-    if source.data_loaded_at is None:
-        parts.append("data load time unknown" if source.loaded else "")
-    else:
-        parts.append(f"data loaded {when(source.data_loaded_at, reader)}")
-    parts.append(f"fetched {when(source.fetched_at, reader)}, {'cached' if source.cached else 'live'}")
+    names = (source.connection if source.several or not source.model else "", source.model)
+    parts = [" > ".join(clean(each) for each in names if each)]
+    if source.loaded:
+        at = source.data_loaded_at
+        parts.append("load time unknown" if at is None else f"data of {when(at, reader)}")
+    read = when(source.fetched_at, reader)
+    parts.append(f"read {read}" if source.cached else "live" if source.loaded else f"live {read}")
     if source.unread:
         items = "item" if source.unread == 1 else "items"
         parts.append(f"{_count(source.unread, locale)} {items} could not be read")
@@ -107,8 +126,6 @@ def _count(number: int, locale: Locale) -> str:
 def footer(card: Card, reader: Reader) -> tuple[str, ...]:
     """The quiet lines under a card: source, canonical sentence, reference."""
     lines = [source_line(card.source, reader)] if card.source is not None else []
-    if card.source is None and card.sandbox:
-        lines.append(SANDBOX)
     if card.sentence:
         lines.append(f"You can say: {clean(card.sentence)}")
     if card.reference:
@@ -155,22 +172,44 @@ class Grid:
         return f"No rows. Columns: {', '.join(filter(None, self.headings))}"
 
 
+def _align(rows: list[list[str]]) -> None:
+    """Makes room for a mark where others in the column have one, so that the digits stand below one another."""
+    for at in range(len(rows[0]) if rows else 0):
+        if any(row[at].endswith(_MARKED) for row in rows):
+            for row in rows:
+                row[at] += "" if row[at].endswith(_MARKED) else "  "
+
+
+def _in_a_column(cell: Cell, reader: Reader) -> str:
+    match cell:
+        case Flag(value):
+            return MARKS[Verdict.MET if value else Verdict.MISSED]
+        case _:
+            return write_short(cell, reader)
+
+
 def grid(block: Table | Chart, reader: Reader) -> Grid:
     """A table as every platform lays it out, and a chart as every platform can show it."""
     below = f"{block.hidden:,} more not shown." if block.hidden else ""
     match block:
         case Table(columns, rows):
-            return Grid(
-                headings=[clean(column.title) or ELLIPSIS for column in columns],
-                rows=[[write(cell, reader) for cell in row] for row in rows],
-                numeric=[column.numeric for column in columns],
-                below=below,
-            )
+            headings = [clean(column.title) or ELLIPSIS for column in columns]
+            written = [[_in_a_column(cell, reader) for cell in row] for row in rows]
+            for at in range(len(columns)):
+                zones = {zone for row in rows if (zone := zone_of(row[at], reader))}
+                if len(zones) == 1:  # said once, over the column
+                    headings[at] += f" ({zones.pop()})"
+                elif zones:
+                    for line, row in zip(written, rows, strict=True):
+                        line[at] = write(row[at], reader)
+            _align(written)
+            return Grid(headings, written, [column.numeric for column in columns], below)
         case Chart(title, drawing, points, target):
             drawn = [[write(point.label, reader), write(point.value, reader)] for point in points]
-            headings = [clean(title) or ELLIPSIS, f"target {write(target, reader)}" if target else ""]
+            _align(drawn)
+            heads = [clean(title) or ELLIPSIS, f"target {write(target, reader)}" if target else ""]
             if drawing is Drawing.BARS:
-                headings.append("")
+                heads.append("")
                 drawn = [[*row, bar] for row, bar in zip(drawn, bars(sizes(block)), strict=True)]
-            numeric = [False, True, False][: len(headings)]
-            return Grid(headings, drawn, numeric, below, over(block, reader))
+            numeric = [False, True, False][: len(heads)]
+            return Grid(heads, drawn, numeric, below, over(block, reader))

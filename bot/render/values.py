@@ -63,6 +63,12 @@ def locale_of(name: str) -> Locale:
 
 def write(cell: Cell, reader: Reader) -> str:
     """One cell as one line of text. Never raises: an odd format gives the plain form."""
+    zone = zone_of(cell, reader)
+    return f"{write_short(cell, reader)} {zone}" if zone else write_short(cell, reader)
+
+
+def write_short(cell: Cell, reader: Reader) -> str:
+    """The same without the zone of a moment (see `zone_of`), which then stands elsewhere."""
     match cell:
         case Words(text):
             return clean(text)
@@ -272,6 +278,7 @@ _PATTERNS = {
     "q": "Q",
 }
 _OF_A_CLOCK = frozenset("HIMSLfp")
+_LONGEST_FORMAT = 60
 
 
 def _in_zone(at: datetime, reader: Reader) -> datetime:
@@ -297,10 +304,6 @@ def _day_of_the_year(on: date, locale: Locale) -> str:
     return clean(format_date(on, pattern, locale=locale))
 
 
-def _clock(at: datetime) -> str:
-    return f"{at:%H:%M} {_zone_name(at)}"
-
-
 def dated(reader: Reader, now: datetime) -> Reader:
     """The reader on the day that it is for them."""
     return replace(reader, today=_in_zone(now, reader).date())
@@ -311,31 +314,46 @@ def when(at: datetime, reader: Reader) -> str:
 
     `15:31 CET`, `yesterday 16:41 CET`, `tomorrow 02:00 CET`, `26 Nov 02:00 CET`, `26 Nov 2025, 02:00 CET`.
     """
+    return f"{_when(at, reader)} {_zone_name(_in_zone(at, reader))}"
+
+
+def _when(at: datetime, reader: Reader) -> str:
     local, locale = _in_zone(at, reader), locale_of(reader.locale)
-    today = reader.today
+    today, clock = reader.today, f"{local:%H:%M}"
     if today is None:
-        return f"{_day(local.date(), locale)}, {_clock(local)}"
+        return f"{_day(local.date(), locale)}, {clock}"
     match (local.date() - today).days:
         case 0:
-            return _clock(local)
+            return clock
         case -1:
-            return f"yesterday {_clock(local)}"
+            return f"yesterday {clock}"
         case 1:
-            return f"tomorrow {_clock(local)}"
+            return f"tomorrow {clock}"
         case _ if local.year == today.year:
-            return f"{_day_of_the_year(local.date(), locale)} {_clock(local)}"
+            return f"{_day_of_the_year(local.date(), locale)} {clock}"
         case _:
-            return f"{_day(local.date(), locale)}, {_clock(local)}"
+            return f"{_day(local.date(), locale)}, {clock}"
 
 
 def _moment(at: datetime, how: str, reader: Reader) -> str:
-    return _strftime(how, _in_zone(at, reader), locale_of(reader.locale)) or when(at, reader)
+    """A moment without the name of its zone, unless Celonis' format names it."""
+    return _strftime(how, _in_zone(at, reader), locale_of(reader.locale)) or _when(at, reader)
+
+
+def zone_of(cell: Cell, reader: Reader) -> str:
+    """The zone in which a cell's clock is to be read; empty where there is none, or where the cell names it."""
+    if not isinstance(cell, Moment):
+        return ""
+    letters = set(_DIRECTIVE.findall(cell.format))
+    plain = not letters or not letters <= {*_PATTERNS, *"Zz%"} or len(cell.format) > _LONGEST_FORMAT
+    read = plain or (letters & _OF_A_CLOCK and not letters & {"Z", "z"})
+    return _zone_name(_in_zone(cell.at, reader)) if read else ""
 
 
 def _strftime(how: str, value: date, locale: Locale) -> str | None:
     """A date in Celonis' own format; None where the format is empty or not one we know."""
     letters = _DIRECTIVE.findall(how)
-    if not letters or len(how) > 60:  # noqa: PLR2004  # longer than any format of a date
+    if not letters or len(how) > _LONGEST_FORMAT:
         return None
     clock = isinstance(value, datetime)
     pieces: list[str] = []
@@ -358,14 +376,7 @@ def _strftime(how: str, value: date, locale: Locale) -> str | None:
         else:
             return None
     pieces.append(how[end:])
-    written = clean("".join(pieces))
-    if (
-        isinstance(value, datetime)
-        and _OF_A_CLOCK.intersection(letters)
-        and not {"Z", "z"}.intersection(letters)
-    ):
-        written += f" {_zone_name(value)}"
-    return written
+    return clean("".join(pieces))
 
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

@@ -19,8 +19,16 @@ from tests.story import CHANNEL, CLERK, DIRECT, OPERATOR, SECOND, Stage, StoryCl
 CLOCK = re.compile(r"\b\d\d:\d\d\b(?::\d\d)?(?! (JST|UTC-05|CET|CEST|EST)\b)")
 
 
+OVER_A_COLUMN = re.compile(r"\((JST|UTC-05|CET|CEST|EST)\)")
+
+
 def text(answer: Answer) -> str:
-    return render_text(answer.card, answer.reader)
+    """The card; the zone over a table's column stands beside each time in it."""
+    parts = render_text(answer.card, answer.reader).split("\n\n")
+    for at, part in enumerate(parts):
+        if zone := OVER_A_COLUMN.search(part):
+            parts[at] = CLOCK.sub(rf"\g<0> {zone[1]}", part)
+    return "\n\n".join(parts)
 
 
 def lives_in(scene: Stage, person: Person, zone: str | None) -> None:

@@ -295,11 +295,15 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
     [
         (
             Source("SAP team", AT, "KM", AT - timedelta(hours=2), cost=(Cost("intelligence", 4, 5812),)),
-            "SAP team > KM · data loaded 21:56 CET · fetched 23:56 CET, live",
+            "KM · data of 21:56 CET · live",
+        ),
+        (
+            Source("SAP team", AT, "SAP ECC", loaded=False, several=True),
+            "SAP team > SAP ECC · live 23:56 CET",
         ),
         (
             Source("SAP team", AT - timedelta(days=1), cached=True),
-            "SAP team · data load time unknown · fetched yesterday 23:56 CET, cached",
+            "SAP team · load time unknown · read yesterday 23:56 CET",
         ),
         (
             Source(
@@ -310,7 +314,7 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
                 sandbox=True,
             ),
             (
-                "SANDBOX · demo · data load time unknown · fetched 23:56 CET, live · 2 items could not be read"
+                "demo · load time unknown · live · 2 items could not be read"
                 " · 4 calls of the intelligence API (1,234 left), 1 call of the integration API (0 left)"
             ),
         ),

@@ -245,12 +245,11 @@ async def test_a_job_is_stopped_from_the_question_to_the_reply_that_wakes(here: 
     assert question.thread_ts
     assert question.shown.splitlines() == [
         "SANDBOX · Question: Stop main job? SAP ECC, running since 22:21 CET (1 h 35 min) · asked by the operator",
-        "Stop main job?",
         "Data pool: SAP ECC",
         "Status: running",
         "Running since: 22:21 CET",
         "For: 1 h 35 min",
-        *question.shown.splitlines()[6:8],
+        *question.shown.splitlines()[5:7],
         "[Stop this job] [Leave it running]",
         question.shown.splitlines()[-1],
     ]

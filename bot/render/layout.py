@@ -1,0 +1,136 @@
+"""What fits on a phone. Nobody tells the bot how wide a screen is, so what is too wide for 360 pixels is sent in the
+form that fits there: two columns, and the rest of each row in a second line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.model.cards import Button
+from bot.render.card_text import Grid, label_of
+from bot.render.safe_text import cut, width
+from bot.render.values import MISSING
+
+PHONE = 38
+"""Characters across a table on a screen of 360 pixels, what its lines take included."""
+
+WHOLE_LABEL = 75
+"""The most of a button's label that is ever kept."""
+
+_MOST_BUTTONS = 5
+_EDGES = 3.3
+_WORDS = 12  # text goes on in the next line, so a column of it may be this narrow
+_BY_PLACE = 3  # so many values are told apart by their order; more of them have their names
+_KEYS = 5  # beside the first column stands the first number of these columns
+_LABEL = 36
+_BUTTON_EDGES = 5
+
+_UNBROKEN = str.maketrans({" ": "\u00a0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row: its cells, and what stands below the first of them (empty where everything fits beside it)."""
+
+    cells: tuple[str, ...]
+    below: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table as it is drawn.
+
+    Attributes:
+        head: The headings.
+        rows: The rows, all with as many cells.
+        numeric: Which columns are set flush right.
+        needs: The characters that each column takes, without its edges.
+    """
+
+    head: Line
+    rows: list[Line]
+    numeric: tuple[bool, ...]
+    needs: tuple[int, ...]
+
+
+def layout(written: Grid, places: float = PHONE) -> Layout:
+    """A table as it fits into so many characters; numbers are never broken."""
+    wide = len(written.headings)
+    columns = range(wide)
+    rows = [
+        [
+            cell.translate(_UNBROKEN) if number else cell
+            for cell, number in zip(row, written.numeric, strict=True)
+        ]
+        for row in written.rows
+    ]
+    needs = [_need([row[at] for row in rows], numeric=written.numeric[at]) for at in columns]
+    needs = [
+        max(need, min(_WORDS, max(map(width, head.split()), default=0)))
+        for need, head in zip(needs, written.headings, strict=True)
+    ]
+    if wide <= 2 or sum(needs) + wide * _EDGES <= places:  # noqa: PLR2004  # two columns are what is aimed at
+        kept, rest = list(columns), []
+    else:
+        key = next((at for at in columns[1:_KEYS] if written.numeric[at]), 1)
+        kept, rest = [0, key], [at for at in columns[1:] if at != key]
+        needs[0] = max(needs[0], round(PHONE - 2 * _EDGES - needs[key]))
+
+    def line(cells: Sequence[str], below: str) -> Line:
+        return Line(tuple(cells[at] for at in kept), below)
+
+    names = [written.headings[at] for at in rest]
+    by_place = len(rest) <= _BY_PLACE
+    return Layout(
+        head=line(written.headings, _joined(names) if by_place else ""),
+        rows=[
+            line(
+                row, _joined(row[at] for at in rest) if by_place else _named(names, [row[at] for at in rest])
+            )
+            for row in rows
+        ],
+        numeric=tuple(written.numeric[at] for at in kept),
+        needs=tuple(needs[at] for at in kept),
+    )
+
+
+def _need(cells: Sequence[str], *, numeric: bool) -> int:
+    longest = max(map(width, cells), default=0)
+    return longest if numeric else min(longest, _WORDS)
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return " · ".join(cell for cell in cells if cell)
+
+
+def _named(names: Sequence[str], cells: Sequence[str]) -> str:
+    return _joined(
+        f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell not in ("", MISSING)
+    )
+
+
+def button_label(button: Button) -> tuple[str, str]:
+    """What stands on a button, cut visibly where a phone would cut it, and then all of it; else an empty text."""
+    whole = label_of(button, WHOLE_LABEL)
+    label = cut(whole, _LABEL)
+    return label, whole if label != whole else ""
+
+
+def can_be_buttons(options: Sequence[Button]) -> bool:
+    """Whether options are few and short enough for buttons; else they are a list to choose from."""
+    return len(options) <= _MOST_BUTTONS and not any(button_label(each)[1] for each in options)
+
+
+def button_rows(buttons: Iterable[Button]) -> list[list[Button]]:
+    """Buttons in rows that a phone does not cut."""
+    rows: list[list[Button]] = []
+    room = 0
+    for button in buttons:
+        takes = width(button_label(button)[0]) + _BUTTON_EDGES
+        if not rows or takes > room:
+            rows.append([])
+            room = _LABEL + _BUTTON_EDGES
+        rows[-1].append(button)
+        room -= takes
+    return rows
