@@ -10,7 +10,7 @@ DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup hooks demo test lint types imports unit fuzz laws docs e2e bench bench-quick size lock sbom audit clean
+.PHONY: help setup hooks demo test lint types imports unit fuzz laws docs e2e cards bench bench-quick size lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -64,6 +64,10 @@ docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/comm
 e2e: $(DEV_READY)  ## the bot in a page that is like Teams, clicked by a headless Chromium; skips without npm or Chromium
 	@! command -v npm >/dev/null || npm ci --prefix tests/e2e --no-audit --no-fund --loglevel=error
 	$(BIN)/pytest tests/e2e/playground.py
+
+cards: $(DEV_READY)  ## every card as Slack, Teams and a terminal draw it: out/cards/index.html; skips without npm or Chromium
+	@! command -v npm >/dev/null || npm ci --prefix tests/e2e --no-audit --no-fund --loglevel=error
+	$(BIN)/pytest -rs tests/e2e/cards.py
 
 bench: $(DEV_READY)  ## every bench at full length, over an hour; tables, and JSON in out/
 	@mkdir -p out
