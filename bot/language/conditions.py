@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
@@ -264,7 +265,7 @@ def combined(tests: Sequence[Condition], base: Condition | None) -> Condition | 
     """All tests together with what was asked before; several values of one field are a list, a new one takes the old one's place."""
     by_field: dict[tuple[Name, Op], list[Comparison]] = {}
     parts: list[Condition] = []
-    for each in tests:
+    for each in chain.from_iterable(test.parts if isinstance(test, And) else (test,) for test in tests):
         if isinstance(each, Comparison):
             by_field.setdefault((each.field, each.op), []).append(each)
         else:

@@ -28,8 +28,8 @@ from bot.language.declare import (
 from bot.language.drafts import ORDERED, STATES, Draft, Test, Unfit
 from bot.language.edges import DATES, Cost, Edge, Named
 from bot.language.lexicon import Entity, Lexicon, plainest
-from bot.language.vocabulary import SILENT, Class, Sense, stem, words_of
-from bot.model.intents import Comparison, Condition, Intent, Not, Op, SortKey
+from bot.language.vocabulary import HELD, SILENT, Class, Sense, stem, words_of
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey
 from bot.model.names import LIES_IN, Kind, Name
 
 MOST_READINGS = 6
@@ -348,11 +348,13 @@ class _Maker:
             if not test.named and _GROUPED.fullmatch(test.values):  # 20, or twenty thousand?
                 said = ((f"{Decimal(test.values).normalize():f}",), (test.values.replace(".", ""),))
             made = (
-                Comparison(self._called(each.name, Kind.FIELD), test.op, values)
+                self._in_currency(
+                    Comparison(self._called(each.name, Kind.FIELD), test.op, values), each, test.unit
+                )
                 for each in fields
                 for values in said
             )
-            return tuple(Not(each) if test.opposite else each for each in made)
+            return tuple(Not(one) if test.opposite else one for each in made for one in each)
         fit = usable(tuple(each for each, _ in test.values))
         return tuple(
             Comparison(self._called(each.name, Kind.FIELD), test.op, (value,))
@@ -360,13 +362,22 @@ class _Maker:
             if each in fit
         )
 
+    def _in_currency(self, made: Comparison, amount: Entity, unit: str) -> tuple[Condition, ...]:
+        """A comparison of an amount, with its currency where that stands in a field of its own."""
+        beside = self.lexicon.currencies(amount, unit)
+        tests = (Comparison(self._called(of.name, Kind.FIELD), Op.EQ, (value,)) for of, value in beside or ())
+        return (made,) if beside is None else tuple(And((made, each)) for each in tests)
+
     def _measured(self, test: Test, fields: tuple[Entity, ...]) -> tuple[Entity, ...]:
         """The fields that can be said in a test's unit; where nobody named one, those that go best with it."""
         words = self.lexicon.vocabulary
         if not test.unit:
             return fields
         fit = [(words.measured(each.name.text, test.unit), each) for each in fields]
-        least = 0 if test.named else max(1, *(how for how, _ in fit)) if fit else 1
+        best = max((how for how, _ in fit), default=0)
+        if not test.named and best < HELD and any(how < 0 for how, _ in fit):
+            return ()  # nobody knows in which unit: another field has another one
+        least = 0 if test.named else max(1, best)
         return tuple(each for how, each in fit if how >= least)
 
     def _date_fields(

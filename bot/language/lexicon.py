@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
 
-from bot.language.vocabulary import Vocabulary, stem, words_of
+from bot.language.vocabulary import HELD, Vocabulary, stem, words_of
 from bot.model.names import Kind, Name, fold
 
 if TYPE_CHECKING:
@@ -336,6 +336,19 @@ class Lexicon:
                 if each.shown(number)
             ]
         return found
+
+    def currencies(self, amount: Entity, unit: str) -> Sequence[tuple[Entity, str]] | None:
+        """The fields beside an amount that say its currency, with the value that a unit is.
+
+        Returns:
+            None where the unit is no currency, the amount's own name holds it, or no field says it.
+        """
+        measure, code = self.vocabulary.units.get(unit, ("", ""))
+        record = amount.owner(Kind.RECORD)
+        beside = [each for each in self.values if each.currencies and each.of.owner(Kind.RECORD) == record]
+        if measure != "money" or not beside or self.vocabulary.measured(amount.name.text, unit) == HELD:
+            return None
+        return [(each.of, value) for each in beside for value in each.coded(code)]
 
     def lacks(self, field: str, text: str) -> bool:
         """Whether all values of a field are known, and a text is none of them."""

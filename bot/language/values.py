@@ -110,6 +110,7 @@ class FieldValues:
     words: Vocabulary = field(default_factory=vocabulary, repr=False)
     _forms: dict[str, dict[str, _How]] = field(default_factory=dict, init=False, repr=False)
     _by_letter: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
+    _families: set[Family] = field(default_factory=set, init=False, repr=False)
     _own: set[str] = field(default_factory=set, init=False, repr=False)
     """What the field is called by a word before a value ("plant Hamburg")."""
 
@@ -118,6 +119,7 @@ class FieldValues:
         self._own.update(read.heads)
         groups = {value: read.groups(value) for value in self.known.values()}
         meant = _meant(read, groups)
+        self._families.update(thing.family for those in meant.values() for thing in those)
         for folded, value in self.known.items():
             stems = self.words.classed([one for each in groups[value] for one in each])
             if len(stems) > 1:
@@ -155,6 +157,16 @@ class FieldValues:
         """Whether a word is a value, or another way to say one."""
         sure = (_How.SPELT, _How.TRANSLATED, _How.CORE)
         return folded in self.known or any(how in sure for how in self._forms.get(form, {}).values())
+
+    @property
+    def currencies(self) -> bool:
+        """Whether they are currencies."""
+        return Family.CURRENCY in self._families
+
+    def coded(self, code: str) -> Sequence[str]:
+        """The values that an ISO code, in lower case, stands for."""
+        sure = (_How.SPELT, _How.TRANSLATED, _How.CODE)
+        return [value for value, how in self._forms.get(code, {}).items() if how in sure]
 
     def said(self, span: Span, translated: str) -> Said | None:
         """What a stretch says in the surest way that it says any.

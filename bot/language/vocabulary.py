@@ -28,6 +28,8 @@ _ENDINGS = ("en", "e", "n")
 _STEM = 4
 _DECLINED = re.compile("(?:t|en|ig|isch|lich|bar|los|voll|sam)e[rm]$")
 """How German adjectives and participles end: "offener", "blockiertem"."""
+HELD = 2
+"""How well a field goes with a unit that its name holds."""
 MOST_MEANINGS = 6
 """Translations of a stretch of words that are looked up."""
 
@@ -156,14 +158,14 @@ class Vocabulary:
         """How well a field of this name goes with a unit (a key of `units`).
 
         Returns:
-            2 if the name holds the unit, 1 if it says what is measured, 0 if neither, -1 if it holds another unit of the
+            `HELD` if the name holds the unit, 1 if it says what is measured, 0 if neither, -1 if it holds another unit of the
             same measure.
         """
         measure, meant = self.units[unit]
         words = words_of(name)
         named = [self.units[each] for each in words if each in self.units]
         if any(each == measure for each, _ in named):
-            return 2 if (measure, meant) in named else -1
+            return HELD if (measure, meant) in named else -1
         nouns = tuple(self.measures.get(measure, ()))
         return int(any(stem(each).endswith(nouns) for each in words))
 

@@ -243,3 +243,32 @@ def test_a_currency_in_a_kpi_s_name_is_no_condition(said: str) -> None:
 
 def test_a_way_of_counting_is_no_grade() -> None:
     assert not meant("average orders", Priority=("High", "Medium", "Low"))
+
+
+def conditions(said: str, model: str) -> list[set[str]]:
+    """The conditions of each thing that a sentence can mean in the sandbox."""
+    here = world()
+    found = understand(said, here.lexicon, frames(), Scope(here.models[model], now=NOW))
+    tests = [framed(each.intent, here).get("tests", ()) for each in found.readings]
+    return [{f"{of} {op} {value}" for of, op, value in each} for each in tests]
+
+
+@pytest.mark.parametrize("said", ["orders over 50000 eur", "aufträge über 50000 euro"])
+def test_a_currency_beside_an_amount_names_the_field_that_holds_it(said: str) -> None:
+    assert conditions(said, "Order to Cash") == [{"value in eur > 50000"}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["invoices over 1000 usd", "invoices over 1000 dollars", "invoices with invoice amount over 1000 usd"],
+)
+def test_a_currency_that_stands_in_a_field_of_its_own_is_a_condition_too(said: str) -> None:
+    assert conditions(said, "Accounts Payable") == [{"invoice amount > 1000", "currency = usd"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "model"),
+    [("orders over 50000 usd", "Order to Cash"), ("invoices over 1000 chf", "Accounts Payable")],
+)
+def test_an_amount_in_a_currency_that_nothing_is_in_is_not_answered(said: str, model: str) -> None:
+    assert not conditions(said, model)
