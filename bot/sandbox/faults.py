@@ -42,6 +42,7 @@ class Fault:
             `huge_body`: `size` bytes of spaces before the JSON. `string_flags`: header flags as "true" and "false".
             `odd_item`: a list begins with an item that is a list itself.
         path: Regular expression searched for in the path; empty: every path.
+        query: The same for the encoded query, such as a KPI's id.
         method: Only this HTTP method; empty: every one.
         key: Only calls with the key of this name; empty: every one.
         count: Strikes so many times, then is gone; None: always.
@@ -52,6 +53,7 @@ class Fault:
 
     kind: FaultKind
     path: str = ""
+    query: str = ""
     method: str = ""
     key: str = ""
     count: int | None = None
@@ -64,11 +66,12 @@ class Fault:
     location: str = "/elsewhere"
 
     def __post_init__(self) -> None:
-        try:
-            re.compile(self.path)
-        except re.error as error:
-            text = f"A fault's path is a regular expression, and {self.path!r} is none: {error}."
-            raise ValueError(text) from error
+        for part, pattern in (("path", self.path), ("query", self.query)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                text = f"A fault's {part} is a regular expression, and {pattern!r} is none: {error}."
+                raise ValueError(text) from error
 
     @classmethod
     def parse(cls, given: Mapping[str, object]) -> Fault:
@@ -83,12 +86,13 @@ class Fault:
 
 
 class _Armed:
-    __slots__ = ("fault", "left", "pattern")
+    __slots__ = ("fault", "left", "path", "query")
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.left = fault.count
-        self.pattern = re.compile(fault.path) if fault.path else None
+        self.path = re.compile(fault.path)
+        self.query = re.compile(fault.query)
 
 
 class Faults:
@@ -118,7 +122,7 @@ class Faults:
         """Back to those the sandbox was started with."""
         self._armed = [_Armed(fault) for fault in self._start]
 
-    def striking(self, method: str, path: str, key: str | None) -> list[Fault]:
+    def striking(self, method: str, path: str, query: str, key: str | None) -> list[Fault]:
         """The faults that hit this call; each counted one is used up by one."""
         hit: list[Fault] = []
         for armed in tuple(self._armed):
@@ -126,7 +130,8 @@ class Faults:
             if (
                 (fault.method and fault.method != method)
                 or (fault.key and fault.key != key)
-                or (armed.pattern is not None and not armed.pattern.search(path))
+                or not armed.path.search(path)
+                or not armed.query.search(query)
                 or (fault.rate < 1 and self._dice.random() >= fault.rate)
             ):
                 continue

@@ -232,7 +232,8 @@ class Sandbox:
         body = await request.read() if request.body_exists else b""
         if body:
             entry.body = body[:4000].decode("utf-8", "replace")
-        faults = self.faults.striking(request.method, path, entry.key) if len(self.faults) else ()
+        query = request.rel_url.raw_query_string
+        faults = self.faults.striking(request.method, path, query, entry.key) if len(self.faults) else ()
         headers: dict[str, str] = {}
         if path == "/oauth2/token" and request.method == "POST":
             reply = self.tokens.issue(authorization, body)
