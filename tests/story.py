@@ -13,7 +13,7 @@ from adapters.outgoing import Answering
 from adapters.server import Built, build
 from bot import config
 from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Card, Choices, Confirm, Dismiss, Run, Status, Table
+from bot.model.cards import Action, Answer, Button, Card, Chart, Choices, Confirm, Dismiss, Run, Status, Table
 from bot.model.clock import SystemClock
 from bot.model.people import (
     Clicked,
@@ -168,7 +168,7 @@ def all_buttons(card: Card) -> tuple[Button, ...]:
         match block:
             case Choices(options=options):
                 found.extend(options)
-            case Table(more=Button() as more):
+            case Table(more=Button() as more) | Chart(more=Button() as more):
                 found.append(more)
             case _:
                 pass

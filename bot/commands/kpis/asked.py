@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from bot.commands.kpis.periods import UNITS
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, OneOf, SortBy, Where, clause
 from bot.model.intents import Condition, SortKey
 from bot.model.names import Kind, Name
 
-EVERY = ("daily", "weekly", "monthly", "quarterly", "yearly")
 TARGET, BEFORE = "target", "previous period"
 
 
@@ -37,7 +37,7 @@ class ShowKpi(CelonisIntent):
     bottom: int = field(default=0, metadata=clause("bottom", Count()))
     best: int = field(default=0, metadata=clause("best", Count()))
     worst: int = field(default=0, metadata=clause("worst", Count()))
-    every: str = field(default="", metadata=clause("", OneOf(EVERY)))
+    every: str = field(default="", metadata=clause("every", OneOf(UNITS)))
     against: str = field(default="", metadata=clause("against", OneOf((TARGET, BEFORE), or_period=True)))
     chart: bool = field(default=False, metadata=clause("as chart", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
@@ -46,3 +46,9 @@ class ShowKpi(CelonisIntent):
     def most(self) -> int:
         """How many rows are asked for at most; 0 for all."""
         return self.top or self.bottom or self.best or self.worst
+
+    @property
+    def rank(self) -> str:
+        """The same in words: `, worst 3`; empty for all."""
+        ranks = {"top": self.top, "bottom": self.bottom, "best": self.best, "worst": self.worst}
+        return "".join(f", {word} {number}" for word, number in ranks.items() if number)

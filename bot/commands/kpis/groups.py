@@ -66,9 +66,7 @@ async def show_groups(question: Question) -> Card:
     nothing = await question.unmatched(value for _, values in groups.rows for value in values)
     if nothing is not None:
         return nothing
-    ranks = {"top": intent.top, "bottom": intent.bottom, "best": intent.best, "worst": intent.worst}
-    rank = "".join(f", {word} {number}" for word, number in ranks.items() if number)
-    said = f"{question.called} by {', '.join(each.text for each in intent.by)}{rank}"
+    said = f"{question.called} by {', '.join(each.text for each in intent.by)}{intent.rank}"
     line, first = question.said(f"{_verdict(question, groups)}: {said}")
     return Card(
         line,
@@ -225,14 +223,14 @@ def _verdict(question: Question, groups: Groups) -> str:
     reader = question.context.reader
     shown = replace(value, verdict=None) if isinstance(value, Number) else value
     name = ", ".join(write(each, reader) for each in labels)
-    place = _place(question.intent, question.lead)
+    place = place_of(question.intent, question.lead)
     of = "" if groups.total is None or question.intent.most else f" of {groups.total:,}"
     if groups.first or not place:
         return f"{write(shown, reader)} {name}, {groups.first + 1:,}{of}"
     return f"{write(shown, reader)} {name}, {place}{of}"
 
 
-def _place(intent: ShowKpi, lead: Measure) -> str:
+def place_of(intent: ShowKpi, lead: Measure) -> str:
     """What the first of all groups is."""
     if intent.sort and not intent.most:
         return ""

@@ -20,7 +20,7 @@ from bot.render.values import locale_of, when
 DATES = frozenset({"date", "datetime", "timestamp"})
 MOST = 12
 """Buckets on one card: each costs a call."""
-UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
+UNITS = ("day", "week", "month", "quarter", "year")
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _WEEK = 7
 
@@ -189,7 +189,7 @@ def _months_of(first: date, after: date) -> int:
 
 def unit_for(span: Span, now: datetime) -> str:
     """The finest unit of which a period with a beginning has few enough."""
-    fits = (unit for unit in UNITS.values() if len(buckets(span, unit, now)) <= MOST + 1)
+    fits = (unit for unit in UNITS if len(buckets(span, unit, now)) <= MOST + 1)
     return next(fits, "year")
 
 
@@ -268,9 +268,10 @@ def called(span: Span, reader: Reader, *, short: bool = False) -> str:
         if months == _MONTHS["year"] and first.month == 1:
             return str(first.year)
         return f"{clean(format_skeleton('yMMM', first, locale=locale))} to {clean(format_skeleton('yMMM', last, locale=locale))}"
-    if locale_of(reader.locale).language == "en" and (first.year, first.month) == (last.year, last.month):
+    english = locale_of(reader.locale).language == "en"
+    if english and (first.year, first.month) == (last.year, last.month):
         return f"{first.day} to {_day(last, reader, year=not short)}"
-    years = first.year != last.year
+    years = first.year != last.year or not (english or short)
     return f"{_day(first, reader, year=years)} to {_day(last, reader, year=years or not short)}"
 
 

@@ -20,7 +20,7 @@ _OF_PARTS = frozenset(
     {"average", "averages", "avg", "mean", "median", "rate", "ratio", "share", "percentage", "percent"}
     | {"durchschnitt", "durchschnittlich", "durchschnittliche", "mittel", "quote", "rate", "anteil", "ø"}
 )
-"""Words in the names of KPIs whose parts are as good or bad as the whole."""
+"""Words in the names of KPIs whose parts are of the size of the whole; the first of these and those below decides."""
 _OF_ALL = frozenset({"total", "sum", "number", "count", "amount", "summe", "gesamt", "anzahl", "menge"})
 _MARKS = {Verdict.MET: "✓", Verdict.MISSED: "✗"}
 
@@ -158,5 +158,9 @@ def _by_parts(about: KpiReply) -> bool:
     """Whether name or format show that its parts are of the size of the whole."""
     if "%" in about.format or about.unit.strip() == "%":
         return True
-    words = set(re.findall(r"\w+", about.name.casefold()))
-    return bool(words & _OF_PARTS) and not words & _OF_ALL
+    for word in re.findall(r"\w+", about.name.casefold()):
+        if word in _OF_PARTS or word.endswith(("quote", "anteil")):
+            return True
+        if word in _OF_ALL:
+            return False
+    return False

@@ -9,12 +9,11 @@ from datetime import datetime
 
 from bot.audience import Shown
 from bot.celonis import DataQuery
-from bot.commands.kpis.asked import BEFORE, EVERY, TARGET
-from bot.commands.kpis.groups import ranked
+from bot.commands.kpis.asked import BEFORE, TARGET
+from bot.commands.kpis.groups import place_of, ranked
 from bot.commands.kpis.periods import (
     DATES,
     MOST,
-    UNITS,
     Asked,
     Span,
     buckets,
@@ -155,7 +154,7 @@ async def _read(question: Question, field: Name) -> Trend:
     period = question.period if question.period is not None and question.period.field == field else None
     rest = intent.where if period is None else period.rest
     span = Span(None, None) if period is None else period.span
-    unit = dict(zip(EVERY, UNITS.values(), strict=True)).get(intent.every, "")
+    unit = intent.every
     earlier: int | None = None
     if span.start is None:
         unit = unit or "month"
@@ -202,7 +201,7 @@ def _card(question: Question, trend: Trend) -> Card:
     intent, model, reader = question.intent, question.model, question.context.reader
     unread = [called(span, reader) for span, row in zip(trend.spans, trend.rows, strict=True) if row is None]
     notes = not_read(unread, f"the other {trend.unit}s are complete")
-    said = f"{question.called} by {trend.unit}"
+    said = f"{question.called} by {trend.unit}{intent.rank}"
     if not trend.spans:
         line, first = question.said(f"No {trend.unit}: {said}")
         return Card(line, blocks=tuple(first), source=question.context.source(model.text))
@@ -307,4 +306,5 @@ def _verdict(question: Question, unit: str, points: Sequence[tuple[str, tuple[Ce
         every = count(len(marks), unit)
         return f"✗ {missed} of {every} miss {target}" if missed else f"✓ All {every} meet {target}"
     label, value = values[0] if question.intent.most or question.intent.sort else values[-1]
-    return f"{write(replace(value, verdict=None), reader)} in {label}"
+    place = f", {place_of(question.intent, question.lead)}" if question.intent.most else ""
+    return f"{write(replace(value, verdict=None), reader)} for {label}{place}"
