@@ -47,7 +47,7 @@ def _reserved(_declared: int) -> frozenset[str]:  # one more makes it look again
         words.update(intent.words.split())
         for _, how in clauses(intent):
             words.update(how.keyword.split())
-            if isinstance(how.takes, OneOf | SomeOf):
+            if not how.keyword and isinstance(how.takes, OneOf | SomeOf):
                 words.update(one for each in how.takes.words for one in each.split())
     return frozenset(words)
 
