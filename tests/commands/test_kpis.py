@@ -9,6 +9,7 @@ import pytest
 
 from adapters.cli.settings import sandbox_data_models
 from bot.celonis import Kpi
+from bot.commands.kpis.periods import in_time
 from bot.commands.kpis.targets import Measure
 from bot.model.cards import (
     HEADLINE_LENGTH,
@@ -212,6 +213,39 @@ async def test_a_trend_of_what_could_be_read_says_what_could_not() -> None:
         assert isinstance(values[Words("Apr 2026")], Number)
         assert not isinstance(values[Words("Mar 2026")], Number)
         assert "no answer for Mar 2026" in quiet(card)
+
+
+async def test_a_field_that_holds_weeks_is_a_line_in_their_order_with_one_call() -> None:
+    async with stage(key="user") as scene:
+        card = await scene.says('kpi "Expected cash" of "Cash Forecast" by Week')
+        chart = the(Chart, card)
+        assert chart.drawing is Drawing.LINE
+        assert [point.label for point in chart.points] == [Words(f"W{week:02}") for week in range(1, 11)]
+        assert card.headline.startswith("1,000,000 EUR for W10")
+        card = await scene.presses(card, "Next 3")
+        assert [point.label for point in the(Chart, card).points] == [
+            Words(f"W{week}") for week in (11, 12, 13)
+        ]
+        assert len([each for each in scene.sandbox.log if each.path.endswith("/data")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "labels", "timely"),
+    [
+        ("Week", ("W02", "W01"), True),
+        ("Posting month", ("2026-01", "2025-12"), True),
+        ("Quarter", ("2026 Q1", "2026 Q2"), True),
+        ("Week", ("W9", "W10"), False),
+        ("Warehouse", ("W01", "W02"), False),
+        ("Month", ("January", "February"), False),
+        ("Month", ("2026-01", None), False),
+        ("Month", (), False),
+    ],
+)
+def test_only_what_is_named_and_written_as_time_stands_in_its_order(
+    field: str, labels: tuple[object, ...], *, timely: bool
+) -> None:
+    assert in_time(Name(field), labels) is timely
 
 
 async def test_which_date_is_asked_for_where_nothing_says_it() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from bot.celonis import Header
 from bot.commands.cells import value_of
 from bot.commands.kpis.asked import TARGET, ShowKpi
-from bot.commands.kpis.periods import Span, called
+from bot.commands.kpis.periods import Span, called, in_time
 from bot.commands.kpis.question import Question
 from bot.commands.kpis.targets import Measure, change
 from bot.commands.kpis.values import compared_with, unjudged, which_period, without_target
@@ -45,6 +45,7 @@ class Groups:
         total: How many there are; None where the end was not read.
         more: Whether others follow that can be reached.
         earlier: By labels: the rows of the period that they are compared with.
+        timely: Whether they stand in the order of time.
         marks: Whether each group of all meets the target; empty where not all were read, or one is not judged.
     """
 
@@ -53,6 +54,7 @@ class Groups:
     total: int | None
     more: bool
     earlier: Mapping[tuple[Cell, ...], tuple[Cell, ...]]
+    timely: bool
     marks: Sequence[Verdict]
 
 
@@ -110,6 +112,15 @@ async def _read(question: Question, other: Span | None) -> Groups:
         page_size=size,
     )
     page = await question.page(query)
+    by = intent.by[0]
+    timely = (
+        page.last
+        and not (page.page or intent.most or intent.sort)
+        and len(intent.by) == 1
+        and in_time(by, (each.get(by.id) for each in page.rows))
+    )
+    if timely:
+        page = replace(page, rows=tuple(sorted(page.rows, key=lambda each: str(each[by.id]))))
     start = first % size
     reached = len(page.rows) + page.page * size
     most = intent.most or limits.rows
@@ -132,7 +143,7 @@ async def _read(question: Question, other: Span | None) -> Groups:
     marks = [each.verdict for each in judged if isinstance(each, Number) and each.verdict is not None]
     whole = page.last and not page.page and not intent.most and len(marks) == len(page.rows)
     shown = _every(question, rows, page.headers)
-    return Groups(shown, first, total, following, earlier, marks if whole else ())
+    return Groups(shown, first, total, following, earlier, timely, marks if whole else ())
 
 
 def _every(
@@ -167,7 +178,7 @@ def _blocks(question: Question, groups: Groups, other: Span | None) -> list[Bloc
         found.append(
             Chart(
                 question.lead.name.text,
-                Drawing.BARS,
+                Drawing.LINE if groups.timely else Drawing.BARS,
                 tuple(Point(labels[0], _drawn(values[0])) for labels, values in groups.rows),
                 target if isinstance(target, Number) else None,
                 more,
@@ -219,10 +230,12 @@ def _verdict(question: Question, groups: Groups) -> str:
         target = write(question.lead.target(value), question.context.reader)
         missed, every = groups.marks.count(Verdict.MISSED), len(groups.marks)
         return f"✗ {missed} of {every} miss {target}" if missed else f"✓ All {every} meet {target}"
-    labels, (value, *_) = groups.rows[0]
+    labels, (value, *_) = groups.rows[-1 if groups.timely else 0]
     reader = question.context.reader
     shown = replace(value, verdict=None) if isinstance(value, Number) else value
     name = ", ".join(write(each, reader) for each in labels)
+    if groups.timely:
+        return f"{write(shown, reader)} for {name}"
     place = place_of(question.intent, question.lead)
     of = "" if groups.total is None or question.intent.most else f" of {groups.total:,}"
     if groups.first or not place:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
@@ -235,6 +236,19 @@ def _next(day: date, unit: str) -> date:
     if unit in _MONTHS:
         return _months_on(day, _MONTHS[unit])
     return day + timedelta(days=_WEEK if unit == "week" else 1)
+
+
+# --- fields that hold a bucket already
+
+_OF_TIME = frozenset({"week", "month", "quarter", "period", "woche", "monat", "quartal", "kw"})
+_LABEL = re.compile(r"(?:[0-9]{4}[-/ ]?)?(?:W|KW|CW|Q)[0-9]{1,2}|[0-9]{4}[-/][0-9]{2}", re.IGNORECASE)
+
+
+def in_time(field: Name, labels: Iterable[object]) -> bool:
+    """Whether a field holds weeks, months or quarters, written so that the order of the texts is that of time."""
+    texts = [each if isinstance(each, str) else "" for each in labels]
+    named = not _OF_TIME.isdisjoint(re.findall(r"\w+", field.text.casefold()))
+    return named and len({len(each) for each in texts}) == 1 and all(map(_LABEL.fullmatch, texts))
 
 
 # --- in words
