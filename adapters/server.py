@@ -378,7 +378,13 @@ def _add_slack(
     from adapters.slack.chat import SlackChat
 
     groups = any(group.startswith("slack:") for rule in settings.policy for group in rule.who.groups)
-    chat = SlackChat(slack, clock=clock, keep_sentence=store.keep_sentence, read_groups=groups)
+    chat = SlackChat(
+        slack,
+        clock=clock,
+        keep_sentence=store.keep_sentence,
+        read_groups=groups,
+        charts="slack" in settings.chat.charts,
+    )
     stack.push_async_callback(chat.close)
 
     def listener(bot: Answering, store: Store) -> Listener:
@@ -414,7 +420,7 @@ def _add_teams(
     from adapters.teams.sdk import AppIdentity
 
     identity = AppIdentity(teams.app_id, teams.tenant_id, teams.password)
-    chat = TeamsChat(identity, store, clock)
+    chat = TeamsChat(identity, store, clock, charts="teams" in settings.chat.charts)
     stack.push_async_callback(chat.close)
 
     def listener(bot: Answering, store: Store) -> Listener:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
+from adapters.slack.charts import CHARTS, chart_block
 from bot.model.cards import (
     Block,
     Button,
@@ -127,19 +128,22 @@ def _fits_option(text: str) -> bool:
 # --- a message -------------------------------------------------------------------------------------------------
 
 
-def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> SlackMessage:
+def render(
+    card: Card, reader: Reader, shorten: Shorten | None = None, *, charts: bool = False
+) -> SlackMessage:
     """A card as a message.
 
     Args:
         card: What to show.
         reader: For whom values are written.
         shorten: Gives a stand-in for each sentence that a button cannot carry.
+        charts: Let Slack draw charts; their values stand below all the same.
 
     Raises:
         ValueError: A sentence is longer than a button can carry, and `shorten` gave no stand-in that fits.
     """
     head = announce(card)
-    message = _Message(card, reader, shorten)
+    message = _Message(card, reader, shorten, charts=CHARTS if charts else 0)
     message.add({"type": "header", "text": _plain(head, HEADER)})
     if title := title_of(card):
         message.write(title, _TITLE)
@@ -157,6 +161,7 @@ class _Message:
     blocks: list[Json] = field(default_factory=list)
     room: int = _MESSAGE_TEXT
     has_table: bool = False
+    charts: int = 0
     pressables: int = 0
     late: list[Button] = field(default_factory=list)
     left_out: int = 0
@@ -194,7 +199,9 @@ class _Message:
                 self.text(clean(text, lines=True), quiet=quiet, code=code)
             case Facts(facts):
                 self.facts(facts)
-            case Table() | Chart():
+            case Chart():
+                self.table(block, drawn=self.chart(block))
+            case Table():
                 self.table(block)
             case Notice(tone, text):
                 self.notice(tone, clean(text, lines=True))
@@ -236,8 +243,18 @@ class _Message:
 
     # tables
 
-    def table(self, table: Table | Chart) -> None:
-        written = grid(table, self.reader)
+    def chart(self, chart: Chart) -> bool:
+        """Whether Slack draws it: two a message."""
+        block = chart_block(chart, self.reader) if self.charts else None
+        if block is None or len(json.dumps(block)) > self.room:
+            return False
+        self.charts -= 1
+        self.room -= len(json.dumps(block))
+        self.add(block)
+        return True
+
+    def table(self, table: Table | Chart, *, drawn: bool = False) -> None:
+        written = grid(table, self.reader, drawn_above=drawn)
         if written.above:
             self.add(_preformatted(self.take(written.above, _FACT)))
         if not written.rows:

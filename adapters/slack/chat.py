@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -65,6 +66,7 @@ class SlackChat:
         clock: Clock,
         keep_sentence: Callable[[str], Awaitable[str]],
         read_groups: bool = False,
+        charts: bool = False,
     ) -> None:
         """Connects when first used.
 
@@ -73,10 +75,11 @@ class SlackChat:
             clock: For waiting and for what is kept.
             keep_sentence: Keeps a sentence that is too long for a button, and gives its id.
             read_groups: Whether any rule names a user group, so that groups are worth a call (`usergroups:read`).
+            charts: Whether Slack draws charts.
         """
         self.api = WebApi(settings.bot_token, settings.api_url, clock)
         self._clock = clock
-        self._rendered = Rendered(_message, keep_sentence)
+        self._rendered = Rendered(partial(_message, charts=charts), keep_sentence)
         self._read_groups = read_groups
         self._identity: Identity | None = None
         self._messages: LRUCache[str, _Current] = LRUCache(_MESSAGES)
@@ -422,8 +425,8 @@ def _standing(user: Mapping[str, Any], person: Person, identity: Identity) -> St
     return Standing.MEMBER
 
 
-def _message(card: Card, reader: Reader, shorten: Shorten | None = None) -> bytes:
-    return encoded(render(card, reader, shorten))
+def _message(card: Card, reader: Reader, shorten: Shorten | None = None, *, charts: bool = False) -> bytes:
+    return encoded(render(card, reader, shorten, charts=charts))
 
 
 def message_ref(place: Place, channel: str, ts: str) -> MessageRef:

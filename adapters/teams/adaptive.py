@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
+from adapters.teams.charts import chart_element
 from bot.model.cards import (
     Action,
     Block,
@@ -219,18 +220,19 @@ def _rank(action: Action) -> int:
 # --- a card ----------------------------------------------------------------------------------------------------
 
 
-def render(card: Card, reader: Reader, shorten: Shorten | None = None) -> Json:
+def render(card: Card, reader: Reader, shorten: Shorten | None = None, *, charts: bool = False) -> Json:
     """A card as an Adaptive Card 1.5 that the strict schema takes.
 
     Args:
         card: What to show.
         reader: For whom values are written.
         shorten: Gives a stand-in for each sentence that a button cannot carry.
+        charts: Let Teams draw charts, with the form in characters as their fallback. The public schema knows none.
 
     Raises:
         ValueError: A sentence is longer than a button should carry, and `shorten` gave no stand-in that fits.
     """
-    return _Sheet(card, reader, shorten).render()
+    return _Sheet(card, reader, shorten, charts).render()
 
 
 def full_width(rendered: Json) -> Json:
@@ -243,6 +245,7 @@ class _Sheet:
     card: Card
     reader: Reader
     shorten: Shorten | None
+    charts: bool
     room: int = CARD_SIZE
     menus: int = 0
     lonely_menu: bool = False
@@ -373,7 +376,9 @@ class _Sheet:
                     for fact in facts
                 ]
                 return self.that_fit(rows, "line")
-            case Table() | Chart():
+            case Chart():
+                return self.chart(block)
+            case Table():
                 return self.table(block)
             case Notice(tone, text):
                 return self.notice(tone, clean(text, lines=True))
@@ -417,6 +422,18 @@ class _Sheet:
         ]
         self.room -= size({"type": "Container", "style": _NOTICE_STYLES[tone], "items": []})
         return [{"type": "Container", "style": _NOTICE_STYLES[tone], "items": self.that_fit(items, "line")}]
+
+    def chart(self, chart: Chart) -> list[Json]:
+        in_characters = self.table(chart)
+        # What is said of the rows that are not there holds for the drawn chart too.
+        split = len(in_characters) - bool(chart.hidden)
+        otherwise, below = in_characters[:split], in_characters[split:]
+        drawn = chart_element(chart, self.reader, otherwise) if self.charts else None
+        extra = 0 if drawn is None else size(drawn) - size(otherwise)
+        if drawn is None or extra > self.room - _NOTE:
+            return in_characters
+        self.room -= extra
+        return [drawn, *below]
 
     def table(self, table: Table | Chart) -> list[Json]:
         written = grid(table, self.reader)

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -68,6 +69,7 @@ class TeamsChat:
         clock: Decides what is old, and waits.
         fetch_token: Gives a token for sending; MSAL unless told otherwise.
         chance: A number from 0 up to 1, to spread attempts.
+        charts: Whether Teams draws charts.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class TeamsChat:
         *,
         fetch_token: Callable[[], str] | None = None,
         chance: Callable[[], float] = random.random,
+        charts: bool = False,
     ) -> None:
         self.token = Token(fetch_token or fetch_with_msal(identity), clock) if identity.app_id else None
         self.session = aiohttp.ClientSession(
@@ -86,7 +89,7 @@ class TeamsChat:
         self._connector = Connector(self.session, clock, chance, self.token)
         self._identity = identity
         self._store = store
-        self._rendered = Rendered(_message, store.keep_sentence)
+        self._rendered = Rendered(partial(_message, charts=charts), store.keep_sentence)
         self._people: LRUCache[str, Whereabouts] = LRUCache(_REMEMBERED)
         self._places: LRUCache[str, str] = LRUCache(_REMEMBERED)
         self._users: LRUCache[str, str] = LRUCache(_REMEMBERED)
@@ -343,8 +346,8 @@ def _is_member(listed: object, home: str) -> bool:
     return profile_of(listed, person).standing is Standing.MEMBER
 
 
-def _message(card: Card, reader: Reader, shorten: Shorten | None = None) -> bytes:
-    return encoded(_attached(full_width(render(card, reader, shorten)), announce(card)))
+def _message(card: Card, reader: Reader, shorten: Shorten | None = None, *, charts: bool) -> bytes:
+    return encoded(_attached(full_width(render(card, reader, shorten, charts=charts)), announce(card)))
 
 
 def _attached(card: Json, summary: str) -> Json:

@@ -174,6 +174,10 @@ class ChatLimits(Section):
     question_minutes: float = Field(
         5.0, gt=0, le=60, description="Minutes that a question of a guarded command stays open."
     )
+    charts: Several[Literal["slack", "teams"]] = Field(
+        (),
+        description="Platforms that draw charts themselves: Slack `data_visualization`, Teams `Chart.*`. Elsewhere charts are bars of characters.",
+    )
 
 
 def _hidden(value: object) -> object:

@@ -188,8 +188,10 @@ def _in_a_column(cell: Cell, reader: Reader) -> str:
             return write_short(cell, reader)
 
 
-def grid(block: Table | Chart, reader: Reader) -> Grid:
-    """A table as every platform lays it out, and a chart as every platform can show it."""
+def grid(block: Table | Chart, reader: Reader, *, drawn_above: bool = False) -> Grid:
+    """A table as every platform lays it out, and a chart as every platform can show it: in characters, or as its
+    values alone where the platform has drawn it above.
+    """
     below = f"{block.hidden:,} more not shown." if block.hidden else ""
     match block:
         case Table(columns, rows):
@@ -208,8 +210,8 @@ def grid(block: Table | Chart, reader: Reader) -> Grid:
             drawn = [[write(point.label, reader), write(point.value, reader)] for point in points]
             _align(drawn)
             heads = [clean(title) or ELLIPSIS, f"target {write(target, reader)}" if target else ""]
-            if drawing is Drawing.BARS:
+            if drawing is Drawing.BARS and not drawn_above:
                 heads.append("")
                 drawn = [[*row, bar] for row, bar in zip(drawn, bars(sizes(block)), strict=True)]
             numeric = [False, True, False][: len(heads)]
-            return Grid(heads, drawn, numeric, below, over(block, reader))
+            return Grid(heads, drawn, numeric, below, "" if drawn_above else over(block, reader))

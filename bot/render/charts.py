@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.model.cards import Chart, Drawing, Missing, Number, Reader
-from bot.render.values import write
+from bot.render.safe_text import ELLIPSIS, clean, cut
+from bot.render.values import MARKS, write
 
 BAR = 8
 """Places of the longest bar: beside a name and a number it still fits on a phone."""
@@ -78,3 +79,34 @@ def over(chart: Chart, reader: Reader) -> str:
     ends = [pick(known, key=lambda each: each[0])[1] for pick in (min, max)]
     written = dict.fromkeys(write(replace(end, verdict=None), reader) for end in ends)
     return f"{spark(sizes(chart))}  {' to '.join(written)}"
+
+
+def titled(chart: Chart, reader: Reader) -> str:
+    """What a chart is called where it has no headings: its title and its target."""
+    title = clean(chart.title).strip() or ELLIPSIS
+    return f"{title}, target {write(chart.target, reader)}" if chart.target else title
+
+
+def plotted(chart: Chart, reader: Reader, most: int, length: int) -> list[tuple[str, float]] | None:
+    """The points for a platform that draws them itself, with the verdict in the label; percentages in percent.
+
+    Args:
+        chart: What is drawn.
+        reader: For whom labels are written.
+        most: How many points the platform takes.
+        length: How long a label may be.
+
+    Returns:
+        None where not all of it can be drawn: a value is missing, points are too many, labels would be the same.
+    """
+    points: list[tuple[str, float]] = []
+    for point in chart.points:
+        size = size_of(point.value)
+        if size is None or isinstance(point.value, Missing):
+            return None
+        mark = f" {MARKS[point.value.verdict]}" if point.value.verdict else ""
+        label = cut(write(point.label, reader).strip() or ELLIPSIS, length - len(mark)) + mark
+        points.append((label, round(size * 100, 6) if "%" in point.value.format else size))
+    if not 0 < len(points) <= most or len({label for label, _ in points}) < len(points):
+        return None
+    return points

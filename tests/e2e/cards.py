@@ -60,7 +60,7 @@ async def _answers() -> dict[str, Answer]:
     reader = dated(Reader("Europe/Berlin", "en"), START)
     for kind, error in EXAMPLES.items():
         answers[f"explained {kind.__name__}"] = Answer(explain(error, reader, "r1"), reader=reader)
-    return answers
+    return answers | {f"drawn {name}": FAMILY[name] for name in ("bars", "course", "stock")}
 
 
 def _terminal(answer: Answer, columns: int) -> str:
@@ -69,17 +69,20 @@ def _terminal(answer: Answer, columns: int) -> str:
     return out.getvalue()
 
 
-def _drawn(answer: Answer) -> dict[str, Any]:
+def _drawn(answer: Answer, *, charts: bool) -> dict[str, Any]:
     return {
-        "slack": render_slack(answer.card, answer.reader).blocks,
-        "teams": render_teams(answer.card, answer.reader),
+        "slack": render_slack(answer.card, answer.reader, charts=charts).blocks,
+        "teams": render_teams(answer.card, answer.reader, charts=charts),
         "terminal": {columns: _terminal(answer, columns) for columns in COLUMNS},
     }
 
 
 @pytest.fixture(scope="module")
 def cards() -> dict[str, dict[str, Any]]:
-    return {name: _drawn(answer) for name, answer in asyncio.run(_answers()).items()}
+    return {
+        name: _drawn(answer, charts=name.startswith("drawn "))
+        for name, answer in asyncio.run(_answers()).items()
+    }
 
 
 def test_no_line_is_wider_than_the_terminal(cards: dict[str, dict[str, Any]]) -> None:

@@ -240,6 +240,29 @@ COURSE = Answer(
     reader=BERLIN,
 )
 
+STOCK = Answer(
+    Card(
+        "Stock fell in 1 of 2 plants",
+        blocks=(
+            Chart(
+                "Change of stock",
+                Drawing.BARS,
+                (Point(Words("Hamburg"), Number(-1200, ",.0f")), Point(Words("Köln"), Number(3400, ",.0f"))),
+                more=Button("All 17 plants", look("all plants")),
+                hidden=15,
+            ),
+            Chart(
+                "On-time delivery",
+                Drawing.LINE,
+                tuple(Point(Day(date(2026, 11, at + 1)), percent(0.85 + at / 100)) for at in range(8)),
+                target=Number(0.9, ".0%"),
+            ),
+        ),
+        source=SOURCE,
+    ),
+    reader=BERLIN,
+)
+
 LINE = Answer(
     Card(
         "Average events per case rose to 12.4 in November",
@@ -413,6 +436,7 @@ FAMILY: dict[str, Answer] = {
     "kpi": KPI,
     "bars": BARS,
     "course": COURSE,
+    "stock": STOCK,
     "curl": LINE,
     "pick": PICK,
     "long pick": LONG_PICK,

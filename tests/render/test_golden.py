@@ -32,10 +32,10 @@ from bot.model.cards import (
 )
 from bot.render.card_json import to_json
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
-from tests.render.family import FAILURES, FAMILY, HOSTILE_CARD, STOPPED
+from tests.render.family import BARS, COURSE, FAILURES, FAMILY, HOSTILE_CARD, STOCK, STOPPED
 
 Golden = Callable[[str, object], None]
-OTHERS = {"mention"}
+OTHERS = {"mention", "drawn charts"}
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -59,6 +59,17 @@ def test_a_card_looks_as_reviewed_on_every_platform(name: str, assert_golden: Go
             "json": to_json(answer),
         },
     )
+
+
+def test_charts_that_platforms_draw_look_as_reviewed(assert_golden: Golden) -> None:
+    shown: dict[str, Any] = {}
+    for answer in (BARS, COURSE, STOCK):
+        message = slack.render(answer.card, answer.reader, charts=True)
+        assert_slack_ok(message)
+        card = teams.render(answer.card, answer.reader, charts=True)
+        assert_teams_ok(card)
+        shown[answer.card.headline] = {"slack": message.blocks, "teams": card["body"]}
+    assert_golden("drawn charts", shown)
 
 
 def test_a_mention_looks_as_reviewed(assert_golden: Golden) -> None:

@@ -201,13 +201,15 @@ thorough = settings(
 @thorough
 @given(cards())
 def test_no_text_wherever_makes_a_message_that_slack_refuses_or_misreads(answer: Answer) -> None:
-    assert_slack_ok(slack.render(answer.card, answer.reader, stand_in))
+    for charts in (False, True):
+        assert_slack_ok(slack.render(answer.card, answer.reader, stand_in, charts=charts))
 
 
 @thorough
 @given(cards())
 def test_no_text_wherever_makes_a_card_that_teams_refuses_or_misreads(answer: Answer) -> None:
-    assert_teams_ok(teams.render(answer.card, answer.reader, stand_in))
+    for charts in (False, True):
+        assert_teams_ok(teams.render(answer.card, answer.reader, stand_in, charts=charts))
 
 
 @thorough
