@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -121,7 +122,9 @@ class FieldValueLists:
             return None
         every, whole = read
         known = {fold(each): each for each in every if each.strip() and len(each) <= _LONGEST}
-        kept = _Kept(now, FieldValues(field, known, complete=whole), every)
+        # Thousands of values take longer than others should wait.
+        values = await asyncio.to_thread(FieldValues, field, known, complete=whole)
+        kept = _Kept(now, values, every)
         self._kept[model.id, field.name.id] = kept
         return kept
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
@@ -117,25 +117,24 @@ class FieldValues:
     def __post_init__(self) -> None:
         read = _Reader(self.of, self.words)
         self._own.update(read.heads)
-        groups = {value: read.groups(value) for value in self.known.values()}
-        meant = _meant(read, groups)
+        shapes = {value: read.shape(value) for value in self.known.values()}
+        meant = _meant(shapes)
         self._families.update(thing.family for those in meant.values() for thing in those)
         for folded, value in self.known.items():
-            stems = self.words.classed([one for each in groups[value] for one in each])
-            if len(stems) > 1:
-                self._add(stems, value, _How.PIECE)
-            core = read.core(groups[value])
-            if core != groups[value]:
-                self._add(read.joined(core), value, _How.CORE)
-                self._misspelt("".join(one for each in core for one in each), value)
+            shape = shapes[value]
+            if len(shape.stems) > 1:
+                self._add(shape.stems, value, _How.PIECE)
+            if shape.core:
+                self._add(shape.cores, value, _How.CORE)
+                self._misspelt(shape.core, value)
             for thing in meant.get(value, ()):
                 self._add(read.things.codes[thing], value, _How.CODE)
                 self._add(map(self.words.joined, read.things.names[thing]), value, _How.TRANSLATED)
                 for each in read.things.names[thing]:
                     self._misspelt(fold(each), value)
-            ways = self.words.translated(stems)
-            self._add(("".join(each) for each in ways if each != tuple(stems)), value, _How.TRANSLATED)
-            self._add(read.joined(groups[value]), value, _How.SPELT)
+            ways = self.words.translated(shape.stems)
+            self._add(("".join(each) for each in ways if each != shape.stems), value, _How.TRANSLATED)
+            self._add(shape.forms, value, _How.SPELT)
             self._misspelt(folded, value)
 
     def _add(self, forms: Iterable[str], value: str, how: _How) -> None:
@@ -214,8 +213,24 @@ class FieldValues:
         return tuple(values) if len(values) == 1 else ()
 
 
-Groups = list[list[str]]
+Groups: TypeAlias = list[list[str]]
 """The words of a value, apart where a sign or a word joins two parts of it."""
+
+
+class _Shape(NamedTuple):
+    """The forms of a value.
+
+    Attributes:
+        core: What is left without codes, legal forms and what its field is called; empty where that is nothing else.
+        cores: The forms of that.
+        things: What it is the name or a code of, perhaps with a code beside it ("DE - Germany").
+    """
+
+    stems: tuple[str, ...]
+    forms: tuple[str, ...]
+    core: str
+    cores: tuple[str, ...]
+    things: frozenset[Thing]
 
 
 class _Reader:
@@ -234,45 +249,45 @@ class _Reader:
         }
         kinds = [words.classed(words_of(each)) for each in (of.name.text, owner.text if owner else "")]
         self.kinds = {one for each in kinds for way in words.translated(each) for one in way}
+        self._neutrals: dict[str, bool] = {}
         joins = "|".join(map(re.escape, words.joins))
         self.join = re.compile(rf"[&+]|\b(?:{joins})\b", re.IGNORECASE)
 
-    def groups(self, value: str) -> Groups:
-        return [words for each in self.join.split(value) if (words := words_of(each))]
-
-    def joined(self, groups: Groups) -> Iterator[str]:
-        """The forms of a value: with nothing between its parts, and with each word that joins."""
-        parts = [self.words.classed(each) for each in groups]
-        yield "".join(one for each in parts for one in each)
-        if len(groups) > 1:
-            for join in self.words.joins:
-                yield join.join("".join(each) for each in parts)
-
-    def core(self, groups: Groups) -> Groups:
-        """A value without codes, legal forms and what its field is called; all of it, if nothing that tells would be left."""
-        core = [rest for each in groups if (rest := [one for one in each if not self._neutral(one)])]
-        if not any(map(self._tells, (one for each in core for one in each))):
-            return groups
-        firm = any(one in _LEGAL or not one.isdigit() for each in groups for one in each if _coded(one))
-        country = any(each.family is Family.COUNTRY for form in self.joined(core) for each in self._of(form))
-        return groups if firm and country else core
-
-    def meant(self, groups: Groups) -> frozenset[Thing]:
-        """What a value is the name or a code of, perhaps with a code beside it ("DE - Germany")."""
+    def shape(self, value: str) -> _Shape:
+        """One of the values."""
+        groups = [words for each in self.join.split(value) if (words := words_of(each))]
+        forms = self._joined(groups)
+        core = self._core(groups)
+        cores = self._joined(core)
         uncoded = [[one for one in each if len(one) > _CODE or not self._of(one)] for each in groups]
-        for each in (groups, self.core(groups), uncoded):
-            for form in self.joined(each):
-                if found := self._of(form):
-                    return found
-        return frozenset()
+        others = self._joined(uncoded) if uncoded != groups else ()
+        found = next((those for each in (*forms, *cores, *others) if (those := self._of(each))), frozenset())
+        stems = tuple(self.words.classed([one for each in groups for one in each]))
+        return _Shape(stems, forms, "".join(one for each in core for one in each), cores, found)
+
+    def _joined(self, groups: Groups) -> tuple[str, ...]:
+        """The forms of a value: with nothing between its parts, and with each word that joins."""
+        parts = ["".join(self.words.classed(each)) for each in groups]
+        joins = ("", *self.words.joins) if len(parts) > 1 else ("",)
+        return tuple(each.join(parts) for each in joins) if parts else ()
+
+    def _core(self, groups: Groups) -> Groups:
+        core = [rest for each in groups if (rest := [one for one in each if not self._neutral(one)])]
+        if core == groups or not any(self._tells(one) for each in core for one in each):
+            return []
+        firm = any(one in _LEGAL or not one.isdigit() for each in groups for one in each if _coded(one))
+        country = any(each.family is Family.COUNTRY for form in self._joined(core) for each in self._of(form))
+        return [] if firm and country else core
 
     def _of(self, form: str) -> frozenset[Thing]:
         return self.things.of.get(form, frozenset())
 
     def _neutral(self, word: str) -> bool:
-        return _coded(word) or any(
-            not self.kinds.isdisjoint(way) for way in self.words.translated(self.words.classed([word]))
-        )
+        found = self._neutrals.get(word)
+        if found is None:
+            ways = self.words.translated(self.words.classed([word]))
+            found = self._neutrals[word] = _coded(word) or any(not self.kinds.isdisjoint(way) for way in ways)
+        return found
 
     def _tells(self, word: str) -> bool:
         """Whether a value may be known by a word alone."""
@@ -283,17 +298,18 @@ class _Reader:
 
 
 def _coded(word: str) -> bool:
-    return any(map(str.isdigit, word)) or word.replace(".", "") in _LEGAL
+    plain = word.isalpha()
+    return word in _LEGAL if plain else any(map(str.isdigit, word)) or word.replace(".", "") in _LEGAL
 
 
-def _meant(read: _Reader, groups: Mapping[str, Groups]) -> Mapping[str, Collection[Thing]]:
+def _meant(shapes: Mapping[str, _Shape]) -> Mapping[str, Collection[Thing]]:
     """What values are the names of, if most of them are names of one family; states may be few."""
-    found = {value: those for value, each in groups.items() if (those := read.meant(each))}
+    found = {value: each.things for value, each in shapes.items() if each.things}
     counted = Counter(
         family for those in found.values() for family in {each.family for each in those} - {Family.STATE}
     )
     most = max(counted.values(), default=0)
-    families = [each for each in Family if counted[each] == most and most * 2 >= len(groups)][:1]
-    if len(groups) <= MOST_STATES:
+    families = [each for each in Family if counted[each] == most and most * 2 >= len(shapes)][:1]
+    if len(shapes) <= MOST_STATES:
         families.append(Family.STATE)
     return {value: [each for each in those if each.family in families] for value, those in found.items()}
