@@ -33,7 +33,7 @@ from adapters.server import COLLECT_AFTER, Built, build
 from bot.config import Binding, ChatLimits, Settings
 from bot.meaning import Unclear
 from bot.model.cards import Answer, Status
-from bot.model.chat import Chat
+from bot.model.chat import Chat, File
 from bot.model.clock import SystemClock
 from bot.model.people import Person, Place, Profile, Request, Said, Standing, Visibility
 from bot.store import Store
@@ -191,6 +191,9 @@ class Nobody:
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         return Profile(name=person.id, standing=Standing.MEMBER)
+
+    async def file(self, person: Person, file: File) -> str:
+        return ""
 
     async def outsiders(self, place: Place) -> bool:
         return False

@@ -53,7 +53,7 @@ from bot.model.errors import (
 from bot.model.intents import Intent
 from bot.model.names import Name
 from bot.model.people import Clicked, MessageRef, Request, Said
-from bot.policy import Touch
+from bot.policy import Right, Touch
 from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
 from bot.writes.cards import ShowQuestion
@@ -319,7 +319,7 @@ class Bot:
         intent, touched = meant.intent, meant.touches
         connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
         decision = visit.allowed(command.right, touched)
-        if self._parts.audit_reads:
+        if self._parts.audit_reads or command.right is Right.EXPORT:
             row = entry(
                 visit.request,
                 "read",
@@ -328,7 +328,10 @@ class Bot:
                 rule=decision.rule,
                 connection=connection,
             )
-            self._parts.audit.write_soon(row)
+            if command.right is Right.EXPORT:  # data leaves: it is on record before it does
+                await self._parts.audit.write(row)
+            else:
+                self._parts.audit.write_soon(row)
         shown = await self._shown(command, meant, visit, connection, fresh=fresh)
         private = await visit.audience.private(shown.touches)
         if shown.card.status is Status.ASKED:
@@ -431,6 +434,8 @@ class Bot:
             version=parts.version,
             model_default=visit.model if parts.policy.sees(visit.asker, model) else None,
             zone_of=zone_of,
+            chat=parts.chats.get(visit.person.platform),
+            working=partial(_show_working, visit),
             kpi_kinds=parts.kpi_kinds,
             dates={
                 **{model: each.date_field for model, each in celonis.connection.data_models.items()},
@@ -496,6 +501,12 @@ class _Showing:
         self._timer.cancel()
         if self._sign is not None:
             self._sign.cancel()
+
+
+async def _show_working(visit: Visit, card: Card) -> None:
+    """Tells how far long work is, beside a card that was clicked."""
+    beside = isinstance(visit.request.said, Clicked)
+    await visit.show(Shown(card, replaces=not beside))
 
 
 def _not_yours(rule: str = "") -> NotAllowed:

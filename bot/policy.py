@@ -280,6 +280,7 @@ class _People:
 _DOING = {
     Right.READ: "read that",
     Right.PUBLIC: "show that to everybody",
+    Right.EXPORT: "export that",
     Right.CANCEL: "stop data jobs",
     Right.MANAGE: "change what is set for this place",
     Right.ADMIN: "use what is for the bot's admins",

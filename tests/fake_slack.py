@@ -36,6 +36,7 @@ TEAM = "T1"
 BOT_USER = "UBOT"
 BOT = "BBOT"
 FORM_ONLY = {
+    "files.getUploadURLExternal",
     "users.info",
     "usergroups.list",
     "conversations.info",
@@ -143,6 +144,16 @@ def _pressable(element: Json) -> str:
     return f"[{prompt}: {entries}]"
 
 
+@dataclass(slots=True)
+class SharedFile:
+    """A file, and the conversation it was put into."""
+
+    name: str
+    length: int
+    content: bytes = b""
+    channel: str = ""
+
+
 class FakeSlack:
     """One workspace with one app in it."""
 
@@ -159,6 +170,9 @@ class FakeSlack:
         self.acknowledged: list[Json] = []
         self.refused_urls: list[str] = []
         self.token_valid = True
+        self.upload_url = ""
+        """Where files are to be sent, instead of here."""
+        self.files: dict[str, SharedFile] = {}
         self._numbers = itertools.count(1)
         self._urls: dict[str, ResponseUrl] = {}
         self._replied: set[tuple[str, str]] = set()
@@ -238,6 +252,7 @@ class FakeSlack:
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_post("/response/{key}", self._respond)
         app.router.add_get("/link", self._link)
+        app.router.add_post("/upload/{file}", self._upload)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -346,6 +361,23 @@ class FakeSlack:
             return {"ok": False, "error": error}
         message = self._new(arguments, only_for=arguments["user"])
         return {"ok": True, "message_ts": message.ts}
+
+    def _files_getUploadURLExternal(self, arguments: Json) -> Json:  # noqa: N802 - Slack's name
+        key = f"F{next(self._numbers)}"
+        self.files[key] = SharedFile(arguments["filename"], int(arguments["length"]))
+        url = self.upload_url or f"http://127.0.0.1:{self._port}/upload/{key}"
+        return {"ok": True, "upload_url": url, "file_id": key}
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        assert "Authorization" not in request.headers
+        file = self.files[request.match_info["file"]]
+        file.content = await request.read()
+        return web.Response(status=200 if len(file.content) == file.length else 400)
+
+    def _files_completeUploadExternal(self, arguments: Json) -> Json:  # noqa: N802 - Slack's name
+        for each in arguments["files"]:
+            self.files[each["id"]].channel = arguments["channel_id"]
+        return {"ok": True, "files": arguments["files"]}
 
     def _find(self, arguments: Json) -> Message | None:
         for message in self.messages:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import unquote
@@ -29,6 +30,8 @@ FOREIGN = "7e4a9c2b-0000-4000-8000-00000000beef"
 BOT = f"28:{APP_ID}"
 ISSUER = "https://api.botframework.com"
 CARD = "application/vnd.microsoft.card.adaptive"
+FILE_CONSENT = "application/vnd.microsoft.teams.card.file.consent"
+FILE_INFO = "application/vnd.microsoft.teams.card.file.info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ class FakeTeams:
         self.keys: list[Signer] = [self.signer]
         self.key_fetches = 0
         self.uploads: list[bytes] = []
+        self.stored_with = HTTPStatus.CREATED
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -229,6 +233,7 @@ class FakeTeams:
         app.router.add_get("/openid", self._openid)
         app.router.add_get("/keys", self._keys)
         app.router.add_route("*", "/amer/v3/{rest:.*}", self._service)
+        app.router.add_put("/onedrive/{file}", self._store)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -260,6 +265,14 @@ class FakeTeams:
 
     async def _keys(self, request: web.Request) -> web.Response:
         return web.json_response({"keys": [each.public() for each in self.keys]})
+
+    async def _store(self, request: web.Request) -> web.Response:
+        assert "Authorization" not in request.headers
+        content = await request.read()
+        assert request.headers["Content-Range"] == f"bytes 0-{len(content) - 1}/{len(content)}"
+        if self.stored_with == HTTPStatus.CREATED:
+            self.uploads.append(content)
+        return web.Response(status=self.stored_with)
 
     async def _service(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else {}
@@ -390,6 +403,26 @@ class FakeTeams:
             "name": "adaptiveCard/action",
             "replyToId": message.id,
             "value": {"action": sent, "trigger": trigger},
+        }
+
+    def consents(self, who: Account, message: Message, *, accept: bool = True, url: str = "") -> Json:
+        """A person's answer to whether they want a file."""
+        (asked,) = message.body["attachments"]
+        assert asked["contentType"] == FILE_CONSENT
+        given = {
+            "contentUrl": f"https://example-my.sharepoint.com/{asked['name']}",
+            "name": asked["name"],
+            "uploadUrl": url or f"{self.url}/onedrive/1",
+            "uniqueId": "u1",
+            "fileType": "csv",
+        }
+        context = asked["content"]["acceptContext" if accept else "declineContext"]
+        value: Json = {"type": "fileUpload", "action": "accept" if accept else "decline", "context": context}
+        return self.envelope(who) | {
+            "type": "invoke",
+            "name": "fileConsent/invoke",
+            "replyToId": message.id,
+            "value": value | ({"uploadInfo": given} if accept else {}),
         }
 
     def submitted(self, who: Account, message: Message, label: str, scope: Scope = PERSONAL) -> Json:

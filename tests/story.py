@@ -14,6 +14,7 @@ from adapters.server import Built, build
 from bot import config
 from bot.language.say import say
 from bot.model.cards import Action, Answer, Button, Card, Chart, Choices, Confirm, Dismiss, Run, Status, Table
+from bot.model.chat import File
 from bot.model.clock import SystemClock
 from bot.model.people import (
     Clicked,
@@ -88,6 +89,7 @@ class StoryChat:
         self.profiles: dict[str, Profile] = {}
         self.known: dict[str, Profile] = {}
         """What is still believed of people until they are looked up anew."""
+        self.files: list[tuple[Person, File]] = []
         self.with_outsiders = False
         self.asked_outsiders = 0
         self.profile_takes = 0.0
@@ -99,6 +101,10 @@ class StoryChat:
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         self.updated.append((ref, answer))
+
+    async def file(self, person: Person, file: File) -> str:
+        self.files.append((person, file))
+        return "It is in our direct message."
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         if not anew and person.id in self.known:
@@ -238,7 +244,7 @@ class Stage:
 def rules() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{person.home}:{person.id}" for person in (OPERATOR, SECOND)))
     return (
-        config.Rule(name="operators", who=who, may=(config.Right.CANCEL,)),
+        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.EXPORT)),
         config.Rule(
             name="what everybody in the channel may see",
             who=config.Who(places=(CHANNEL.key,)),

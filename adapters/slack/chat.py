@@ -12,10 +12,11 @@ import structlog
 from cachetools import LRUCache, TTLCache
 
 from adapters.outgoing import Rendered
-from adapters.slack.blocks import encoded, render, render_mention
+from adapters.slack.blocks import encoded, escape, render, render_mention
 from adapters.slack.client import Refused, WebApi
 from bot.config import Slack
 from bot.model.cards import Answer, Card, Only, Reader, Status
+from bot.model.chat import File
 from bot.model.clock import Clock, known_zones
 from bot.model.errors import Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -230,6 +231,33 @@ class SlackChat:
         except Refused as error:
             if not error.gone:
                 raise
+
+    async def file(self, person: Person, file: File) -> str:
+        """See `Chat`: into the direct conversation
+        (https://docs.slack.dev/messaging/working-with-files#uploading_files).
+
+        Raises:
+            Undelivered: Slack did not take it, or the bot cannot write to the person.
+        """
+        place = await self.direct(person)
+        if place is None:
+            raise Undelivered(
+                "I cannot write to you directly, so I kept no file.",
+                hint="Open a direct message with me, and ask again.",
+                undone="The file was not sent.",
+            )
+        given = await self.api.form(
+            "files.getUploadURLExternal", filename=file.name, length=str(len(file.content))
+        )
+        await self.api.upload(str(given.get("upload_url") or ""), file.content)
+        await self.api.call(
+            "files.completeUploadExternal",
+            lane=place.id,
+            files=[{"id": str(given.get("file_id") or ""), "title": file.name}],
+            channel_id=place.id,
+            initial_comment=escape(file.about),
+        )
+        return "It is in our direct message."
 
     async def _sent(self, answer: Answer, send: Callable[[bytes], Awaitable[T]]) -> T:
         """Sends an answer; one that Slack cannot draw goes out as its headline, which says so."""

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 TIMEOUT = 10.0
 """Seconds that Slack has to answer."""
+UPLOAD_TIMEOUT = 60.0
+"""Seconds that sending a file may take."""
 LONGEST_WAIT = 60.0
 """Seconds that a call waits for its turn; later what it says is old."""
 LONGEST_QUEUE = 20
@@ -216,6 +218,28 @@ class WebApi:
     async def form(self, method: str, **arguments: str) -> Json:
         """One call of a method that takes no JSON."""
         return await self._in_turn(method, urlencode(arguments).encode(), _FORM, again=True)
+
+    async def upload(self, url: str, content: bytes) -> None:
+        """Sends a file to the address that `files.getUploadURLExternal` gave; the address itself is the permission.
+
+        Raises:
+            Refused: Also where the address is not Slack's.
+        """
+        own, given = urlsplit(self._address), urlsplit(url)
+        of_slack = given.scheme == "https" and (given.hostname or "").endswith(".slack.com")
+        if not of_slack and (given.scheme, given.netloc) != (own.scheme, own.netloc):
+            log.warning("upload address of a foreign host")
+            raise Refused("This file was to be sent to an address that is not Slack's.", code="foreign_url")
+        headers = {"Content-Type": "application/octet-stream"}
+        timeout = aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT)
+        try:
+            async with self.session.post(
+                url, data=content, headers=headers, allow_redirects=False, timeout=timeout
+            ) as answer:
+                if not answer.ok:
+                    raise Refused("Slack did not take the file.", code="upload_failed")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Refused("Slack cannot be reached.", hint="Ask for the file again.") from error
 
     async def respond(self, url: str, how: Json, message: bytes) -> None:
         """Answers through a `response_url`, which needs no token and is a secret itself.

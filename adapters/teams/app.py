@@ -21,7 +21,7 @@ from adapters.http import BODY_WITHIN, NotRead, Routes, parse_json, read_body
 from adapters.outgoing import Answering
 from adapters.teams.chat import TeamsChat
 from adapters.teams.delivery import Delivery, Json, invoke_message
-from adapters.teams.payloads import Arrival, Kind, read
+from adapters.teams.payloads import Arrival, Kind, good_upload, part_of, read, text_of
 from adapters.teams.sdk import AppIdentity, forget_keys, make_adapter, metadata_address, outline, use_keys
 from adapters.teams.tokens import KeyRing
 from bot.commands.help import Help
@@ -207,6 +207,10 @@ class TeamsListener:
             case Kind.PRESS:
                 response = InvokeResponse(status=int(HTTPStatus.OK), body=await self._press(arrival))
                 await context.send_activity(Activity(type="invokeResponse", value=response))
+            case Kind.FILE:
+                self.deliveries.start(self._consented(arrival))
+                response = InvokeResponse(status=int(HTTPStatus.OK))
+                await context.send_activity(Activity(type="invokeResponse", value=response))
             case Kind.TEXT | Kind.SUBMIT | Kind.INSTALLED:
                 self.deliveries.start(self._attend(arrival))
             case Kind.OTHER:
@@ -234,6 +238,25 @@ class TeamsListener:
                 await self._chat.line(arrival.place, f"{error.sentence} {error.hint}")
                 return
         await self._delivery(arrival, said).run()
+
+    async def _consented(self, arrival: Arrival) -> None:
+        """Somebody's answer to whether they want a file."""
+        if (
+            arrival.person is None
+            or not await self._first_time(arrival)
+            or not await self._chat.note(arrival)
+        ):
+            return
+        said = arrival.value if isinstance(arrival.value, dict) else {}
+        address = text_of(part_of(said, "uploadInfo"), "uploadUrl")
+        wanted = text_of(said, "action") == "accept"
+        if wanted and not good_upload(address, loopback=self._loopback):
+            log.warning("a file was to go to a foreign host", person=arrival.person.key)
+            return
+        try:
+            await self._chat.consented(arrival, address if wanted else "")
+        except BotError as error:
+            log.info("file not handed over", reason=error.sentence)
 
     async def _press(self, arrival: Arrival) -> Json:
         if arrival.automatic:

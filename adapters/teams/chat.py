@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,9 +18,10 @@ from cachetools import LRUCache, TLRUCache, TTLCache
 from adapters.outgoing import Rendered
 from adapters.teams.adaptive import full_width, render, render_mention
 from adapters.teams.client import Connector, Json, Refused, encoded
-from adapters.teams.payloads import PLATFORM, Arrival, text_of
+from adapters.teams.payloads import PLATFORM, Arrival, part_of, text_of
 from adapters.teams.sdk import AppIdentity, Token, fetch_with_msal
 from bot.model.cards import Answer, Card, Reader
+from bot.model.chat import File
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, Undelivered
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
@@ -30,6 +32,12 @@ from bot.store import Store
 log = structlog.get_logger()
 
 CARD = "application/vnd.microsoft.card.adaptive"
+FILE_CONSENT = "application/vnd.microsoft.teams.card.file.consent"
+FILE_INFO = "application/vnd.microsoft.teams.card.file.info"
+FILES_KEPT = 900.0
+"""Seconds that a file waits for the person's consent."""
+FILES_ROOM = 64 * 1024 * 1024
+"""Bytes of all files that wait."""
 PROFILE_KEPT = 600.0
 UNREADABLE_KEPT = 30.0
 OUTSIDERS_KEPT = 60.0
@@ -98,6 +106,9 @@ class TeamsChat:
             _REMEMBERED,
             ttu=lambda _, profile, now: now + (UNREADABLE_KEPT if profile.name is None else PROFILE_KEPT),
             timer=clock.monotonic,
+        )
+        self._files: TTLCache[str, tuple[str, File]] = TTLCache(
+            FILES_ROOM, FILES_KEPT, timer=clock.monotonic, getsizeof=lambda kept: len(kept[1].content)
         )
         self._outsiders: TTLCache[str, bool] = TTLCache(_REMEMBERED, OUTSIDERS_KEPT, timer=clock.monotonic)
 
@@ -279,6 +290,62 @@ class TeamsChat:
         place = Place(PLATFORM, person.home, where.personal, Visibility.PERSONAL)
         self._places.setdefault(place.key, where.service)
         return place
+
+    async def file(self, person: Person, file: File) -> str:
+        """See `Chat`. Teams takes a file only with the person's consent; until then it is kept in memory, for a while
+        (https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4).
+        """
+        place = await self.direct(person)
+        if place is None:
+            raise Undelivered(
+                "I cannot write to you personally, so I kept no file.",
+                hint=HOW_TO_ADD,
+                undone="The file was not sent.",
+            )
+        key = secrets.token_urlsafe(16)
+        asked = {
+            "description": file.about,
+            "sizeInBytes": len(file.content),
+            "acceptContext": {"file": key},
+            "declineContext": {"file": key},
+        }
+        self._files[key] = person.key, file
+        await self._attach(place, {"contentType": FILE_CONSENT, "name": file.name, "content": asked})
+        minutes = int(FILES_KEPT // 60)
+        return f"Take it in our personal chat within {minutes} minutes; it then lies in your OneDrive."
+
+    async def consented(self, arrival: Arrival, address: str) -> None:
+        """Hands over a file to the person who was asked, once, or throws it away.
+
+        Args:
+            arrival: Their answer.
+            address: Where the file goes, checked; empty where they do not want it.
+        """
+        assert arrival.person is not None
+        said = arrival.value if isinstance(arrival.value, Mapping) else {}
+        key = text_of(part_of(said, "context"), "file")
+        whose, file = self._files.get(key, ("", None))
+        if file is None or whose != arrival.person.key:
+            await self.line(arrival.place, "I do not have that file any more. Ask for it again.")
+            return
+        del self._files[key]
+        if not address:
+            await self.line(arrival.place, f"I have thrown {file.name} away.")
+            return
+        try:
+            await self._connector.upload(address, file.content)
+        except Undelivered as error:
+            self._files[key] = whose, file
+            await self.line(arrival.place, f"{error.sentence} Press the button again, or ask again later.")
+            return
+        given = part_of(said, "uploadInfo")
+        stored = {"uniqueId": text_of(given, "uniqueId"), "fileType": text_of(given, "fileType") or "csv"}
+        card: Json = {"contentType": FILE_INFO, "name": file.name, "content": stored}
+        await self._attach(arrival.place, card | {"contentUrl": text_of(given, "contentUrl")})
+
+    async def _attach(self, place: Place, attachment: Json) -> None:
+        message = {"type": "message", "attachments": [attachment]}
+        await self._connector.send(await self._service(place), conversation_of(place), message)
 
     # --- what only Teams has ---
 

@@ -37,6 +37,7 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 20.0
 """Seconds; where the channel wants more, the message is given up and the answer says so in the log."""
 _PATIENCE = aiohttp.ClientTimeout(total=15, connect=5)
+_UPLOADING = aiohttp.ClientTimeout(total=60, connect=5)
 _LARGEST_REPLY = 1024 * 1024
 
 
@@ -101,6 +102,26 @@ class Connector:
         """The first page of a conversation's members, at most 500. Raises `Refused`."""
         path = ("conversations", conversation, "pagedmembers")
         return await self._call("GET", service, path, None, query="?pageSize=500")
+
+    async def upload(self, address: str, content: bytes) -> None:
+        """Puts a file where a person agreed to have it: an address of OneDrive that holds its own permission, so no
+        token of the bot's goes with it. Raises `Refused`.
+        """
+        last = len(content) - 1
+        headers = {"Content-Type": "text/csv", "Content-Range": f"bytes 0-{last}/{len(content)}"}
+        try:
+            async with self.session.put(
+                URL(address, encoded=True),
+                data=content,
+                headers=headers,
+                timeout=_UPLOADING,
+                allow_redirects=False,
+            ) as reply:
+                status = reply.status
+        except (aiohttp.ClientError, TimeoutError):
+            raise Refused("OneDrive did not answer.") from None
+        if status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+            raise Refused(f"OneDrive did not take the file (HTTP {status}).", status=status)
 
     async def _call(
         self, method: str, service: str, path: tuple[str, ...], body: Json | bytes | None, *, query: str = ""

@@ -87,6 +87,7 @@ def manifest(app_id: str, host: str, *, version: str = "", commands: Sequence[An
                 "botId": app_id.lower(),
                 "scopes": scopes,
                 "isNotificationOnly": False,
+                "supportsFiles": True,
                 "commandLists": [{"scopes": scopes, "commands": _commands(commands)}],
             }
         ],

@@ -28,6 +28,7 @@ _THREAD = ";messageid="
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 _LONGEST_ID = 1000
 _LONGEST_NAME = 100
+UPLOAD_HOSTS = ("*.sharepoint.com", "*.sharepoint.us")
 _VISIBILITY = {"personal": Visibility.PERSONAL, "groupChat": Visibility.GROUP, "channel": Visibility.CHANNEL}
 
 
@@ -38,6 +39,7 @@ class Kind(StrEnum):
     PRESS = "press"
     SUBMIT = "submit"
     INSTALLED = "installed"
+    FILE = "file"
     OTHER = "other"
 
 
@@ -151,10 +153,17 @@ def _said(body: Mapping[str, Any], place: Place, bot: str) -> tuple[Kind, str, o
             action = part_of(pressed, "action")
             automatic = text_of(pressed, "trigger") not in ("", "manual")
             return Kind.PRESS, "", action.get("data"), automatic
+        case "invoke", "fileConsent/invoke":
+            return Kind.FILE, "", value, False
         case "installationUpdate", _ if text_of(body, "action").startswith("add"):
             return Kind.INSTALLED, "", None, False
         case _:
             return Kind.OTHER, "", None, False
+
+
+def good_upload(address: str, *, loopback: bool) -> bool:
+    """Whether a file may be put there: OneDrive or SharePoint of Microsoft's, over https."""
+    return _good_service(address, UPLOAD_HOSTS, loopback=loopback)
 
 
 def without_mention(text: str, entities: object, bot: str) -> tuple[str, bool]:

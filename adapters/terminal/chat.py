@@ -7,6 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,6 +17,8 @@ from adapters.terminal.text import render_rich
 from bot.dispatch import Bot
 from bot.language.say import say
 from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run, buttons
+from bot.model.chat import File
+from bot.model.errors import Undelivered
 from bot.model.people import (
     Clicked,
     MessageRef,
@@ -70,6 +75,18 @@ class TerminalChat:
         """Print the answer again: what is printed stays."""
         self._console.print(render_rich(answer.card, answer.reader))
 
+    async def file(self, person: Person, file: File) -> str:
+        """Write it into the current directory, over no other file; only the person may read it."""
+        try:
+            path = await asyncio.to_thread(_written, file)
+        except OSError as error:
+            raise Undelivered(
+                f"The file cannot be written here: {error.strerror}.",
+                hint="Start the program in a directory of your own.",
+                undone="No file was written.",
+            ) from error
+        return f"It is in {path}, in the current directory."
+
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
         """Whoever sits at the machine is a full member of it."""
         return Profile(name=person.name or person.id, standing=Standing.MEMBER)
@@ -81,6 +98,20 @@ class TerminalChat:
     async def direct(self, person: Person) -> Place | None:
         """The terminal itself."""
         return local_place()
+
+
+def _written(file: File) -> Path:
+    """Where a file now lies; what has its name already stays as it is."""
+    path = Path(file.name)
+    for number in count(2):
+        try:
+            with open(path, "xb", opener=partial(os.open, mode=0o600)) as written:
+                written.write(file.content)
+        except FileExistsError:
+            path = Path(f"{Path(file.name).stem}-{number}{Path(file.name).suffix}")
+        else:
+            break
+    return path
 
 
 def pressed(action: Action) -> Utterance | None:

@@ -101,6 +101,11 @@ class Api:
         """The same for the same person, with nothing from the cache and a provenance of its own."""
         return Api(self._client, replace(self.caller, fresh=True))
 
+    def patient(self, seconds: float) -> Api:
+        """The same, where the answers are still wanted in so many seconds."""
+        deadline = self._client.clock.monotonic() + seconds
+        return Api(self._client, replace(self.caller, deadline=deadline), self.reads)
+
     def again(self, reads: Sequence[Read]) -> bool:
         """Reads the same once more, where every answer is still fresh and the one that it was.
 

@@ -9,6 +9,7 @@ from bot.commands.command import AnyCommand
 from bot.commands.counts import COUNT, VALUES
 from bot.commands.curl import CURL
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
+from bot.commands.export import EXPORT
 from bot.commands.find import FIND
 from bot.commands.help import HELP
 from bot.commands.jobs import JOB, JOBS, POOLS
@@ -40,6 +41,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     PACKAGES,
     ANALYSES,
     FIND,
+    EXPORT,
     CURL,
     USE_MODEL,
     USE_ZONE,

@@ -17,6 +17,7 @@ from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Celonis
 from bot.config import KpiKind
 from bot.model.cards import Card, Reader, Source
+from bot.model.chat import Chat
 from bot.model.clock import Clock
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
@@ -26,6 +27,10 @@ from bot.visit import ZoneOf
 from bot.writes.guarded import AnyGuarded, touches
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
+
+
+async def _unseen(_card: Card) -> None:
+    """Nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Context:
         public: Whether everybody who reads along here may see these resources; false in a personal chat.
         model_default: This place's knowledge model, None where none was chosen.
         zone_of: Whose zone the reader's is.
+        chat: The platform that is spoken on, for files; None where there is none.
+        working: Shows how far long work is.
         dates: By knowledge model's id: the field (`record.field`) that a period without a field is about.
         kpi_kinds: By KPI's id: what the settings say that it measures.
     """
@@ -71,6 +78,8 @@ class Context:
     public: Callable[[tuple[Touch, ...]], bool] = lambda _touches: False
     model_default: Name | None = None
     zone_of: ZoneOf = ZoneOf.BOT
+    chat: Chat | None = None
+    working: Callable[[Card], Awaitable[None]] = _unseen
     dates: Mapping[str, str] = field(default_factory=dict)
     kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)
 

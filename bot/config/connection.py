@@ -61,6 +61,9 @@ class Limits(Section):
         0.05, ge=0, lt=1, description="Share of the day below which only confirmed actions are sent."
     )
     person_share: float = Field(0.10, gt=0, le=1, description="Share of the day that one person may spend.")
+    export_share: float = Field(
+        0.01, ge=0, le=1, description="Share of the day that one export may spend without being asked about."
+    )
     place_share: float = Field(0.50, gt=0, le=1, description="Share of the day that one place may spend.")
 
 

@@ -58,6 +58,7 @@ class Right(StrEnum):
 
     READ = "read"
     PUBLIC = "public"
+    EXPORT = "export"
     CANCEL = "cancel"
     MANAGE = "manage"
     ADMIN = "admin"

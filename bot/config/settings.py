@@ -447,7 +447,7 @@ class Settings(Section):
         grant = Rule(
             name="whoever sits at the sandbox",
             who=Who(local=("*",)),
-            may=(Right.READ, Right.CANCEL),
+            may=(Right.READ, Right.EXPORT, Right.CANCEL),
             on=On(connection=(SANDBOX_CONNECTION,)),
         )
         return self.model_copy(

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.model.cards import Answer
 from bot.model.people import MessageRef, Person, Place, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file for one person.
+
+    Attributes:
+        name: With its ending; safe on every system.
+        content: All of it.
+        about: What it is, in a line.
+    """
+
+    name: str
+    content: bytes
+    about: str
 
 
 class Chat(Protocol):
@@ -17,6 +33,14 @@ class Chat(Protocol):
 
     async def update(self, ref: MessageRef, answer: Answer) -> None:
         """Replace a message. Raises `bot.model.errors.Undelivered`."""
+        ...
+
+    async def file(self, person: Person, file: File) -> str:
+        """Gives a file to one person alone. Raises `bot.model.errors.Undelivered`.
+
+        Returns:
+            Where they find it, as a sentence.
+        """
         ...
 
     async def profile(self, person: Person, *, anew: bool = False) -> Profile:
