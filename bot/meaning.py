@@ -205,8 +205,8 @@ class Meanings:
         now = visit.parts.clock.now()
         chosen = visit.defaults.connection
         sights = tuple([self._sight(visit, each) for each in visit.connections])
-        # A month without its year means another one next month.
-        key = (text, chosen and chosen.value, visit.model, visit.defaults.dates, sights, now.year, now.month)
+        # A month or a day without its year means another one later.
+        key = (text, chosen and chosen.value, visit.model, visit.defaults.dates, sights, now.date())
         kept = self._kept.get(key)
         if kept is not None and now < kept[1]:
             return kept[0]

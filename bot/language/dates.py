@@ -130,7 +130,15 @@ class _Reader:
     # --- words
 
     def _named(self, text: str) -> Period | None:
-        days = {"today": 0, "yesterday": -1, "tomorrow": 1, "heute": 0, "gestern": -1, "morgen": 1}
+        days = {
+            "today": 0,
+            "yesterday": -1,
+            "day before yesterday": -2,
+            "tomorrow": 1,
+            "heute": 0,
+            "gestern": -1,
+            "morgen": 1,
+        }
         if text in days:
             return self._days(self.today + timedelta(days=days[text]), 1)
         if text == "now":
@@ -140,6 +148,8 @@ class _Reader:
         if unit:
             begin = self._unit(unit, 0).start
             return Period(begin, self._midnight(self.today + timedelta(days=1)))
+        if found := _BEFORE_LAST.fullmatch(text):
+            return self._unit(found[1], -2)
         found = _RELATIVE.fullmatch(text)
         if found is None:
             return None
@@ -299,6 +309,7 @@ _UNITS = "day|week|month|quarter|year"
 _COUNT = f"(?P<count>[0-9]{{1,5}}) ?(?P<unit>{_UNITS}|minute|min|hour|h)s?"
 _TO_DATE = re.compile("(week|month|quarter|year) to date")
 _RELATIVE = re.compile(f"(this|current|last|previous|past|next) ({_UNITS})")
+_BEFORE_LAST = re.compile(f"({_UNITS}) before last")
 _COUNTED = re.compile(f"(?:the )?(?P<way>last|past|previous|next) {_COUNT}")
 _AGO = re.compile(f"{_COUNT} (?P<way>ago)")
 _YEAR = re.compile(f"(?:year )?{_Y}")
@@ -341,7 +352,25 @@ _BETWEEN = re.compile(
 )
 _BARE_DAY = re.compile(rf"{_BEFORE}(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})")
 _OF_YEAR = re.compile(rf"{_BEFORE}(?P<part>{_EACH_MONTH}|q ?[1-4]) (?:of )?(?P<which>last|this) year")
-_MONTH_BEFORE_LAST = re.compile("(?:the )?month before last|vorletzte[nrm]? month")
+_DAY_OF_MONTH = re.compile(
+    rf"{_BEFORE}(?:the )?(?:(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?(?P<month>{_EACH_MONTH})"
+    rf"|(?P<named>{_EACH_MONTH}) (?P<numbered>[0-9]{{1,2}})(?:st|nd|rd|th)?)"
+)
+
+
+def unit_of(text: str, now: datetime) -> str:
+    """The unit of the calendar that a period is one of ("week" for `last week`); empty if it is of another length.
+
+    Args:
+        text: As `period` reads it.
+        now: When it is said.
+    """
+    zone = ZoneInfo("UTC")
+    found = period(text, zone, now)
+    if found is None or found.clock or found.start is None:
+        return ""
+    units = ("day", "week", "month", "quarter", "year")
+    return next((each for each in units if period(f"this {each}", zone, found.start) == found), "")
 
 
 def with_year(said: str, now: datetime) -> str:
@@ -361,22 +390,22 @@ def with_year(said: str, now: datetime) -> str:
     found = (
         _OF_YEAR.fullmatch(said)
         or _BARE_DAY.fullmatch(said)
+        or _DAY_OF_MONTH.fullmatch(said)
         or _BARE_MONTH.fullmatch(said)
         or _BARE_QUARTER.fullmatch(said)
         or _BARE_WEEK.fullmatch(said)
         or _NTH_QUARTER.fullmatch(said)
     )
-    if _MONTH_BEFORE_LAST.fullmatch(said):
-        year, month = divmod(now.year * 12 + now.month - 3, 12)
-        return f"{year}-{month + 1:02d}"
     if found is None:
         return said
     parts = found.groupdict()
     if which := parts.get("which"):
         dated = f"{parts['part']} {now.year - (which == 'last')}"
-    elif day := parts.get("day"):
-        begun = (int(parts["month"]), int(day)) <= (now.month, now.day)
-        dated = f"{day}.{parts['month']}.{now.year - (not begun)}"
+    elif day := parts.get("day") or parts.get("numbered"):
+        named = parts.get("month") or parts["named"]
+        month = _MONTHS.get(named) or int(named)
+        begun = (month, int(day)) <= (now.month, now.day)
+        dated = f"{day}.{month}.{now.year - (not begun)}"
     elif week := parts.get("week"):
         iso = now.isocalendar()
         dated = f"kw {week} {iso.year - (int(week) > iso.week)}"

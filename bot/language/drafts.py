@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, assert_never
 
+from bot.language.dates import unit_of
 from bot.language.declare import (
     Clause,
     Count,
@@ -29,6 +31,8 @@ from bot.model.names import Kind
 TOP = 5
 """How many are meant where "top" comes without a number."""
 ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
+_BEFORE = "previous"
+_UNITS = frozenset({"day", "week", "month", "quarter", "year"})
 _NUMBERS = frozenset({"integer", "float", "number"})
 
 
@@ -403,15 +407,11 @@ class Draft:
         if self.where is None or self.negated:
             raise Unfit("period")
         if on:
-            self.tests.append(Test(on, Op.EQ, text))
+            self.tests.append(Test(on, Op.EQ, _plain(text)))
             return
         if self.subject:
-            self.tests.append(Test(self.subject, Op.EQ, text))
+            self.tests.append(Test(self.subject, Op.EQ, _plain(text)))
             self.subject = ()
-            return
-        if self.pending == "against" and self._before(text):
-            self.fixed[self.parts["against"][0]] = "previous period"
-            self.pending, self.waiting = "", False
             return
         part = self.parts.get(self.pending)
         if part is not None and isinstance(part[1].takes, OneOf) and part[1].takes.or_period:
@@ -419,12 +419,23 @@ class Draft:
             return
         if self.periods or self.pending == "against":
             raise Unfit("period")
-        self.periods.append(text)
+        self.periods.append(_plain(text))
 
-    def _before(self, text: str) -> bool:
-        """Whether a period is the one before that which was said."""
-        last, _, unit = text.partition(" ")
-        return last == "last" and "against" in self.parts and self.periods == [f"this {unit}"]
+    def compared(self, now: datetime) -> None:
+        """Says of a period that it is held against whether it is the one before that which was asked for.
+
+        Args:
+            now: When it is said.
+        """
+        at = self.parts["against"][0] if "against" in self.parts else ""
+        text = str(self.fixed.get(at, ""))
+        which, _, unit = text.partition(" ")
+        if not self.periods or unit not in _UNITS or which not in {"last", _BEFORE}:
+            self.fixed.update({at: _plain(text)} if text else {})
+        elif (which == _BEFORE and unit_of(self.periods[0], now) == unit) or self.periods == [f"this {unit}"]:
+            self.fixed[at] = "previous period"
+        elif which == _BEFORE or self.periods == [text]:
+            raise Unfit("against")
 
     # --- done
 
@@ -432,6 +443,12 @@ class Draft:
         """Roles that were made up; "which plant has the highest" says by what."""
         ranked = any(self.parts[each][0] in self.fixed for each in _RANKS if each in self.parts)
         return 0 if ranked else self.guesses
+
+
+def _plain(period: str) -> str:
+    """A period that is said by the one behind it ("the month before"), where there is none: the last one."""
+    which, _, unit = period.partition(" ")
+    return f"last {unit}" if which == _BEFORE and unit in _UNITS else period
 
 
 def is_silent(what: What) -> bool:

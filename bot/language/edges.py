@@ -285,7 +285,8 @@ class Spoken:
 
     def _periods(self, words: Sequence[str], start: int) -> Iterator[Edge]:
         zone, now = _ANY_ZONE, self.now or _ANY_TIME
-        if words[start] == "the":
+        counted = words[start].isdigit() and self._counts(words, start)
+        if words[start] == "the" or counted:
             return
         for end in range(start + 1, min(start + 7, len(words)) + 1):
             said = " ".join(_PERIOD_WORDS.get(each, each) for each in words[start:end])
@@ -294,9 +295,14 @@ class Spoken:
             doubtful = end == start + 1 and (said in _DOUBTFUL or (said.isdigit() and len(said) != _YEAR))
             if doubtful and not self._after_time_link(words, start):
                 continue
-            dated = with_year(said, now)
+            dated = with_year(_PAST.sub("last ", said), now)
             if period(dated, zone, now) is not None:
                 yield Edge(start, end, When(dated), Cost(edges=1))
+
+    def _counts(self, words: Sequence[str], at: int) -> bool:
+        """Whether a number behind a word says how many ("top 3 march")."""
+        senses = (each for end, senses in self.words.at(words, at - 1) if end == at for each in senses)
+        return at > 0 and any(each.what is Class.CLAUSE and each.value in _COUNTING for each in senses)
 
     def _after_time_link(self, words: Sequence[str], start: int) -> bool:
         return start > 0 and words[start - 1] in {
@@ -334,12 +340,15 @@ _NUMBER_WORDS = {
 _PERIOD_WORDS = {
     "seit": "since", "ab": "since", "bis": "until", "letzten": "last", "letzte": "last", "letzter": "last", "letztes": "last",
     "tage": "days", "tagen": "days", "wochen": "weeks", "woche": "week", "monate": "months", "monaten": "months", "monat": "month",
-    "gestern": "yesterday", "heute": "today", "vormonat": "last month", "vorjahr": "last year", "vorwoche": "last week",
+    "gestern": "yesterday", "heute": "today",
     "zwischen": "between", "und": "and", "von": "from", "vom": "from", "montag": "monday", "dienstag": "tuesday", "mittwoch": "wednesday",
     "donnerstag": "thursday", "freitag": "friday", "samstag": "saturday", "sonntag": "sunday", "erstes": "1", "zweites": "2", "drittes": "3",
     "viertes": "4", "first": "1", "third": "3", "fourth": "4", "kalenderwoche": "kw", "vergangenen": "last",
+    "dem": "the", "vor": "before", "nach": "after",
     "jahre": "years", "jahren": "years", "jahr": "year", "quartal": "quarter", "quartale": "quarters", "stunden": "hours",
 }  # fmt: skip
+_COUNTING = frozenset({"top", "bottom", "best", "worst", "page"})
+_PAST = re.compile("^past (?=[a-z]+$)")
 _DOUBTFUL = frozenset(
     {"may", "march", "mar", "sun", "sat", "dec", "mai", "now", "second", "morgen", "tomorrow"}
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice, product
 from typing import Any, assert_never, cast
@@ -50,6 +50,7 @@ _KIND_WORDS: Mapping[str, frozenset[Kind]] = {
     "status": frozenset({Kind.JOB}),
 }
 """Questions that may only say what kind of thing a name is of, and of which."""
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 _SUBJECTS = (Kind.KPI, Kind.JOB, Kind.RECORD, Kind.POOL, Kind.MODEL)
 
 
@@ -192,6 +193,7 @@ class _Maker:
         """The intents that it can be, once it is decided which of several equal names is meant."""
         if Kind.RECORD in self.draft.by_kind:
             self.draft.unnamed(self.lexicon.every(Kind.FIELD))
+        self.draft.compared(self.scope.now or _ANY_TIME)
         if self.draft.unused:
             raise Unfit("not")
         if (

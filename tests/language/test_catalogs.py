@@ -12,7 +12,7 @@ import pytest
 from bot.sandbox.content import DEFAULT_SEED, make_knowledge_models, make_pools
 
 HERE = Path(__file__).parent
-CATALOGS = ("einkauf", "hafen", "helpdesk", "schaden")
+CATALOGS = ("einkauf", "hafen", "helpdesk", "schaden", "versicherung")
 NOW = 1_795_723_200.0
 OPERATORS = (" is empty", " >= ", " <= ", " != ", " = ", " > ", " < ", " in (", " between ")
 
