@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from bot.model.cards import Chart, Drawing, Reader
 from bot.render.charts import plotted, titled
-from bot.render.safe_text import cut
+from bot.render.safe_text import ELLIPSIS, clean, cut
 
 Json: TypeAlias = dict[str, Any]
 
@@ -28,7 +28,7 @@ def chart_block(chart: Chart, reader: Reader) -> Json | None:
             "type": "line" if chart.drawing is Drawing.LINE else "bar",
             "series": [
                 {
-                    "name": cut(titled(chart, reader), LABEL),
+                    "name": cut(clean(chart.title).strip() or ELLIPSIS, LABEL),
                     "data": [{"label": label, "value": value} for label, value in points],
                 }
             ],

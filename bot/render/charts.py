@@ -88,7 +88,7 @@ def titled(chart: Chart, reader: Reader) -> str:
 
 
 def plotted(chart: Chart, reader: Reader, most: int, length: int) -> list[tuple[str, float]] | None:
-    """The points for a platform that draws them itself, with the verdict in the label; percentages in percent.
+    """The points for a platform that draws them itself, with the verdict in the label of a bar; percentages in percent.
 
     Args:
         chart: What is drawn.
@@ -104,7 +104,10 @@ def plotted(chart: Chart, reader: Reader, most: int, length: int) -> list[tuple[
         size = size_of(point.value)
         if size is None or isinstance(point.value, Missing):
             return None
-        mark = f" {MARKS[point.value.verdict]}" if point.value.verdict else ""
+        judged = (
+            point.value.verdict if chart.drawing is Drawing.BARS else None
+        )  # under a line there is no room
+        mark = f" {MARKS[judged]}" if judged else ""
         label = cut(write(point.label, reader).strip() or ELLIPSIS, length - len(mark)) + mark
         points.append((label, round(size * 100, 6) if "%" in point.value.format else size))
     if not 0 < len(points) <= most or len({label for label, _ in points}) < len(points):

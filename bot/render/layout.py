@@ -21,7 +21,6 @@ WHOLE_LABEL = 75
 _MOST_BUTTONS = 5
 _EDGES = 3.3
 _WORDS = 12  # text goes on in the next line, so a column of it may be this narrow
-_BY_PLACE = 3  # so many values are told apart by their order; more of them have their names
 _KEYS = 5  # beside the first column stands the first number of these columns
 _LABEL = 36
 _BUTTON_EDGES = 5
@@ -77,19 +76,12 @@ def layout(written: Grid, places: float = PHONE) -> Layout:
         kept, rest = [0, key], [at for at in columns[1:] if at != key]
         needs[0] = max(needs[0], round(PHONE - 2 * _EDGES - needs[key]))
 
-    def line(cells: Sequence[str], below: str) -> Line:
-        return Line(tuple(cells[at] for at in kept), below)
+    def beside(cells: Sequence[str]) -> tuple[str, ...]:
+        return tuple(cells[at] for at in kept)
 
-    names = [written.headings[at] for at in rest]
-    by_place = len(rest) <= _BY_PLACE
     return Layout(
-        head=line(written.headings, _joined(names) if by_place else ""),
-        rows=[
-            line(
-                row, _joined(row[at] for at in rest) if by_place else _named(names, [row[at] for at in rest])
-            )
-            for row in rows
-        ],
+        head=Line(beside(written.headings)),
+        rows=[Line(beside(row), _named([(written.headings[at], row[at]) for at in rest])) for row in rows],
         numeric=tuple(written.numeric[at] for at in kept),
         needs=tuple(needs[at] for at in kept),
     )
@@ -100,13 +92,10 @@ def _need(cells: Sequence[str], *, numeric: bool) -> int:
     return longest if numeric else min(longest, _WORDS)
 
 
-def _joined(cells: Iterable[str]) -> str:
-    return " · ".join(cell for cell in cells if cell)
-
-
-def _named(names: Sequence[str], cells: Sequence[str]) -> str:
-    return _joined(
-        f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell not in ("", MISSING)
+def _named(cells: Sequence[tuple[str, str]]) -> str:
+    """Values with the names of their columns; what is missing is left out."""
+    return " · ".join(
+        f"{name}: {cell}" if name else cell for name, cell in cells if cell.strip() not in ("", MISSING)
     )
 
 
