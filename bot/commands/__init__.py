@@ -12,9 +12,10 @@ from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
 from bot.commands.export import EXPORT
 from bot.commands.find import FIND
 from bot.commands.help import HELP
-from bot.commands.jobs import JOB, JOBS, POOLS
+from bot.commands.jobs import JOB
 from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
+from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
 from bot.commands.triggers import TRIGGERS
 

@@ -150,7 +150,7 @@ async def test_debug_shows_the_newest_call_first_and_sums_up_each_request() -> N
         first, second = [fact for block in card.blocks if isinstance(block, Facts) for fact in block.facts]
         assert isinstance(first, Fact)
         assert first.value == Words(f"{kpi} calls: {kpi} of the intelligence API")
-        assert second.value == Words("2 calls: 2 of the integration API")
+        assert second.value == Words("1 call: 1 of the integration API")
         (table,) = [block for block in card.blocks if isinstance(block, Table)]
         assert table.rows[0][1] == Words("intelligence")
         assert "/data" in str(table.rows[0][3])

@@ -156,7 +156,8 @@ async def test_whoever_is_nobody_any_more_answers_no_question(
 @TAKEN_AWAY
 async def test_whoever_is_nobody_any_more_asks_no_question(changed: Callable[[Stage], None]) -> None:
     async with stage() as scene:
-        await scene.says("jobs")
+        for sentence in ("jobs failed", "jobs in SAP ECC"):
+            await scene.says(sentence)
         scene.chat.known = {OPERATOR.id: await scene.chat.profile(OPERATOR)}
         changed(scene)
         before = scene.asked()
