@@ -13,7 +13,7 @@ from adapters.outgoing import Outbox
 from adapters.slack.chat import SlackChat, message_ref
 from adapters.slack.client import Refused
 from adapters.slack.payloads import Incoming, Kind
-from bot.model.cards import Answer, Card, Everyone, Only, Text
+from bot.model.cards import Answer, Card, Everyone, Only, Status, Text
 from bot.model.clock import Clock
 from bot.model.errors import BotError, Undelivered
 from bot.model.people import MessageRef, Person, Said, Visibility
@@ -32,6 +32,7 @@ _REPEATED: Final = 85
 """Characters of a sentence that are said again while its answer is under way."""
 
 _EVERYONE: Final = Everyone()
+_SIGN: Final = Card("Working on it …", status=Status.WORKING)
 
 Attach = Callable[[str, MessageRef], Awaitable[None]]
 """Tells the bot which message holds a question."""
@@ -74,6 +75,7 @@ class Delivery:
         self._ref: MessageRef | None = None
         self._direct_ref: MessageRef | None = None
         self._sign: MessageRef | None = None
+        self._repeated = False
         self._outbox = Outbox(self._send_safely, clock)
 
     async def show(self, answer: Answer) -> None:
@@ -161,9 +163,15 @@ class Delivery:
         """A sign of life: where it can be taken away again, or, after a slash command, where it stays true."""
         match self._incoming.kind:
             case Kind.COMMAND:
-                await self._say_what_was_asked()
-            case Kind.DIRECT | Kind.MENTION if self._ref is None and self._sign is None:
-                self._sign = await self._chat.post(self._place, replace(answer, audience=_EVERYONE))
+                if not self._repeated:
+                    await self._say_what_was_asked()
+            case Kind.DIRECT | Kind.MENTION if self._ref is None:
+                # Others see it in a channel, so it says nothing there of what is worked on.
+                shown = replace(answer, card=answer.card if self._own else _SIGN, audience=_EVERYONE)
+                if self._sign is None:
+                    self._sign = await self._chat.post(self._place, shown)
+                elif self._own:
+                    await self._chat.update(self._sign, shown)
             case _:
                 pass
 
@@ -175,6 +183,7 @@ class Delivery:
         text = " ".join(redact(said.text).split()) if isinstance(said, Said) else ""
         cut = text if len(text) <= _REPEATED else f"{text[:_REPEATED].rstrip()}…"
         line = f"Asked for: {cut or 'help'}; the answer follows"
+        self._repeated = True
         await self._respond(Answer(Card(line), Only(self._incoming.person)), replace_original=False)
 
     async def _take_sign_away(self) -> None:

@@ -250,11 +250,12 @@ class TeamsListener:
         said = arrival.value if isinstance(arrival.value, dict) else {}
         address = text_of(part_of(said, "uploadInfo"), "uploadUrl")
         wanted = text_of(said, "action") == "accept"
-        if wanted and not good_upload(address, loopback=self._loopback):
-            log.warning("a file was to go to a foreign host", person=arrival.person.key)
-            return
         try:
-            await self._chat.consented(arrival, address if wanted else "")
+            if wanted and not good_upload(address, loopback=self._loopback):
+                log.warning("a file was to go to a foreign host", person=arrival.person.key)
+                await self._chat.line(arrival.place, "I put files into OneDrive and SharePoint only.")
+            else:
+                await self._chat.consented(arrival, address if wanted else "")
         except BotError as error:
             log.info("file not handed over", reason=error.sentence)
 

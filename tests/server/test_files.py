@@ -52,3 +52,26 @@ async def test_where_slack_takes_no_file_the_answer_says_so() -> None:
         here.slack.upload_url = "https://example.com/upload"
         assert "not Slack's" in await here.says(CLERK, "C1", EXPORT)
         assert delivered(here) == []
+
+
+async def test_how_far_it_is_leaves_no_trail_of_messages() -> None:
+    async with town(rules=[RULE]) as here:
+        await here.says(CLERK, "C1", 'export data "Sales orders" of "Order to Cash"')
+        assert "1,000 rows of Sales orders exported" in here.slack.screen(CLERK, "C1")
+        texts = [each.shown for each in here.slack.visible(CLERK, "C1")]
+        assert sum(each.startswith("Asked for:") for each in texts) == len(texts) - 1 <= 1
+        await here.slack.tell(CLERK, 'export data "Sales orders" of "Order to Cash"')
+        await here.quiet()
+        (message,) = here.slack.visible(CLERK, "D" + CLERK)
+        assert "1,000 rows of Sales orders exported" in message.shown
+        assert all("Exporting Sales orders" in each for each in message.history[:-1])
+
+
+async def test_others_are_not_told_what_somebody_exports_while_it_takes_its_time() -> None:
+    async with town(rules=[RULE]) as here:
+        await here.slack.mention(CLERK, "C1", 'export data "Sales orders" of "Order to Cash"')
+        await here.quiet()
+        open_to_all = [each for each in here.slack.messages if each.channel == "C1" and not each.only_for]
+        assert open_to_all
+        assert not any("Sales orders" in shown for each in open_to_all for shown in each.history)
+        assert "1,000 rows of Sales orders exported" in here.slack.screen(CLERK, "C1")

@@ -70,7 +70,8 @@ async def test_nobody_else_gets_the_file_and_it_goes_nowhere_else(scene: Stage) 
     shown = await answered(scene, SECOND, scene.teams.consents(SECOND, card))
     assert "not have that file" in shown.text
     for url in ("https://example.com/x", "http://169.254.169.254/x", "https://sharepoint.com.example.org/x"):
-        await answered(scene, CLERK, scene.teams.consents(CLERK, card, url=url))
+        shown = await answered(scene, CLERK, scene.teams.consents(CLERK, card, url=url))
+        assert "only" in shown.text
     assert scene.teams.uploads == []
 
 
