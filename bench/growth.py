@@ -357,7 +357,7 @@ async def timed(
 
     step, step_wall = await pulse.during(each())
     took.sort()
-    kept = sum(each._kept.currsize for each in built.bot._lists.values()) / 2**20
+    kept = sum(each._kept.currsize for each in built.bot._contexts._lists.values()) / 2**20
     p99 = took[int(len(took) * 0.99)]
     return Row(size, what, statistics.median(took), p99, statistics.median(passed), step, step_wall, kept)
 

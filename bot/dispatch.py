@@ -13,14 +13,13 @@ import structlog
 from cachetools import LRUCache, TTLCache
 
 from bot.audience import Shown
-from bot.catalog import Catalog, Lists
-from bot.catalog.values import FieldValueLists
-from bot.celonis import Api, Caller, Lane, Read
+from bot.celonis import Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.defaults import may_set_defaults
 from bot.commands.help import Help
+from bot.contexts import Contexts
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
@@ -53,7 +52,7 @@ from bot.model.errors import (
 from bot.model.intents import Intent
 from bot.model.names import Name
 from bot.model.people import Clicked, MessageRef, Request, Said
-from bot.policy import Right, Touch
+from bot.policy import Right
 from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
 from bot.writes.cards import ShowQuestion
@@ -67,10 +66,6 @@ log = structlog.get_logger()
 
 WORKING_AFTER = 0.8
 """Seconds after which a person is told that the answer takes a moment."""
-PATIENCE = 25.0
-"""Seconds within which a read has to be answered; later a chat answer is worth nothing."""
-FOLLOWING = 35 * 60.0
-"""Seconds a confirmed write may take, watching included."""
 ANSWERS = frozenset({"yes", "y", "ok", "okay", "ja", "sure", "do it", "confirm", "go", "yes please"})
 NO = frozenset({"no", "n", "nein", "nope", "nee", "no thanks", "nein danke", "leave it running"})
 MINUTE = 60.0
@@ -110,20 +105,19 @@ class Bot:
         self._parts = parts
         self._tickets = tickets
         self._commands: dict[type[Intent], AnyCommand] = {each.intent: each for each in commands}
-        self._lists = {name: Lists(name, parts.store, parts.policy) for name in parts.celonis}
-        self._values = {name: FieldValueLists() for name in parts.celonis}
+        self._contexts = contexts = Contexts(parts, commands)
         self._conversations = Conversations(parts.store, parts.clock)
         self._meanings = Meanings(
             self._commands,
-            self._context,
-            self._sight,
+            contexts.of,
+            contexts.sight,
             self._conversations.before,
             parts.words,
         )
         guarded = [each for each in commands if isinstance(each, GuardedCommand)]
         parse = self._meanings.exact.parse
-        self._questions = Questions(parts, tickets, guarded, parse, self._guarded_context)
-        self._writes = Writes(self._questions, tickets, parts.clock, self._guarded_context)
+        self._questions = Questions(parts, tickets, guarded, parse, contexts.guarded)
+        self._writes = Writes(self._questions, tickets, parts.clock, contexts.guarded)
         self._made: LRUCache[Hashable, tuple[Shown, Sequence[Read]]] = LRUCache(MADE)
         self._said: TTLCache[str, deque[float]] = TTLCache(PEOPLE, PACE_KEPT, timer=parts.clock.monotonic)
 
@@ -347,16 +341,16 @@ class Bot:
         intent, steady = meant.intent, command.steady(meant.intent)
         reader, zone_of = visit.reader(private=await visit.audience.private(meant.touches))
         outsiders = await visit.audience.outsiders()
-        sight = self._sight(visit, connection)
+        sight = self._contexts.sight(visit, connection)
         key = (meant, reader, sight, visit.connections, visit.place.key, outsiders)
         kept = self._made.get(key) if steady and not fresh else None
         if kept is not None:
             shown, reads = kept
             lasts = shown.until is None or self._parts.clock.now() < shown.until
-            if lasts and self._asking(visit, connection, Lane.PEOPLE, PATIENCE).again(reads):
+            if lasts and self._contexts.asking(visit, connection).again(reads):
                 return shown
         public = partial(self._parts.policy.public, visit.place, outsiders=outsiders)
-        context = replace(self._context(visit, connection), reader=reader, zone_of=zone_of, public=public)
+        context = replace(self._contexts.of(visit, connection), reader=reader, zone_of=zone_of, public=public)
         if fresh:
             context = context.fresh()
         first = len(context.asking.reads)
@@ -391,84 +385,6 @@ class Bot:
             return card  # the answer stands; only its load time stays unknown
         return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))
 
-    # --- what a command works with ---
-
-    def _sight(self, visit: Visit, connection: str) -> Hashable:
-        """What decides which names somebody can say, and what they see: the view, and which lists it is upon."""
-        return self._parts.policy.view(visit.asker, connection), self._lists[connection].generation
-
-    def _context(self, visit: Visit, connection: str) -> Context:
-        """What a command may use of a connection; one for each request."""
-        known: Context | None = visit.contexts.get(connection)
-        if known is None:
-            known = visit.contexts[connection] = self._new_context(visit, connection)
-        return known
-
-    def _new_context(self, visit: Visit, connection: str) -> Context:
-        parts = self._parts
-        reader, zone_of = visit.reader(private=False)
-        asking = self._asking(visit, connection, Lane.PEOPLE, PATIENCE)
-        now = parts.clock.now()
-        model = Touch(connection=Name(connection, connection), model=visit.model)
-        celonis = parts.celonis[connection]
-        return Context(
-            asker=visit.asker,
-            now=now,
-            reader=reader,
-            connection=connection,
-            connections=visit.connections,
-            asking=asking,
-            celonis=celonis,
-            catalog=Catalog(
-                asking=asking,
-                lists=self._lists[connection],
-                view=parts.policy.view(visit.asker, connection),
-                now=now,
-                synonyms=parts.synonyms.get(connection, {}),
-            ),
-            values=self._values[connection],
-            policy=parts.policy,
-            store=parts.store,
-            clock=parts.clock,
-            table=tuple(self._commands.values()),
-            version=parts.version,
-            model_default=visit.model if parts.policy.sees(visit.asker, model) else None,
-            zone_of=zone_of,
-            chat=parts.chats.get(visit.person.platform),
-            working=partial(_show_working, visit),
-            kpi_kinds=parts.kpi_kinds,
-            dates={
-                **{model: each.date_field for model, each in celonis.connection.data_models.items()},
-                **dict(visit.defaults.dates),
-            },
-        )
-
-    def _asking(self, visit: Visit, connection: str, lane: Lane, patience: float) -> Api:
-        """The client of a connection, for this request; an answer is wanted within so many seconds."""
-        caller = Caller(
-            person=visit.person.key,
-            place=visit.place.key,
-            lane=lane,
-            deadline=self._parts.clock.monotonic() + patience,
-            fresh=False,
-            request=visit.request.id,
-            usage=visit.usage(connection),
-        )
-        return self._parts.celonis[connection].on_behalf(caller)
-
-    def _guarded_context(self, visit: Visit, connection: str, private: bool) -> Context:  # noqa: FBT001 - see `ContextOf`
-        """The same for one step of a write: nothing from the cache, and all the time that watching takes."""
-        reader, zone_of = visit.reader(private=private)
-        asking = self._asking(visit, connection, Lane.GUARDED, FOLLOWING)
-        return replace(
-            self._context(visit, connection),
-            asker=visit.asker,
-            now=self._parts.clock.now(),
-            reader=reader,
-            zone_of=zone_of,
-            asking=asking.fresh(),
-        )
-
 
 class _Showing:
     """Shows answers; where the first one is not there in time, that work goes on."""
@@ -501,12 +417,6 @@ class _Showing:
         self._timer.cancel()
         if self._sign is not None:
             self._sign.cancel()
-
-
-async def _show_working(visit: Visit, card: Card) -> None:
-    """Tells how far long work is, beside a card that was clicked."""
-    beside = isinstance(visit.request.said, Clicked)
-    await visit.show(Shown(card, replaces=not beside))
 
 
 def _not_yours(rule: str = "") -> NotAllowed:
