@@ -102,6 +102,8 @@ async def lists_for(
     yield reads.so_far()
     await reads.field_values()
     yield reads.so_far()
+    if near and any(not each.cost.edits and not each.free for each in so_far().readings):
+        return  # a name or value cut short is what the chosen model calls so, whatever other models have
     if not about_jobs:
         await reads.some(await reads.listed(Kind.POOL), (Kind.JOB,), so_far().pools, POOLS_READ)
         yield reads.so_far()
