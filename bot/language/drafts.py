@@ -91,6 +91,8 @@ class Draft:
         self.low: str | None = None
         """The first number of "between"."""
         self.unit = ""
+        self.verbs: list[str] = []
+        """What verbs say of things; a name has to say it, too."""
         self.codes: list[str] = []
         """What looks like numbers of what the record holds."""
         self.alone = ""
@@ -178,6 +180,8 @@ class Draft:
                 | Class.WISH
             ):
                 pass
+            case Class.VERB:
+                self.verbs.append(sense.value)
             case _:
                 assert_never(sense.what)
 
@@ -410,8 +414,8 @@ class Draft:
             self.tests.append(Test(on, Op.EQ, _plain(text)))
             return
         if self.subject:
-            self.tests.append(Test(self.subject, Op.EQ, _plain(text)))
-            self.subject = ()
+            self.tests.append(Test(self.subject, self.op or Op.EQ, _plain(text)))
+            self.subject, self.op = (), None
             return
         part = self.parts.get(self.pending)
         if part is not None and isinstance(part[1].takes, OneOf) and part[1].takes.or_period:
@@ -452,4 +456,4 @@ def _plain(period: str) -> str:
 
 
 def is_silent(what: What) -> bool:
-    return isinstance(what, Sense) and what.what in SILENT
+    return isinstance(what, Sense) and (what.what in SILENT or what.what is Class.VERB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
@@ -184,10 +184,14 @@ class Spoken:
         text: What was typed.
         words: The words of the language.
         now: When (aware), for what a month without a year means.
+        edits: For each place and word that was not typed there, the edits that were made to get it.
     """
 
-    def __init__(self, text: Text, words: Vocabulary, now: datetime | None) -> None:
+    def __init__(
+        self, text: Text, words: Vocabulary, now: datetime | None, edits: Mapping[tuple[int, str], int]
+    ) -> None:
         self.text = text
+        self.edits = edits
         self.tokens = text.tokens
         self.words = words
         self.now = now
@@ -205,8 +209,17 @@ class Spoken:
         for start in range(len(words)):
             near = start, words[max(0, start - _BEFORE) : start + _BEHIND]
             if near not in self._found:
-                self._found[near] = list(self._at(words, start))
+                self._found[near] = [self._repaired(each, words) for each in self._at(words, start)]
             yield from self._found[near]
+
+    def _repaired(self, edge: Edge, words: Sequence[str]) -> Edge:
+        """An edge with the edits that were made to get its words."""
+        typed = self.text.typed
+        others = [at for at in range(edge.start, edge.end) if words[at] != typed[at]]
+        if not others or isinstance(edge.what, Unknown | Coded):
+            return edge
+        cost = edge.cost.plus(Cost(edits=sum(self.edits.get((at, words[at]), 0) for at in others)))
+        return edge._replace(cost=cost, guess=tuple(words[edge.start : edge.end]))
 
     def _at(self, words: Sequence[str], start: int) -> Iterator[Edge]:
         """The edges from one token on whose words are no names."""
@@ -363,7 +376,7 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=_ANY_ZONE)
 
 def _of_sense(sense: Sense) -> Cost:
     match sense.what:
-        case Class.FILLER | Class.LINK | Class.AND | Class.FOLLOW:
+        case Class.FILLER | Class.LINK | Class.AND | Class.FOLLOW | Class.VERB:
             return Cost()
         case Class.QUESTION if sense.value == "count":
             return Cost(tier=Tier.INFLECTED, edges=1, roles=1)  # a KPI that counts is meant first

@@ -159,6 +159,13 @@ def _conditional(intent: Intent | None) -> bool:
     return intent is not None and any(isinstance(how.takes, Where) for _, how in clauses(type(intent)))
 
 
+def _subjects(intent: Intent | None) -> Iterator[Name]:
+    """The KPIs and the record of a question."""
+    yield from getattr(intent, "kpis", ())
+    if (record := getattr(intent, "record", None)) is not None:
+        yield record
+
+
 def _job_state(edge: Edge) -> bool:
     return isinstance(edge.what, Sense) and edge.what.what is Class.FIXED and edge.what.value in STATES
 
@@ -208,8 +215,37 @@ class _Maker:
             and not (self._narrowed() and Kind.RECORD in self.draft.by_kind)
         ):
             raise Unfit("subject")
+        if not all(map(self._told, self.draft.verbs)):
+            raise Unfit("verb")
         for model in self._models():
             yield from self._in(model)
+
+    def _told(self, verb: str) -> bool:
+        """Whether a verb says no more than what is asked about: "did we ship" of a shipped weight."""
+        words = self.lexicon.vocabulary
+        subjects = [
+            words_of(each.name.text)
+            for kind in (Kind.KPI, Kind.RECORD)
+            for entities in self.draft.names.get(self.draft.by_kind.get(kind, ""), ())
+            for each in entities
+        ]
+        subjects += [words_of(getattr(each, "text", "")) for each in _subjects(self.draft.base)]
+        about_jobs = Kind.JOB in self.draft.by_kind or self.draft.intent.words == "jobs"
+        match verb:
+            case "~job":
+                return about_jobs
+            case "~who":
+                return not about_jobs
+            case "~by":
+                return "by" in self.draft.parts and self.draft.parts["by"][0] in self.draft.names
+            case "~time" if not about_jobs:
+                nouns = tuple(words.measures["time"])
+                return any(stem(one).endswith(nouns) for each in subjects for one in each)
+            case "~time":
+                return True
+            case _:
+                every = (way for each in subjects for way in words.translated(words.classed(each)))
+                return any(stem(verb) in way for way in every)
 
     def _narrowed(self) -> bool:
         return bool(self.draft.tests or self.draft.by_kind.get(Kind.FILTER) in self.draft.names)

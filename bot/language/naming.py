@@ -22,12 +22,17 @@ MOST_PARTLY = 6
 _TWICE = Cost(tier=Tier.FOLDED)
 """A word that stands for two things is no sure name."""
 _NEGATING = ("un", "non", "nicht")
+_LINKS = ("", "s", "es", "n", "en", "e")
+"""What stands between the parts of a compound."""
+_PART = 3
+"""Letters of the shortest part of one."""
 _HEADED = frozenset({Kind.FIELD, Kind.RECORD})
 """Kinds that may go by the last part of a compound."""
 _HEAD = 4
 """Letters that the last part of a compound has more than."""
-Stretch: TypeAlias = tuple[int, int, tuple[str, ...]]
-"""Where something that may be a name begins and ends, and its words; without those of what stands inside it."""
+Stretch: TypeAlias = tuple[int, int, tuple[str, ...], str]
+"""Where something that may be a name begins and ends, its words, without those of what stands inside it, and the word that
+stands before it. What a stretch can be hangs on nothing else, but for what `Naming.of` takes in first."""
 
 
 class Naming:
@@ -47,8 +52,9 @@ class Naming:
         self.words = lexicon.vocabulary
         self.edits: dict[tuple[int, str], int] = {}
         self._known: dict[Stretch, Sequence[Edge]] = {}
-        self._befores = [self._before(at) for at in range(len(text.tokens))]
         self._said: set[str] = set()
+        self._done: set[str] = set()
+        """What verbs of the sentence say of things ("shipped", where "did we ship" is asked)."""
         self._nouns = [each for each in lexicon.lists if each.kind is Kind.RECORD]
 
     def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
@@ -58,9 +64,13 @@ class Naming:
             ways: The words of the tokens, each way with other ones of them repaired.
             strange: The tokens that nobody knows: they may be of a misspelt value.
         """
+        known = len(self._said) + len(self._done)
         for words in ways:
             stems = self.words.classed([one for each in words for one in words_of(each)])
             self._said.update(one for each in stems for way in self.words.translated([each]) for one in way)
+            self._done.update(map(stem, self.words.done(words)))
+        if known < len(self._said) + len(self._done):
+            self._known.clear()  # the rest of a name may stand elsewhere now
         found = [edge for at, each in enumerate(self.text.tokens) if each.quoted for edge in self._quoted(at)]
         keys = self._look_up(key for words in ways for key in self._stretches(words))
         keys |= self._look_up(self._apart(strange))
@@ -77,7 +87,8 @@ class Naming:
                 yield Edge(at, at + 1, Named(kind, found), Cost(edges=1))
         stems = self.words.classed(words_of(text))
         forms = "".join(stems), self.words.translated(stems)
-        span = Span(at, at + 1, text, fold(text), *forms, code=True, before=self._befores[at])
+        before = self._meaning(self._before(self.text.typed, at))
+        span = Span(at, at + 1, text, fold(text), *forms, code=True, before=before)
         yield from (each for each in self._values(span, self.lexicon.values) if not each.cost.unknown)
 
     def _stretches(self, words: tuple[str, ...]) -> Iterator[Stretch]:
@@ -86,14 +97,14 @@ class Naming:
             for end in range(start + 1, min(start + LONGEST_NAME, len(words)) + 1):
                 if self.text.tokens[end - 1].quoted:
                     break
-                yield start, end, words[start:end]
+                yield start, end, words[start:end], self._before(words, start)
 
     def _apart(self, strange: AbstractSet[int]) -> Iterator[Stretch]:
         """Two words that are one in a name ("durchlauf zeit")."""
         typed = self.text.typed
         for start in {one for at in strange for one in (at - 1, at) if 0 <= one < len(typed) - 1}:
             if self.lexicon.named(stem(whole := "".join(typed[start : start + 2]))):
-                yield start, start + 2, (whole,)
+                yield start, start + 2, (whole,), self._before(typed, start)
 
     def _parts(self, at: int) -> Iterator[Edge]:
         """What a word that nobody knows may be a part of, or turn round."""
@@ -107,14 +118,60 @@ class Naming:
             ):
                 named = Named(kind, found, several=self._several(word, found[0]), headed=kind is Kind.FIELD)
                 yield Edge(at, at + 1, named, Cost(0, 0, 1, Tier.INFLECTED, 1), (found[0].name.text,))
+        yield from self._compound(at)
+        yield from self._verb(at)
         for prefix in _NEGATING:
             if word.startswith(prefix):
                 rest = word.removeprefix(prefix)
-                span = Span(at, at + 1, rest, fold(rest), self.words.joined(rest), [(stem(rest),)])
+                span = self._alone(at, rest)
                 said = ((each.of, each.said(span, span.form)) for each in self.lexicon.values)
                 pairs = _ordered((of, value) for of, one in said if one and one.meant for value in one.values)
                 if pairs:
                     yield Edge(at, at + 1, Valued(pairs, opposite=True), Cost(1, 0, 0, Tier.INFLECTED, 1))
+
+    def _compound(self, at: int) -> Iterator[Edge]:
+        """A value and what has it in one word: "Hausratschäden" are "Schäden" of the value "Hausrat"."""
+        word = self.text.typed[at]
+        records = [each for each in self.lexicon.lists if each.kind is Kind.RECORD]
+        for cut in range(_PART, len(word) - _PART + 1):
+            tail = self._alone(at, word[cut:])
+            named = [one for each in records if (found := each.named(tail)) for one in found[1]]
+            for link in _LINKS if named else ():
+                head = self._alone(at, word[:cut].removesuffix(link))
+                if len(head.text) < _PART or not word[:cut].endswith(link):
+                    continue
+                said = ((each.of, each.said(head, head.form)) for each in self.lexicon.values)
+                pairs = _ordered((of, value) for of, one in said if one and one.sure for value in one.values)
+                for record in _sorted(named):
+                    inside = tuple(each for each in pairs if each[0].owner(Kind.RECORD) == record.name)
+                    if inside:
+                        what = Named(Kind.RECORD, (record,), Valued(inside), several=True)
+                        yield Edge(at, at + 1, what, Cost(tier=Tier.INFLECTED, edges=1))
+
+    def _alone(self, at: int, text: str) -> Span:
+        """A part of a word as a stretch of its own."""
+        return Span(at, at + 1, text, fold(text), self.words.joined(text), [(stem(text),)])
+
+    def _verb(self, at: int) -> Iterator[Edge]:
+        """What somebody did, where things in that state are known: "did tom miss" are those that are "missed"."""
+        if "did" not in self.text.typed[:at]:
+            return
+        word = self.text.typed[at]
+        for done in (f"{word}ed", f"{word}d", f"{word}{word[-1]}ed"):
+            span = self._alone(at, done)
+            flags = [
+                one
+                for each in self.lexicon.lists
+                if each.kind in {Kind.FIELD, Kind.FILTER} and (found := each.named(span))
+                for one in found[1]
+                if one.kind is Kind.FILTER or one.type == "boolean"
+            ]
+            for kind in (Kind.FILTER, Kind.FIELD):
+                if same := _sorted(each for each in flags if each.kind is kind):
+                    yield Edge(at, at + 1, Named(kind, same), Cost(tier=Tier.INFLECTED, edges=1), (done,))
+            said = ((each.of, each.said(span, span.form)) for each in self.lexicon.values)
+            if pairs := _ordered((of, value) for of, one in said if one and one.sure for value in one.values):
+                yield Edge(at, at + 1, Valued(pairs), Cost(tier=Tier.INFLECTED, edges=1), (done,))
 
     def _several(self, word: str, entity: Entity) -> bool:
         """Whether a word is the plural of the last one of a name, or of what it translates."""
@@ -139,7 +196,7 @@ class Naming:
             self._known[key] = [*self._names(span, lists), *self._values(span, values)] if span else ()
         return keys
 
-    def _span(self, start: int, end: int, words: tuple[str, ...]) -> Span | None:
+    def _span(self, start: int, end: int, words: tuple[str, ...], before: str) -> Span | None:
         """A stretch with its forms; None if no name begins or ends so."""
         pieces = words_of(" ".join(words))
         stems = self.words.classed(pieces)
@@ -160,7 +217,7 @@ class Naming:
             sum(self.edits[each] for each in repaired),
             tuple(word for _, word in repaired),
             self._coded(text),
-            self._befores[start],
+            self._meaning(before),
         )
 
     def _coded(self, text: str) -> bool:
@@ -169,13 +226,16 @@ class Naming:
             return False
         return len(self.text.tokens) == 1 or not self.text.text.isupper()
 
-    def _before(self, start: int) -> frozenset[str]:
-        """The stems of the word before a place, but for such as "is"."""
-        typed = self.text.typed
-        while start and (self.words.silent(typed[start - 1]) or typed[start - 1] == "="):
+    def _before(self, words: Sequence[str], start: int) -> str:
+        """The word before a place, but for such as "is"."""
+        while start and (self.words.silent(words[start - 1]) or words[start - 1] == "="):
             start -= 1
-        said = words_of(typed[start - 1]) if start else []
-        return frozenset(one for way in self.words.translated(self.words.classed(said)) for one in way)
+        return words[start - 1] if start else ""
+
+    def _meaning(self, word: str) -> frozenset[str]:
+        """The stems of a word in each language."""
+        stems = self.words.classed(words_of(word))
+        return frozenset(one for way in self.words.translated(stems) for one in way)
 
     def _names(self, span: Span, lists: Iterable[tuple[Kind, Sequence[NameList]]]) -> Iterator[Edge]:
         partly = not span.closed and any(
@@ -206,7 +266,7 @@ class Naming:
         heads: list[Entity] = []
         by_missing: dict[tuple[int, int], list[tuple[NameList, int]]] = {}
         for each, number, missing in holding(span.translated, lists):
-            lacking = [one for one in missing if one not in self.words.neutral]
+            lacking = [one for one in missing if one not in self.words.neutral and one not in self._done]
             narrow = len(lacking)
             if kind is Kind.FILTER and self._said_elsewhere(lacking, span):
                 named = Named(kind, (each.entity(number),))
@@ -268,11 +328,12 @@ class Naming:
 
     def _nearly(self, strange: AbstractSet[int]) -> Iterator[Edge]:
         """Values that a stretch with words that nobody knows may be a misspelling of."""
-        for start, end, words in self._stretches(self.text.typed) if strange else ():
-            span = self._span(start, end, words)
+        for key in self._stretches(self.text.typed) if strange else ():
+            start, end, _, _ = key
+            span = self._span(*key)
             if span is None or span.closed or strange.isdisjoint(range(start, end)):
                 continue
-            if any(isinstance(each.what, Valued) for each in self._known[start, end, words]):
+            if any(isinstance(each.what, Valued) for each in self._known[key]):
                 continue
             if any(self.lexicon.named(one) for way in span.translated for one in way):
                 continue
@@ -289,7 +350,12 @@ class Naming:
                 continue
             if isinstance(inner, Named) and inner.kind is not Kind.FILTER:
                 continue
-            for key in self._look_up(key for words in ways for key in _around(each, words)):
+            around = (
+                (at, end, left, self._before(words, at))
+                for words in ways
+                for at, end, left in _around(each, words)
+            )
+            for key in self._look_up(around):
                 for outer in self._known[key]:
                     if isinstance(outer.what, Named) and not outer.cost.unknown:
                         whole = Kind.RECORD if not outer.cost.missing else Kind.KPI
@@ -303,7 +369,7 @@ class Naming:
                             yield Edge(key[0], key[1], what, cost, each.guess + outer.guess)
 
 
-def _around(inner: Edge, words: tuple[str, ...]) -> Iterator[Stretch]:
+def _around(inner: Edge, words: tuple[str, ...]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """The stretches that a filter or a value may stand inside of, with the words that are left for the name."""
     start, end = inner.start, inner.end
     befores = range(max(0, start - 3), start + 1)

@@ -14,14 +14,27 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import NamedTuple
 
-from bot.language.edges import Coded, Cost, Edge, Named, Numbered, Spoken, Text, Unknown, Valued, role_of
+from bot.language.drafts import is_silent
+from bot.language.edges import (
+    Coded,
+    Cost,
+    Edge,
+    Named,
+    Numbered,
+    Spoken,
+    Text,
+    Unknown,
+    Valued,
+    What,
+    role_of,
+)
 from bot.language.frames import MOST_READINGS, Frames, Scope, intents
 from bot.language.joined import joined
 from bot.language.lexicon import Lexicon, Tier
 from bot.language.naming import Naming
 from bot.language.repairs import repairs
 from bot.language.say import say
-from bot.language.vocabulary import Class, Vocabulary
+from bot.language.vocabulary import Class, Sense, Vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
 
@@ -106,8 +119,8 @@ class _Sentence:
         self.scope = scope
         self.tokens = self.text.tokens
         self.typed = self.text.typed
-        self.spoken = Spoken(self.text, lexicon.vocabulary, scope.now)
         self.naming = Naming(self.text, lexicon)
+        self.spoken = Spoken(self.text, lexicon.vocabulary, scope.now, self.naming.edits)
         self.straight: Sequence[tuple[Cost, tuple[Edge, ...]]] = ()
 
     def understood(self) -> Understanding:
@@ -127,7 +140,7 @@ class _Sentence:
     def _ways(self, strange: Sequence[int]) -> Iterator[tuple[str, ...]]:
         """The words as they were typed, and with strange ones taken for what they may be misspellings of."""
         yield self.typed
-        if len(strange) * 2 > len(self.tokens) + 1:
+        if len(strange) > max(2, len(self.tokens) * 3 // 4):
             return
         choices = []
         for at in strange:
@@ -211,7 +224,8 @@ class _Sentence:
         self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()
     ) -> list[tuple[Cost, tuple[Edge, ...]]]:
         starting: dict[int, list[Edge]] = {}
-        edges = [*self.spoken.of(ways), *self.naming.of(ways, strange)]
+        names = self.naming.of(ways, strange)
+        edges = [*self._heeding(self.spoken.of(ways), names), *names]
         for each in (*edges, *joined(edges, self.typed, self.lexicon)):
             starting.setdefault(each.start, []).append(each)
         best: list[list[tuple[Cost, tuple[Edge, ...]]]] = [[] for _ in range(len(self.tokens) + 1)]
@@ -222,6 +236,43 @@ class _Sentence:
                 for edge in starting.get(at, ()):
                     best[edge.end].append((cost.plus(edge.cost), (*path, edge)))
         return sorted(best[-1], key=lambda each: each[0])[:PATHS]
+
+    def _heeding(self, spoken: Sequence[Edge], names: Sequence[Edge]) -> Iterator[Edge]:
+        """The edges of the language's own words: those that say nothing never win over a name that they hold, at most over
+        a value ("show us") by asking, and a verb never over a state that it is, too.
+        """
+        whole = [each for each in names if not any(each.cost[:3])]
+        sure = [each for each in whole if each.cost.tier == Tier.EXACT and not self._degree(each)]
+        states = {(each.start, each.end) for each in whole if _narrows(each.what)}
+        for each in spoken:
+            if isinstance(each.what, Sense) and each.what.what is Class.VERB:
+                lost, doubtful = (each.start, each.end) in states, False
+            else:
+                inside = [
+                    name
+                    for name in (sure if is_silent(each.what) else ())
+                    if each.start <= name.start and name.end <= each.end
+                ]
+                lost = any(
+                    isinstance(name.what, Named)
+                    and not all(map(self.words.silent, self.typed[name.start : name.end]))
+                    for name in inside
+                )
+                doubtful = bool(inside)
+            if lost:
+                yield each._replace(cost=each.cost.plus(Cost(missing=1)))
+            elif doubtful and not each.guess:
+                yield each._replace(guess=self.typed[each.start : each.end])
+            else:
+                yield each
+
+    def _degree(self, edge: Edge) -> bool:
+        """Whether a value stands behind a word that makes a degree of it: "wie hoch"."""
+        return (
+            isinstance(edge.what, Valued)
+            and edge.start > 0
+            and self.typed[edge.start - 1] in self.words.degrees
+        )
 
     # --- intents
 
@@ -252,8 +303,14 @@ class _Sentence:
                     yield self.text.said(each.start, each.end), entities[0].name.text
                 case Valued(pairs=pairs):
                     yield self.text.said(each.start, each.end), pairs[0][1]
+                case _ if each.cost.edits:
+                    yield self.text.said(each.start, each.end), " ".join(each.guess)
                 case _:
                     pass
+
+
+def _narrows(what: What) -> bool:
+    return isinstance(what, Valued) or (isinstance(what, Named) and what.kind in {Kind.FILTER, Kind.FIELD})
 
 
 def _guess(path: Sequence[Edge]) -> tuple[str, ...]:

@@ -93,6 +93,11 @@ class Said(NamedTuple):
     missing: int = 0
     meant: bool = True
 
+    @property
+    def sure(self) -> bool:
+        """Whether it is one of them as it stands, in any language."""
+        return self.meant and not self.missing
+
 
 @dataclass(frozen=True, slots=True)
 class FieldValues:

@@ -51,6 +51,7 @@ class Class(Enum):
     WISH = auto()
     AND = auto()
     ORDER = auto()
+    VERB = auto()
 
 
 class Sense(NamedTuple):
@@ -86,6 +87,7 @@ class Vocabulary:
         phrases: First word -> phrases that begin with it, the longest first, with what each can do.
         glossary: A word -> each way to say it in most knowledge models.
         plurals: Nouns of the glossary that are more than one.
+        degrees: What asks for a degree with the word behind it.
         neutral: Stems that may be missing from a name.
         trailing: Stems that may be missing where a name ends with them ("Throughput time").
         opposites: Prefixes that turn a word into its opposite.
@@ -103,6 +105,7 @@ class Vocabulary:
     phrases: dict[str, list[tuple[tuple[str, ...], tuple[Sense, ...]]]] = field(default_factory=dict)
     glossary: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     plurals: set[str] = field(default_factory=set)
+    degrees: set[str] = field(default_factory=set)
     neutral: set[str] = field(default_factory=set)
     trailing: set[str] = field(default_factory=set)
     opposites: set[str] = field(default_factory=set)
@@ -122,6 +125,12 @@ class Vocabulary:
         for phrase, senses in self.phrases.get(words[start], ()):
             if tuple(words[start : start + len(phrase)]) == phrase:
                 yield start + len(phrase), senses
+
+    def done(self, words: Sequence[str]) -> Iterator[str]:
+        """What the verbs among some words say of things: the words of names that need not be said besides."""
+        for at in range(len(words)):
+            for _, senses in self.at(words, at):
+                yield from (each.value for each in senses if each.what is Class.VERB)
 
     def silent(self, word: str) -> bool:
         """Whether a word stands for nothing, so that no part of a name begins or ends with it."""
@@ -250,6 +259,7 @@ class _Learner:
                 self.verbs.update((tuple(words_of(each)), part) for each in phrases)
                 self._way(part, phrases)
         self.glossary.extend((each, meant) for meant, nouns in spoken["glossary"].items() for each in nouns)
+        self.made.degrees.update(spoken["degrees"])
         self.made.neutral.update(stem(each) for each in spoken["neutral"])
         self.made.trailing.update(stem(each) for each in spoken["trailing"])
         self.made.opposites.update(spoken["opposites"])
@@ -329,4 +339,5 @@ _SECTIONS = {
     "fixed": Class.FIXED,
     "periods": Class.PERIOD,
     "order": Class.ORDER,
+    "verbs": Class.VERB,
 }

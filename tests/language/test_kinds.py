@@ -19,7 +19,7 @@ from tests.language.scoring import frames, name_list
 NOW = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)
 MODEL = Name("Boatyard", "boatyard")
 WITHIN = ((Kind.MODEL, MODEL),)
-KPIS = ("Number of repairs", "Average repair time", "Hauled weight")
+KPIS = ("Number of repairs", "Average repair time", "Shipped weight")
 FILTERS = ("Late repairs",)
 RECORDS: Mapping[str, Mapping[str, str]] = {
     "Repairs": {
@@ -27,6 +27,7 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
         "Customer": "string",
         "Status": "string",
         "Slip": "string",
+        "Quay": "string",
         "Weight in t": "float",
         "Duration": "float",
         "Price in EUR": "float",
@@ -42,7 +43,8 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
 VALUES: Mapping[str, Sequence[str]] = {
     "Status": ("Open", "Waived", "Done"),
     "Slip": ("North", "South"),
-    "Customer": ("Ahlers", "Brix"),
+    "Quay": ("East 1000", "West 2000"),
+    "Customer": ("Ahlers", "Brix", "US"),
 }
 JOBS = ("tide sync", "night job")
 
@@ -94,7 +96,7 @@ def meant(*turns: str) -> str:
     words = say(found.readings[0].intent)
     for each in sorted(ids, key=len, reverse=True):
         words = words.replace(f'#"{each}"', "").replace(f"#{each}", "")
-    return " ".join(words.replace("of Boatyard", "").replace('"', "").split())
+    return " ".join(words.replace("of Boatyard", "").replace('"', "").replace(" ,", ",").split())
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,12 @@ def test_periods_that_people_say(text: str, period: str) -> None:
     assert meant(f"number of repairs {text}") == f"kpi Number of repairs where Started on = {period}"
 
 
+@pytest.mark.parametrize("op", ["=", ">", "<="])
+@pytest.mark.parametrize("period", ["yesterday", "last week", "2026-03-01"])
+def test_a_date_field_is_compared_with_a_period(op: str, period: str) -> None:
+    assert meant(f"repairs where started on {op} {period}") == f"data Repairs where Started on {op} {period}"
+
+
 @pytest.mark.parametrize("text", ["ende oktober", "end of october", "anfang juli"])
 def test_a_part_of_a_month_is_not_the_month(text: str) -> None:
     assert meant(f"number of repairs {text}") == "?"
@@ -163,3 +171,92 @@ def test_a_number_that_says_how_many_is_no_day() -> None:
         meant("top 3 märz slip number of repairs")
         == "kpi Number of repairs by Slip where Started on = märz 2026 top 3"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        (
+            "show repair number, customer and status of the late repairs",
+            "data Repairs show Repair number, Customer, Status filter Late repairs",
+        ),
+        ("status of the repairs", "data Repairs show Status"),
+        ("stats repairs", "data Repairs"),
+    ],
+)
+def test_a_word_that_says_nothing_is_a_field_where_one_is_called_so(text: str, means: str) -> None:
+    assert meant(text) == means
+
+
+def test_a_value_within_a_word_that_says_nothing_is_asked_about() -> None:
+    (there, _), (here, _) = ((each.intent, each.cost) for each in heard("show us the repairs").readings)
+    assert {"US" in say(there), "US" in say(here)} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("how much weight did we ship", "kpi Shipped weight"),
+        (
+            "how many repairs did ahlers waive",
+            "kpi Number of repairs where Customer = Ahlers and Status = Waived",
+        ),
+        ("average repair time split by slip", "kpi Average repair time by Slip"),
+        ("split the number of repairs by slip", "kpi Number of repairs by Slip"),
+        ("how long does a repair on average take", "kpi Average repair time"),
+        ("how many spare part orders were placed", "count Spare part orders"),
+        ("wie siehts mit der number of repairs aus", "kpi Number of repairs"),
+        ("der chef will die number of repairs wissen", "kpi Number of repairs"),
+        ("number of repairs everything except north", "kpi Number of repairs where Slip != North"),
+        ("number of repairs not counting the waived ones", "kpi Number of repairs where Status != Waived"),
+        ("repairs with no price yet", "data Repairs where Price in EUR is empty"),
+        ("when did night job run last", "job night job in Yard pool"),
+        ("läuft noch ein job?", "jobs active"),
+        ("northrepairs", "data Repairs where Slip = North"),
+    ],
+)
+def test_words_that_say_what_a_name_says_already_need_no_place(text: str, means: str) -> None:
+    assert meant(text) == means
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how many repairs were placed",
+        "split number of repairs",
+        "who stopped night job",
+        "wer hat night job gestoppt",
+        "how long is the shipped weight",
+        "number of repairs wo north",
+        "how many repairs to waive",
+        "westrepairs",
+    ],
+)
+def test_a_verb_that_says_more_is_not_dropped(text: str) -> None:
+    assert meant(text) == "?"
+
+
+def test_a_verb_that_is_a_state_here_is_that() -> None:
+    assert meant("how many repairs are open") == "kpi Number of repairs where Status = Open"
+    assert meant("number of repairs done") == "kpi Number of repairs where Status = Done"
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "taken"),
+    [
+        ("number of repairs wihtout north", "wihtout", "without"),
+        ("number of repairs yesterdya", "yesterdya", "yesterday"),
+    ],
+)
+def test_a_misspelt_word_of_the_language_is_said_back(text: str, typed: str, taken: str) -> None:
+    (reading,) = heard(text).readings
+    assert reading.cost.edits
+    assert (typed, taken) in reading.taken
+
+
+def test_what_a_stretch_is_does_not_hang_on_how_its_neighbour_was_typed() -> None:
+    assert meant("late repairs on slip north") == meant("late repiars on slip north")
+    assert meant("number of repairs quay 1000") == "kpi Number of repairs where Quay = East 1000"
+    assert meant("number of repairs qauy 1000") == meant("number of repairs quay 1000")
+    assert "Late repairs" in meant("how many repairs are late")
+    assert meant("how many repiars are late") == meant("how many repairs are late")

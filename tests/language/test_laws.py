@@ -22,7 +22,7 @@ from bot.language.gate import orders
 from bot.language.lexicon import Entity, Lexicon, NameList
 from bot.language.understand import Understanding, understand
 from bot.language.values import FieldValues
-from bot.language.vocabulary import vocabulary
+from bot.language.vocabulary import Class, vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
 from tests.language.scoring import NOW, frames, name_list, opened, world
@@ -329,6 +329,33 @@ def test_a_word_that_nobody_knows_is_never_dropped(
     added = " ".join(pieces)
     found = one(meant(added, lexicon(catalog)))
     assert found is None or word in repr(found), added
+
+
+SWALLOWING = sorted(
+    (" ".join(phrase), word)
+    for listed in WORDS.phrases.values()
+    for phrase, senses in listed
+    if all(each.what is Class.FILLER for each in senses)
+    for word in phrase
+    if all(map(WORDS.silent, {*phrase} - {word}))
+    if not WORDS.spoken(word) and word.isalpha() and not any(each in "äöüß" for each in word)
+)
+"""Fillers of several words, with one that says something where it is a name."""
+
+
+@law
+@given(asked(), st.sampled_from(SWALLOWING))
+def test_what_says_nothing_never_takes_a_name(
+    drawn: tuple[Catalog, str], swallowing: tuple[str, str]
+) -> None:
+    catalog, _ = drawn
+    phrase, word = swallowing
+    record = catalog.records[0]
+    assume(fold(word) not in {fold(each) for each in catalog.every})
+    alone = meant(f"show {word} {record}", lexicon(replace(catalog, fields=(word, "cargo"))))
+    assume(one(alone) is not None and word in repr(one(alone)))
+    found = one(meant(f"show {phrase} {record}", lexicon(replace(catalog, fields=(word, "cargo")))))
+    assert found is None or word in repr(found), phrase
 
 
 @law
