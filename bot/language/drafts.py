@@ -414,6 +414,8 @@ class Draft:
             self.tests.append(Test(on, Op.EQ, _plain(text)))
             return
         if self.subject:
+            if self.op not in {None, Op.EQ, *ORDERED - {Op.BETWEEN}}:
+                raise Unfit("period")
             self.tests.append(Test(self.subject, self.op or Op.EQ, _plain(text)))
             self.subject, self.op = (), None
             return

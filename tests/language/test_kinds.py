@@ -161,6 +161,11 @@ def test_a_date_field_is_compared_with_a_period(op: str, period: str) -> None:
     assert meant(f"repairs where started on {op} {period}") == f"data Repairs where Started on {op} {period}"
 
 
+@pytest.mark.parametrize("op", ["between", "contains", "!="])
+def test_what_takes_no_period_is_not_understood_with_one(op: str) -> None:
+    assert meant(f"repairs where started on {op} last week") == "?"
+
+
 @pytest.mark.parametrize("text", ["ende oktober", "end of october", "anfang juli"])
 def test_a_part_of_a_month_is_not_the_month(text: str) -> None:
     assert meant(f"number of repairs {text}") == "?"
