@@ -144,6 +144,10 @@ class Catalog:
                 except UsageError as trouble:
                     error = error or trouble
             open_ones = done[:MOST_HITS]
+        if isinstance(error, UnknownName) and model is None and getattr(intent, "model", None) is None:
+            of_a_model = error.kind is Kind.RECORD or getattr(intent, "record", None) is None
+            # It is in none of the knowledge models, whichever was tried first.
+            error = UnknownName(error.kind, error.text) if of_a_model else error
         if not open_ones:
             return Resolution((), error or UsageError("I do not know what this means here."))
         unique = {repr(each.intent): each for each in open_ones}

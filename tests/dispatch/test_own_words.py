@@ -182,3 +182,14 @@ async def test_what_is_wished_for_and_not_offered_is_said() -> None:
         assert card.status is Status.NOT_UNDERSTOOD
         assert "medians" in card.headline
         assert "Ich sehe nicht voraus" in (await scene.says("prognose liefertreue")).headline
+
+
+@pytest.mark.parametrize("sentence", ["kpi blub", "data blub", "fields blub"])
+async def test_an_error_blames_no_model_that_nobody_named(sentence: str) -> None:
+    async with stage() as scene:
+        card = await scene.says(sentence)
+        models = [each.name for each in make_knowledge_models(DEFAULT_SEED, START.timestamp())]
+        assert "“blub”" in card.headline
+        assert not [each for each in models if each in card.headline]
+        named = await scene.says(f'{sentence} of "Order to Cash"')
+        assert "in Order to Cash" in named.headline
