@@ -11,7 +11,7 @@ from typing import ClassVar
 from bot.celonis import CallRecord
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseZone
-from bot.commands.lists import back, count, page_of, table
+from bot.commands.lists import count, page_of, table, turn
 from bot.language.declare import CelonisIntent, Count, Flag, Phrase, clause
 from bot.model.cards import (
     Block,
@@ -294,11 +294,11 @@ async def _debug(intent: Debug, context: Context) -> Card:
         title=f"Your calls to {context.connection}",
         blocks=(
             *_costs(calls, context.reader),
-            table(intent, columns, rows, page=intent.page, total=len(calls)),
+            table(columns, rows, page=intent.page, total=len(calls)),
         )
         if rows
         else (),
-        buttons=back(intent, intent.page),
+        buttons=turn(intent, intent.page, len(calls)),
     )
 
 

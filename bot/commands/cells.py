@@ -11,6 +11,17 @@ from bot.celonis import Header
 from bot.model.cards import Cell, Day, Flag, Missing, Moment, Number, Words
 
 NUMERIC = frozenset({"integer", "float", "number"})
+_HOLDS = {
+    "string": "text",
+    "integer": "whole numbers",
+    "float": "numbers",
+    "number": "numbers",
+    "boolean": "yes or no",
+    "date": "dates",
+    "datetime": "moments",
+    "timestamp": "moments",
+    "time": "times of day",
+}
 
 
 def is_numeric(kind: str) -> bool:
@@ -42,6 +53,11 @@ def cell(kind: str, value: object, *, format: str = "", unit: str = "") -> Cell:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return Number(value, format, unit)
     return Words(str(value))
+
+
+def holds(kind: str) -> str:
+    """What a field of Celonis' type holds, in people's words."""
+    return _HOLDS.get(kind, kind)
 
 
 def value_of(

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from bot.celonis import DataQuery
+from bot.celonis import DataQuery, Header
 from bot.commands.cells import value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, no_page
-from bot.commands.records import Data, condition, under
+from bot.commands.lists import PAGE, back, no_page, span, turn
+from bot.commands.narrowing import by_name, loosened, under, whole
+from bot.commands.records import Data, condition
 from bot.commands.spelling import unmatched
 from bot.language.declare import CelonisIntent, Names, OneName, Where, clause
 from bot.language.declare import Count as Number
 from bot.language.say import say
-from bot.model.cards import Button, Card, Column, Run, Table, Text, headline
+from bot.model.cards import (
+    Block,
+    Button,
+    Card,
+    Cell,
+    Choices,
+    Column,
+    Notice,
+    Run,
+    Table,
+    Text,
+    Tone,
+    Words,
+    headline,
+)
 from bot.model.errors import BadArgument, NotUnderstood
 from bot.model.intents import Comparison, Condition, Op
 from bot.model.names import Kind, Name
@@ -80,11 +96,12 @@ async def _count(intent: Count, context: Context) -> Card:
     told = f"{known:,} or more" if more else f"{known:,}"
     narrow = under(intent.where, intent.filter)
     if not known and (card := await unmatched(intent, record.text, narrow, context)) is not None:
-        return card
-    return Card(
+        return loosened(card, intent)
+    counted = Card(
         headline(f"{told} {record.text}{narrow}"),
-        title=f"{record.text}, {model.text}",
+        title=f"{record.text}, {model.text}{narrow}",
         blocks=(
+            *(whole(intent) if known else ()),
             *notes,
             *((Text(f"Only the first {limits.rows:,} rows can be counted.", quiet=True),) if more else ()),
         ),
@@ -98,6 +115,7 @@ async def _count(intent: Count, context: Context) -> Card:
         ),
         source=context.source(model.text),
     )
+    return counted if known else loosened(counted, intent)
 
 
 async def _values(intent: ShowValues, context: Context) -> Card:
@@ -118,24 +136,47 @@ async def _values(intent: ShowValues, context: Context) -> Card:
     shown = page.rows[start : start + PAGE]
     if not shown and first:
         raise no_page(intent.page)
-    more = (len(page.rows) > start + PAGE or not page.last) and first + PAGE < limits.rows
-    whole = page.last and page.page == 0
-    name = intent.of.text
+    beyond = len(page.rows) > start + PAGE or not page.last
+    capped = beyond and first + PAGE >= limits.rows
+    total = page.page * size + len(page.rows) if page.last else None
+    name, model = intent.of.text, intent.model
+    known = (await context.catalog.listed(Kind.RECORD, model)).known(record)
+    blocks: list[Block] = [
+        Table((Column(name),), tuple((_value(row, own, headers),) for row in shown))
+        if shown
+        else Text("It has none."),
+    ]
+    if capped:
+        blocks.append(Notice(Tone.WARNING, f"Only the first {limits.rows:,} values can be reached."))
+    if known is not None and (
+        texts := [each for row in shown if isinstance(each := row.get(own), str) and each]
+    ):
+        lists = {
+            Kind.MODEL: await context.catalog.listed(Kind.MODEL),
+            Kind.RECORD: await context.catalog.listed(Kind.RECORD, model),
+            Kind.FIELD: (fields := await context.catalog.listed(Kind.FIELD, model, known.as_name)),
+        }
+        item = fields.known(own)
+        data = Data(record=known.as_name, model=model, via=intent.via)
+        options = (
+            Button(each, Run(by_name(replace(data, where=Comparison(item.as_name, Op.EQ, (each,))), lists)))
+            for each in texts
+            if item is not None
+        )
+        blocks.append(Choices(f"{known.name} with:", tuple(options)))
     return Card(
-        headline(f"{count(len(page.rows), 'value') if whole else 'Values'} of {name}"),
-        title=f"{name}, {intent.model.text}",
-        blocks=(
-            Table(
-                (Column(name),),
-                tuple((value_of(row, own, headers),) for row in shown),
-                more=Button("Next values", Run(replace(intent, page=intent.page + 1))) if more else None,
-            )
-            if shown
-            else Text("It has none."),
+        headline(
+            f"{name}: {span(intent.page, len(shown), total, 'value')}" if shown else f"{name} has no values"
         ),
-        buttons=back(intent, intent.page),
-        source=context.source(intent.model.text),
+        title=f"{name}, {model.text}",
+        blocks=tuple(blocks),
+        buttons=back(intent, intent.page) if capped else turn(intent, intent.page, total),
+        source=context.source(model.text),
     )
+
+
+def _value(row: Mapping[str, object], own: str, headers: Mapping[str, Header]) -> Cell:
+    return Words("(empty text)") if row.get(own) == "" else value_of(row, own, headers)
 
 
 COUNT = Command(

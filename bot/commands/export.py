@@ -19,7 +19,8 @@ from bot.commands.kpis.groups import ranked
 from bot.commands.kpis.question import Question
 from bot.commands.kpis.trends import over_time
 from bot.commands.lists import count
-from bot.commands.records import Data, condition, under
+from bot.commands.narrowing import under
+from bot.commands.records import Data, condition
 from bot.language.declare import CelonisIntent, Flag, Sentence, clause, map_names
 from bot.language.say import say
 from bot.model.cards import Button, Card, Notice, Run, Status, Text, Tone, headline

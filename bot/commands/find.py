@@ -14,7 +14,7 @@ from bot.commands.command import Command, Context
 from bot.commands.counts import ShowValues
 from bot.commands.jobs import Jobs, ShowJob
 from bot.commands.kpis import ShowKpi
-from bot.commands.lists import back, count, page_of, plural, table
+from bot.commands.lists import count, page_of, plural, table, turn
 from bot.commands.models import ShowModel
 from bot.commands.records import Data
 from bot.language.declare import CelonisIntent, Count, Flag, Phrase, clause
@@ -130,7 +130,7 @@ async def _find(intent: Find, context: Context) -> Card:
     blocks: list[Block] = []
     if rows:
         columns = (Column("Name"), Column("Kind"), Column("In"))
-        blocks.append(table(intent, columns, rows, page=intent.page, total=len(found)))
+        blocks.append(table(columns, rows, page=intent.page, total=len(found)))
     unread = search.unread.total()
     if unread:
         of = ", ".join(plural(each.value) for each in search.unread)
@@ -156,7 +156,7 @@ async def _find(intent: Find, context: Context) -> Card:
         buttons=(
             *(_open(each, intent.via) for each in shown[:4] if _opened(each, intent.via)),
             *more,
-            *back(intent, intent.page),
+            *turn(intent, intent.page, len(found)),
         ),
         source=context.live_source(),
     )

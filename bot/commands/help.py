@@ -11,7 +11,7 @@ from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.jobs import Jobs
-from bot.commands.lists import back, page_of, table
+from bot.commands.lists import page_of, table, turn
 from bot.commands.models import Models
 from bot.language.declare import Count, Phrase, clause
 from bot.language.say import say
@@ -55,7 +55,6 @@ async def _help(intent: Help, context: Context) -> Card:
         blocks=(
             Text("Just write it, as you would to a colleague. Names do not have to be spelt exactly."),
             table(
-                intent,
                 (Column("Say"), Column("What it does")),
                 rows,
                 page=intent.page,
@@ -67,7 +66,7 @@ async def _help(intent: Help, context: Context) -> Card:
             Button("Knowledge models", Run(Models())),
             Button("Data jobs", Run(Jobs())),
             Button("Quota", Run(ShowQuota())),
-            *back(intent, intent.page),
+            *turn(intent, intent.page, len(allowed), FEW),
         ),
     )
 

@@ -34,7 +34,6 @@ def no_page(page: int, hint: str = "Say a smaller number.") -> BadArgument:
 
 
 def table(
-    intent: Intent,
     columns: Sequence[Column],
     rows: Sequence[tuple[Cell, ...]],
     *,
@@ -43,14 +42,34 @@ def table(
     size: int = PAGE,
 ) -> Table:
     """One page as a table. `total` is how many rows there are; `rows` are those of this page."""
-    left = max(0, total - page * size)
-    more = Button(f"Next {min(left, size)}", Run(_at(intent, page + 1))) if left else None
-    return Table(tuple(columns), tuple(rows), more=more, hidden=left)
+    return Table(tuple(columns), tuple(rows), hidden=max(0, total - page * size))
 
 
 def back(intent: Intent, page: int) -> tuple[Button, ...]:
     """A button to the page before, where there is one."""
     return (Button("Back", Run(_at(intent, page - 1))),) if page > 1 else ()
+
+
+def turn(intent: Intent, page: int, total: int | None, size: int = PAGE) -> tuple[Button, ...]:
+    """Buttons to the pages beside this one, side by side.
+
+    Args:
+        intent: What shows the page.
+        page: Which one it is, from 1.
+        total: How many things there are; None: more than these, and nobody knows how many.
+        size: Things on a page.
+    """
+    left = size if total is None else min(size, total - page * size)
+    return *back(intent, page), *((Button(f"Next {left}", Run(_at(intent, page + 1))),) if left > 0 else ())
+
+
+def span(page: int, shown: int, total: int | None, one: str, size: int = PAGE) -> str:
+    """Which of how many things stand on a page: `all 8 rows`, `rows 11-20 of 26`, `rows 11-20, more follow`."""
+    first = (page - 1) * size
+    if total is not None and total == shown:
+        return f"all {count(total, one)}" if total > 1 else count(total, one)
+    where = f"{plural(one)} {first + 1:,}-{first + shown:,}"
+    return f"{where}, more follow" if total is None else f"{where} of {total:,}"
 
 
 def _at(intent: Intent, page: int) -> Intent:
@@ -87,16 +106,20 @@ def list_card(
     """
     within = f", {model}" if model else ""
     return Card(
-        headline(f"{count(total, what)} in {of}"),
+        headline(f"{count(total, what)} in {of}{_part(page, len(rows), total)}"),
         title=f"{what[0].upper()}{plural(what[1:])} of {of}{within}",
         blocks=(
-            table(intent, columns, rows, page=page, total=total)
-            if total
-            else Text(f"No {what} is visible here."),
+            table(columns, rows, page=page, total=total) if total else Text(f"No {what} is visible here."),
         ),
-        buttons=(*buttons, *back(intent, page)),
+        buttons=(*buttons, *turn(intent, page, total)),
         source=source,
     )
+
+
+def _part(page: int, shown: int, total: int, size: int = PAGE) -> str:
+    """Which of them are on this page, where that is not all."""
+    first = (page - 1) * size
+    return f", {first + 1:,}-{first + shown:,}" if shown < total else ""
 
 
 def nothing_shared(what: str, grant: str, source: Source) -> Card:

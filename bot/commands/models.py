@@ -8,7 +8,7 @@ from typing import ClassVar
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseModel
 from bot.commands.kpis import Kpis
-from bot.commands.lists import PAGE, back, count, nothing_shared, page_of, table
+from bot.commands.lists import PAGE, count, nothing_shared, page_of, table, turn
 from bot.commands.records import Filters, Records
 from bot.language.declare import CelonisIntent, Count, OneName, clause
 from bot.model.cards import (
@@ -51,7 +51,7 @@ async def _models(intent: Models, context: Context) -> Card:
     if not found:
         return nothing_shared("knowledge model", "USE PACKAGE on the Studio package", context.live_source())
     shown = page_of(found, intent.page)
-    rows = [(Words(each.name), Words(each.id), Words(each.about)) for each in shown]
+    rows = [(Words(each.name), Words(each.about.partition(" ")[0])) for each in shown]
     here = {each.name for each in shown}
     buttons = tuple(
         Button(each.name, Run(ShowModel(model=each.as_name, via=intent.via))) for each in shown[:4]
@@ -61,14 +61,13 @@ async def _models(intent: Models, context: Context) -> Card:
         title="Knowledge models",
         blocks=(
             table(
-                intent,
-                (Column("Name"), Column("Id"), Column("Published")),
+                (Column("Name"), Column("Published")),
                 rows,
                 page=intent.page,
                 total=len(found),
             ),
         ),
-        buttons=(*buttons, *back(intent, intent.page)),
+        buttons=(*buttons, *turn(intent, intent.page, len(found))),
         source=context.list_source(Kind.MODEL),
     )
 
@@ -81,13 +80,12 @@ async def _model(intent: ShowModel, context: Context) -> Card:
     kpis = await context.catalog.listed(Kind.KPI, model)
     filters = await context.catalog.listed(Kind.FILTER, model)
     facts = [
-        Fact("Id", Words(model.id)),
         Fact("Records", Number(len(records))),
         Fact("KPIs", Number(len(kpis))),
         Fact("Filters", Number(len(filters))),
     ]
-    if (await context.catalog.listed(Kind.MODEL)).known(details.extended_km_id or ""):
-        facts.append(Fact("Extends", Words(details.extended_km_id or "")))
+    if extended := (await context.catalog.listed(Kind.MODEL)).known(details.extended_km_id):
+        facts.append(Fact("Extends", Words(extended.name)))
     blocks: list[Block] = [
         Facts(tuple(facts)),
         *(

@@ -27,7 +27,7 @@ from bot.commands.jobs import (
     states,
     stop_buttons,
 )
-from bot.commands.lists import PAGE, back, count, nothing_shared, page_of, table
+from bot.commands.lists import PAGE, count, nothing_shared, page_of, table, turn
 from bot.language.declare import CelonisIntent, Count, clause
 from bot.model.cards import (
     Block,
@@ -92,7 +92,6 @@ async def _pools(intent: Pools, context: Context) -> Card:
         title="Data pools",
         blocks=(
             table(
-                intent,
                 (Column("Data pool"), Column("Last run"), Column("Started")),
                 [_pool_row(each) for each in here],
                 page=intent.page,
@@ -100,7 +99,7 @@ async def _pools(intent: Pools, context: Context) -> Card:
             ),
             _opened(here, intent),
         ),
-        buttons=back(intent, intent.page),
+        buttons=turn(intent, intent.page, len(found)),
         source=context.live_source(),
     )
 
@@ -142,14 +141,13 @@ async def _jobs(intent: Jobs, context: Context) -> Shown:
         title=f"Data jobs{where}",
         blocks=(
             table(
-                intent,
                 (Column("Job"), Column("Status"), Column("Since"), Column("For")),
                 [_job_row(each, context.now) for each in shown],
                 page=intent.page,
                 total=len(found),
             ),
         ),
-        buttons=_ways(intent, active, context),
+        buttons=_ways(intent, active, len(found), context),
         source=source,
     )
     return Shown(card, touches(intent), until=reads_until(shown, context.now))
@@ -178,11 +176,11 @@ def _job_row(run: JobRun, now: datetime, *, pool: bool = False) -> tuple[Cell, .
     )
 
 
-def _ways(intent: Jobs, active: Sequence[JobRun], context: Context) -> tuple[Button, ...]:
+def _ways(intent: Jobs, active: Sequence[JobRun], total: int, context: Context) -> tuple[Button, ...]:
     return (
         *stop_buttons(active[:3], intent.via, context),
         Button("Refresh", Run(intent)),
-        *back(intent, intent.page),
+        *turn(intent, intent.page, total),
     )
 
 
@@ -226,7 +224,7 @@ async def _everywhere(intent: Jobs, context: Context) -> Shown:
             *_tables(intent, here, len(found) + len(rest), context.now),
             *_notes(trouble, here, hidden, context, intent),
         ),
-        buttons=_ways(intent, active, context),
+        buttons=_ways(intent, active, len(items), context),
         source=context.live_source(),
     )
     return Shown(
@@ -295,7 +293,7 @@ def _tables(intent: Jobs, here: Sequence[State | PoolOverview], total: int, now:
     filled = [(columns, rows) for columns, rows in ((jobs, runs), (pools, lines)) if rows]
     made: list[Block] = [Table(tuple(map(Column, columns)), tuple(rows)) for columns, rows in filled[:-1]]
     for columns, rows in filled[-1:]:
-        made.append(table(intent, tuple(map(Column, columns)), rows, page=intent.page, total=total))
+        made.append(table(tuple(map(Column, columns)), rows, page=intent.page, total=total))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,17 +12,18 @@ from zoneinfo import ZoneInfo
 from bot.catalog import Item, Seen
 from bot.celonis import DataQuery
 from bot.celonis.filter_expr import filter_expressions
-from bot.commands.cells import is_numeric, value_of
+from bot.commands.cells import holds, is_numeric, value_of
 from bot.commands.command import Command, Context
-from bot.commands.lists import PAGE, back, count, list_card, page_of
+from bot.commands.lists import PAGE, back, count, list_card, page_of, span, turn
+from bot.commands.narrowing import changes, loosened, under, whole
 from bot.commands.spelling import unmatched
 from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Count, Flag, Names, OneName, Phrase, SortBy, Where, clause
-from bot.language.say import spoken
 from bot.model.cards import (
     Block,
     Button,
     Card,
+    Cell,
     Choices,
     Column,
     Notice,
@@ -35,7 +37,7 @@ from bot.model.cards import (
     headline,
 )
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Op, SortKey
+from bot.model.intents import Comparison, Condition, Op, SortKey
 from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.values import when
@@ -44,9 +46,8 @@ SHOWN_FIELDS = 6
 """Columns of a table where nobody said which: more do not fit on a phone."""
 
 
-LONGEST_CONDITION = 60
-MOST_CONDITIONS = 3
-"""Characters and number of the conditions that a headline holds; the card's sentence has all."""
+_KEYS = frozenset({"id", "ids", "key", "guid", "uuid", "hash"})
+"""Words in names of fields that only tell rows apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Fields(CelonisIntent):
     words: ClassVar[str] = "fields"
     record: Name | None = field(default=None, metadata=clause("", OneName(Kind.RECORD)))
     model: Name | None = field(default=None, metadata=clause("of", OneName(Kind.MODEL)))
+    formats: bool = field(default=False, metadata=clause("with formats", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
 
 
@@ -117,8 +119,8 @@ def _names_of(
     kind = found.listing.kind
     return list_card(
         intent,
-        (Column("Name"), Column("Id"), Column("Description")),
-        [(Words(each.name), Words(each.id), Words(each.about)) for each in page_of(found, intent.page)],
+        (Column("Name"), Column("Description")),
+        [(Words(each.name), Words(each.about)) for each in page_of(found, intent.page)],
         page=intent.page,
         total=len(found),
         what=kind.value,
@@ -134,18 +136,22 @@ async def _fields(intent: Fields, context: Context) -> Card:
     visible = await context.catalog.listed(Kind.FIELD, intent.model, intent.record)
     details = await context.asking.record(intent.model.id, intent.record.id)
     found = [each for each in details.fields if visible.shows(each.id)]
-    rows = [
-        (
-            Words(each.name),
-            Words(each.id),
-            Words(each.type or ""),
-            Words(" ".join(filter(None, (each.format, each.unit)))),
-        )
-        for each in page_of(found, intent.page)
-    ]
+    here = page_of(found, intent.page)
+    columns: tuple[Column, ...]
+    rows: list[tuple[Cell, ...]]
+    columns, rows = (
+        (Column("Name"), Column("Holds")),
+        [(Words(each.name), Words(holds(each.type))) for each in here],
+    )
+    if intent.formats:
+        columns = *columns, Column("Format"), Column("Id")
+        rows = [
+            (*row, Words(" ".join(filter(None, (each.format, each.unit)))), Words(each.id))
+            for row, each in zip(rows, here, strict=True)
+        ]
     return list_card(
         intent,
-        (Column("Name"), Column("Id"), Column("Type"), Column("Format")),
+        columns,
         rows,
         page=intent.page,
         total=len(found),
@@ -163,7 +169,7 @@ async def _data(intent: Data, context: Context) -> Card:
     model, record = intent.model, intent.record
     details = await context.asking.record(model.id, record.id)
     listed = await context.catalog.listed(Kind.FIELD, model, record)
-    show = intent.show or tuple(each.as_name for each in listed[:SHOWN_FIELDS])
+    show = intent.show or columns_of(listed)
     if not show:
         return Card(
             headline(f"{record.text} has no field that may be shown here"), source=context.source(model.text)
@@ -199,50 +205,80 @@ async def _data(intent: Data, context: Context) -> Card:
     )
     start = first % size
     rows = page.rows[start : start + PAGE]
-    if not rows and not first:
-        narrow = under(intent.where, intent.filter, intent.search)
+    narrow = under(intent.where, intent.filter, intent.search, intent.within)
+    if not rows:
+        if first:
+            return _beyond(intent, record, narrow, context)
         card = await unmatched(intent, record.text, narrow, context)
-        if card is not None:
-            return card
-    here_more = len(page.rows) > start + PAGE
-    capped = first + PAGE >= limits.rows
-    more = (here_more or not page.last) and not capped
-    blocks: list[Block] = []
-    if rows:
-        headers = {each.id: each for each in page.headers}
-        columns = tuple(Column(each.text, numeric=is_numeric(types.get(each.id, ""))) for each in show)
-        blocks.append(
-            Table(
-                columns,
-                tuple(
-                    tuple(value_of(row, each.id, headers, types.get(each.id, "")) for each in show)
-                    for row in rows
-                ),
-                more=Button("Next rows", Run(replace(intent, page=intent.page + 1))) if more else None,
-            )
-        )
-    blocks += periods
-    if not intent.show and len(listed) > SHOWN_FIELDS:
-        left = len(listed) - SHOWN_FIELDS
-        blocks.append(
-            Text(f"{count(left, 'more field')} not shown; name those you want behind “show”.", quiet=True)
-        )
-    if capped and (here_more or not page.last):
-        blocks.append(
-            Notice(
-                Tone.WARNING,
-                f"Only the first {limits.rows:,} rows can be reached. Narrow the question with “where” or a filter.",
-            )
-        )
+        return _nothing(intent, record, narrow, context) if card is None else loosened(card, intent)
+    capped = first + PAGE >= limits.rows and (len(page.rows) > start + PAGE or not page.last)
+    total = page.page * size + len(page.rows) if page.last else None
+    headers = {each.id: each for each in page.headers}
+    left = len(listed) - len(show)
+    blocks: list[Block] = [
+        *whole(intent),
+        Table(
+            tuple(Column(each.text, numeric=is_numeric(types.get(each.id, ""))) for each in show),
+            tuple(
+                tuple(value_of(row, each.id, headers, types.get(each.id, "")) for each in show)
+                for row in rows
+            ),
+        ),
+        *periods,
+    ]
+    if not intent.show and left:
+        more = f"{count(left, 'more field')} not shown; name those you want behind “show”."
+        blocks.append(Text(more, quiet=True))
+    if capped:
+        reach = f"Only the first {limits.rows:,} rows can be reached. Narrow the question with “where” or a filter."
+        blocks.append(Notice(Tone.WARNING, reach))
+    lists = {
+        Kind.MODEL: await context.catalog.listed(Kind.MODEL),
+        Kind.RECORD: await context.catalog.listed(Kind.RECORD, model),
+        Kind.FIELD: listed,
+    }
+    blocks += changes(intent, show, lists, types, page.rows)
+    one = "different row" if intent.distinct else "row"
     return Card(
-        headline(_verdict(intent, record, first, len(rows), more=more)),
-        title=f"{record.text}, {model.text}",
+        headline(f"{record.text}: {span(intent.page, len(rows), total, one)}{narrow}"),
+        title=f"{record.text}, {model.text}{narrow}",
         blocks=tuple(blocks),
         buttons=(
-            *back(intent, intent.page),
+            *(back(intent, intent.page) if capped else turn(intent, intent.page, total)),
             Button("Fields", Run(Fields(record=record, model=model, via=intent.via))),
         ),
         source=context.source(model.text),
+    )
+
+
+def columns_of(fields: Sequence[Item]) -> tuple[Name, ...]:
+    """The columns where nobody said which: those that people read, before those that only tell rows apart."""
+    return tuple(each.as_name for each in sorted(fields, key=_is_key)[:SHOWN_FIELDS])
+
+
+def _is_key(field: Item) -> bool:
+    return not _KEYS.isdisjoint(re.split(r"[^a-z]+", f"{field.name} {field.id}".casefold()))
+
+
+def _nothing(intent: Data, record: Name, narrow: str, context: Context) -> Card:
+    assert intent.model is not None
+    card = Card(
+        headline(f"{record.text}: {'no row fits' if narrow else 'no rows'}{narrow}"),
+        title=f"{record.text}, {intent.model.text}{narrow}",
+        buttons=(Button("Fields", Run(Fields(record=record, model=intent.model, via=intent.via))),),
+        source=context.source(intent.model.text),
+    )
+    return loosened(card, intent)
+
+
+def _beyond(intent: Data, record: Name, narrow: str, context: Context) -> Card:
+    assert intent.model is not None
+    return Card(
+        headline(f"{record.text}: no rows on page {intent.page}{narrow}"),
+        title=f"{record.text}, {intent.model.text}{narrow}",
+        blocks=whole(intent),
+        buttons=(Button("First rows", Run(replace(intent, page=1))), *back(intent, intent.page)),
+        source=context.source(intent.model.text),
     )
 
 
@@ -260,18 +296,6 @@ def _search_where(intent: Data, fields: Sequence[Item], context: Context) -> Car
         source=context.source(intent.model.text),
         status=Status.ASKED,
     )
-
-
-def _verdict(intent: Data, record: Name, first: int, shown: int, *, more: bool) -> str:
-    narrow = under(intent.where, intent.filter, intent.search)
-    if not shown:
-        if first:
-            return f"{record.text}: no rows on page {intent.page}"
-        narrowed = intent.where is not None or intent.filter or intent.search
-        return f"{record.text}: no row fits{narrow}" if narrowed else f"{record.text}: no rows"
-    if first or more:
-        return f"{record.text}: rows {first + 1} to {first + shown}{'' if more else ', the last'}{narrow}"
-    return f"{record.text}: {count(shown, 'row')}{narrow}"
 
 
 def condition(
@@ -292,18 +316,6 @@ def condition(
         for name, start, end in values.ranges(where)
     )
     return filter_expressions(where, values.read), periods
-
-
-def under(where: Condition | None, filters: Sequence[Name], search: str = "") -> str:
-    """What narrows an answer, as its headline says it: every condition, or how many more there are."""
-    parts = where.parts if isinstance(where, And) else (where,) if where is not None else ()
-    said = [*(each.text for each in filters), *(spoken(each) for each in parts)]
-    if search:
-        said.append(f"search {search}")
-    shown = [each for each in said if len(each) <= LONGEST_CONDITION][:MOST_CONDITIONS]
-    left = len(said) - len(shown)
-    more = f", + {count(left, 'condition')}" if left else ""
-    return "".join(f", {each}" for each in shown) + more
 
 
 def _span(start: datetime | None, end: datetime | None, reader: Reader) -> str:

@@ -30,12 +30,10 @@ async def _triggers(intent: Triggers, context: Context) -> Card:
         for each in await context.asking.triggers(intent.model.id)
         if (record := visible.known(each.record)) is not None
     ]
-    rows = [
-        (Words(each.name), Words(each.id), Words(record.name)) for each, record in page_of(found, intent.page)
-    ]
+    rows = [(Words(each.name), Words(record.name)) for each, record in page_of(found, intent.page)]
     return list_card(
         intent,
-        (Column("Name"), Column("Id"), Column("Record")),
+        (Column("Name"), Column("Record")),
         rows,
         page=intent.page,
         total=len(found),

@@ -122,7 +122,7 @@ async def test_a_list_that_is_longer_than_a_page_is_looked_through_once_nothing_
         assert not [each for each in filters(scene) if "contains" in each]
         card = await scene.says(f"{CODES}code = r-03000")
         assert card.headline == "Big table: no rows, Code = r-03000"
-        assert labels(card) == ["R-03000"]
+        assert labels(card) == ["R-03000", "Without Code = r-03000"]
         assert (await scene.presses(card, "R-03000")).headline == found.headline
         nowhere = await scene.says(f"{CODES}code = R-99999")
         assert "No Code is “R-99999”." in said(nowhere)

@@ -8,7 +8,7 @@ from bot.commands.command import Context
 from bot.commands.kpis.asked import Kpis, ShowKpi
 from bot.commands.kpis.question import TOGETHER, not_read, read_row, replies
 from bot.commands.kpis.targets import Measure, score
-from bot.commands.lists import PAGE, back, count, page_of, table
+from bot.commands.lists import PAGE, count, page_of, table, turn
 from bot.model.cards import Block, Button, Card, Cell, Column, Number, Run, Text, Words, headline
 from bot.model.names import Kind, Name
 from bot.policy import Touch
@@ -39,7 +39,6 @@ async def scorecard(intent: Kpis, context: Context) -> Shown:
     left_out = [each.name.text for each in measures.values() if each.name.id in row.failed]
     blocks: list[Block] = [
         table(
-            intent,
             (Column("KPI"), Column("Value", numeric=True), Column("Target", numeric=True)),
             rows,
             page=intent.page,
@@ -53,7 +52,10 @@ async def scorecard(intent: Kpis, context: Context) -> Shown:
         headline(_verdict(intent, model, seen, cells, whole=whole, total=len(listed))),
         title=f"KPIs of {model.text}",
         blocks=tuple(blocks),
-        buttons=(*(_opened(each, intent, model) for each in shown[:4]), *back(intent, intent.page)),
+        buttons=(
+            *(_opened(each, intent, model) for each in shown[:4]),
+            *turn(intent, intent.page, len(listed)),
+        ),
         source=context.source(model.text),
     )
     return Shown(card, tuple(Touch(connection=intent.via, model=model, kpi=each.name) for each in seen))
