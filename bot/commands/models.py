@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from bot.catalog import Seen
 from bot.commands.command import Command, Context
 from bot.commands.defaults import UseModel
 from bot.commands.kpis import Kpis
@@ -26,8 +27,10 @@ from bot.model.cards import (
     Words,
     headline,
 )
+from bot.model.errors import CelonisError, QuotaExhausted
 from bot.model.names import Kind, Name
 from bot.policy import Right
+from bot.render.card_text import error_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +75,46 @@ async def _models(intent: Models, context: Context) -> Card:
     )
 
 
+_PARTS = {"KPIs": Kind.KPI, "Records": Kind.RECORD, "Filters": Kind.FILTER}
+
+
 async def _model(intent: ShowModel, context: Context) -> Card:
     assert intent.model is not None
     model = intent.model
-    details = await context.asking.knowledge_model(model.id)
-    records = await context.catalog.listed(Kind.RECORD, model)
-    kpis = await context.catalog.listed(Kind.KPI, model)
-    filters = await context.catalog.listed(Kind.FILTER, model)
-    facts = [
-        Fact("Records", Number(len(records))),
-        Fact("KPIs", Number(len(kpis))),
-        Fact("Filters", Number(len(filters))),
-    ]
-    if extended := (await context.catalog.listed(Kind.MODEL)).known(details.extended_km_id):
-        facts.append(Fact("Extends", Words(extended.name)))
+    parts: dict[str, Seen] = {}
+    trouble: dict[str, CelonisError | QuotaExhausted] = {}
+    for label, kind in _PARTS.items():
+        try:
+            parts[label] = await context.catalog.listed(kind, model)
+        except (CelonisError, QuotaExhausted) as error:
+            trouble[label] = error
+    if not parts:
+        raise next(iter(trouble.values()))
+    facts = [Fact(label, Number(len(items))) for label, items in parts.items()]
+    if extended := await _extended(model, trouble, context):
+        facts.append(Fact("Extends", Words(extended)))
     blocks: list[Block] = [
         Facts(tuple(facts)),
         *(
             Text(
                 f"{label}: {', '.join(each.name for each in items[:PAGE])}{' …' if len(items) > PAGE else ''}"
             )
-            for label, items in (("KPIs", kpis), ("Records", records), ("Filters", filters))
+            for label, items in parts.items()
             if items
         ),
+        *(
+            Notice(Tone.WARNING, f"{label} could not be read: {error_text(error, context.reader)[0]}")
+            for label, error in trouble.items()
+        ),
     ]
-    if not records and not kpis:
+    if not any(map(len, parts.values())) and not trouble:
         blocks.append(Notice(Tone.WARNING, "This knowledge model shows neither records nor KPIs to the bot."))
+    counted = [
+        count(len(parts[label]), one) if label in parts else f"{label} not read"
+        for label, one in (("KPIs", "KPI"), ("Records", "record"))
+    ]
     return Card(
-        headline(f"{model.text}: {count(len(kpis), 'KPI')}, {count(len(records), 'record')}"),
+        headline(f"{model.text}: {', '.join(counted)}"),
         title=model.text,
         blocks=tuple(blocks),
         buttons=(
@@ -110,6 +125,17 @@ async def _model(intent: ShowModel, context: Context) -> Card:
         ),
         source=context.source(model.text),
     )
+
+
+async def _extended(model: Name, trouble: dict[str, CelonisError | QuotaExhausted], context: Context) -> str:
+    """The name of the knowledge model that this one extends, if it is seen here."""
+    try:
+        details = await context.asking.knowledge_model(model.id)
+    except (CelonisError, QuotaExhausted) as error:
+        trouble["What it extends"] = error
+        return ""
+    found = (await context.catalog.listed(Kind.MODEL)).known(details.extended_km_id)
+    return found.name if found else ""
 
 
 MODELS = Command(
