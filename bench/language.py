@@ -28,10 +28,11 @@ from typing import Any
 
 from bot.commands import COMMANDS
 from bot.commands.command import Command
-from bot.language.frames import Frames, Scope
+from bot.language.frames import Frames
 from bot.language.lexicon import Entity, Lexicon, NameIndex, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
+from bot.language.scope import Scope
 from bot.language.understand import understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import Vocabulary, vocabulary, words_of

@@ -23,7 +23,7 @@ from bot.contexts import Contexts
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
 from bot.language.declare import CelonisIntent
-from bot.language.frames import date_key
+from bot.language.scope import date_key
 from bot.meaning import Meaning, Meanings, One, Several, Unclear
 from bot.model.cards import (
     Answer,

@@ -211,7 +211,7 @@ async def _of_record(asked: Data, context: Context) -> _Rows:
         {each.id: each.text for each in columns},
         query,
         lambda each: context.asking.record_data(model, record, each),
-        limits.rows,
+        min(limits.rows, asked.top or limits.rows),
         f"{count(left, 'more field')} left out; name those you need behind “show”." if left else "",
     )
 

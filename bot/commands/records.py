@@ -92,6 +92,7 @@ class Data(CelonisIntent):
     search: str = field(default="", metadata=clause("search", Phrase()))
     within: Name | None = field(default=None, metadata=clause("in", OneName(Kind.FIELD)))
     sort: tuple[SortKey, ...] = field(default=(), metadata=clause("sort", SortBy()))
+    top: int = field(default=0, metadata=clause("top", Count()))
     distinct: bool = field(default=False, metadata=clause("distinct", Flag()))
     page: int = field(default=1, metadata=clause("page", Count()))
 
@@ -204,15 +205,18 @@ async def _data(intent: Data, context: Context) -> Card:
         ),
     )
     start = first % size
-    rows = page.rows[start : start + PAGE]
-    narrow = under(intent.where, intent.filter, intent.search, intent.within)
+    wanted = min(PAGE, max(intent.top - first, 0)) if intent.top else PAGE
+    rows = page.rows[start : start + wanted]
+    narrow = _ranked(intent) + under(intent.where, intent.filter, intent.search, intent.within)
     if not rows:
         if first:
             return _beyond(intent, record, narrow, context)
         card = await unmatched(intent, record.text, narrow, context)
         return _nothing(intent, record, narrow, context) if card is None else loosened(card, intent)
-    capped = first + PAGE >= limits.rows and (len(page.rows) > start + PAGE or not page.last)
-    total = page.page * size + len(page.rows) if page.last else None
+    reached = page.page * size + len(page.rows)
+    ended = 0 < intent.top <= reached
+    total = min(intent.top or reached, reached) if page.last or ended else None
+    capped = first + PAGE >= limits.rows and (len(page.rows) > start + PAGE or not page.last) and not ended
     headers = {each.id: each for each in page.headers}
     left = len(listed) - len(show)
     blocks: list[Block] = [
@@ -296,6 +300,12 @@ def _search_where(intent: Data, fields: Sequence[Item], context: Context) -> Car
         source=context.source(intent.model.text),
         status=Status.ASKED,
     )
+
+
+def _ranked(intent: Data) -> str:
+    """What rows come first by, where only so many are asked for."""
+    keys = intent.sort if intent.top else ()
+    return "".join(f", {'highest' if each.descending else 'lowest'} {each.field.text} first" for each in keys)
 
 
 def condition(

@@ -33,7 +33,8 @@ TOP = 5
 ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
 _BEFORE = "previous"
 _UNITS = frozenset({"day", "week", "month", "quarter", "year"})
-_NUMBERS = frozenset({"integer", "float", "number"})
+NUMBERS = frozenset({"integer", "float", "number"})
+"""Types of fields that hold amounts."""
 
 
 class Unfit(Exception):
@@ -58,6 +59,8 @@ class Test:
     unit: str = ""
     named: bool = True
     """Whether somebody named a field."""
+    measure: str = ""
+    """What is compared, where a word said it ("heavier")."""
 
 
 class Draft:
@@ -99,6 +102,10 @@ class Draft:
         """The clause for the best or the worst, while nobody said how many."""
         self.descending: set[int] = set()
         """Which of the fields to sort by go from the highest value down."""
+        self.ranked: tuple[str, bool] | None = None
+        """What things come first by, and whether from the highest value down."""
+        self.measure = ""
+        """What is compared, where a word said it ("heavier")."""
         self.joined = False
         """Whether something joins what comes to the name before."""
         self.only = False
@@ -111,9 +118,16 @@ class Draft:
     def take(self, edge: Edge, rest: Sequence[Edge]) -> None:
         """Takes one more piece of the sentence."""
         if isinstance(edge.what, Named) and edge.what.kind is Kind.FIELD and not edge.what.several:
-            self.single = True
-            if self.alone:
+            self.single = "by" in self.parts
+            if self.alone and self.single:
                 self.fixed[self.alone] = 1  # "which plant", not "plants"
+        if (
+            self.alone
+            and isinstance(edge.what, Named)
+            and edge.what.kind is Kind.RECORD
+            and not edge.what.several
+        ):
+            self.fixed[self.alone] = 1  # "the heaviest delivery"
         self._take(edge.what, rest)
 
     def _take(self, what: What, rest: Sequence[Edge]) -> None:
@@ -147,19 +161,10 @@ class Draft:
             raise Unfit(sense.value)
         match sense.what:
             case Class.CLAUSE:
-                if sense.value not in self.parts and sense.value not in {"on", "where"}:
-                    raise Unfit(sense.value)
-                self.pending, self.waiting = sense.value, True
-                takes = self.parts[sense.value][1].takes if sense.value in self.parts else None
-                if sense.value in _RANKS:
-                    self.alone = self.parts[sense.value][0]
-                    self.fixed[self.alone] = self.leading or (1 if self.single else TOP)
-                    if self.leading:
-                        self.alone = ""
-                    self.waiting = False
-                if isinstance(takes, Flag):
-                    self.fixed[self.parts[sense.value][0]] = True
-                    self.pending = ""
+                self._clause(sense.value)
+            case Class.RANK:
+                rank, _, measure = sense.value.partition(" ")
+                self._rank(rank, measure)
             case Class.ONLY | Class.WITHOUT:
                 self._narrow(sense.what, rest)
             case Class.AND:
@@ -185,6 +190,36 @@ class Draft:
             case _:
                 assert_never(sense.what)
 
+    def _clause(self, keyword: str) -> None:
+        """Takes what opens a clause."""
+        if keyword == "by" and self.ranked is not None and "sort" in self.parts and "by" not in self.parts:
+            self.pending, self.waiting = "top", False  # "top 5 deliveries by weight"
+            return
+        if keyword not in self.parts and keyword not in {"on", "where"}:
+            raise Unfit(keyword)
+        self.pending, self.waiting = keyword, True
+        takes = self.parts[keyword][1].takes if keyword in self.parts else None
+        if keyword in _RANKS:
+            self._rank(keyword, "size")
+        if isinstance(takes, Flag):
+            self.fixed[self.parts[keyword][0]] = True
+            self.pending = ""
+
+    def _rank(self, rank: str, measure: str) -> None:
+        """Takes "top", "best", "heaviest": how many come first, and by what."""
+        rows = "by" not in self.parts
+        if self.negated or ("top" if rows else rank) not in self.parts or (rows and "sort" not in self.parts):
+            raise Unfit(rank)
+        at = self.parts["top" if rows else rank][0]
+        counted = not self.alone and self.ranked is not None  # "top 10 heaviest"
+        if self.ranked is not None and (self.ranked[0] != "size" or self.ranked[1] != (rank == "top")):
+            raise Unfit(rank)
+        self.ranked = measure, rank == "top"
+        self.pending, self.waiting = "top" if rows else rank, False
+        if not counted:
+            self.alone = "" if self.leading else at
+            self.fixed[at] = self.leading or (1 if self.single else TOP)
+
     def _narrow(self, what: Class, rest: Sequence[Edge]) -> None:
         """Takes "only" or "without"."""
         without = what is Class.WITHOUT
@@ -206,8 +241,20 @@ class Draft:
         if self.by_kind.get(Kind.JOB) is None or word not in STATES:
             raise Unfit(word)
 
+    def by_rank(self) -> bool:
+        """Whether something comes first of groups that nobody named."""
+        by = self.parts["by"][0] if "by" in self.parts else ""
+        ranked = any(self.parts[each][0] in self.fixed for each in _RANKS if each in self.parts)
+        return bool(by and ranked and not self.names.get(by) and not getattr(self.base, by, ()))
+
     def _order(self, word: str) -> None:
         keyed = self.names.get(self.parts["sort"][0], []) if "sort" in self.parts else []
+        word, _, measure = word.partition(" ")
+        if measure and not keyed:
+            if "sort" not in self.parts or "by" in self.parts or self.ranked or self.negated:
+                raise Unfit(word)
+            self.ranked = measure, word == "desc"
+            return
         if self.pending != "sort" or (word != "-" and not keyed):
             raise Unfit(word)
         if word != "asc":
@@ -216,6 +263,8 @@ class Draft:
     def _compare(self, said: str) -> None:
         if self.where is None:
             raise Unfit(said)
+        if " " in said and said not in {each.value for each in Op} | {"is not empty"}:
+            said, _, self.measure = said.partition(" ")
         if not self.subject:
             if said.startswith("is "):
                 raise Unfit(said)
@@ -274,6 +323,9 @@ class Draft:
         dated = isinstance(following, When) and any(each.type in DATES for each in entities)
         if self.pending == "on":
             self.on, self.pending, self.waiting = entities, "", False
+        elif self.pending in _RANKS and "by" not in self.parts and "sort" in self.parts:
+            self._into("sort", entities)  # "deliveries with the highest weight"
+            self.pending = ""
         elif self.pending not in {"", "where", *_RANKS} and not (
             self.where and isinstance(following, Valued)
         ):
@@ -352,7 +404,9 @@ class Draft:
         values = (self.low, self.number) if self.low is not None else (self.number, "")
         if self.op is Op.BETWEEN and self.low is None:
             raise Unfit("between")
-        self.tests.append(Test(fields, self.op, values[0], until=values[1], unit=self.unit))
+        self.tests.append(
+            Test(fields, self.op, values[0], until=values[1], unit=self.unit, measure=self.measure)
+        )
         self.op = self.number = self.low = None
         self.unit = ""
 
@@ -363,13 +417,20 @@ class Draft:
             fields: All of the record.
         """
         if self.op in ORDERED and self.number is not None:
-            self._ranged(tuple(each for each in fields if each.type in _NUMBERS))
+            types = DATES if self.measure == "date" else NUMBERS
+            self._ranged(tuple(each for each in fields if each.type in types))
             self.tests[-1].named = False
             self.roles += 1
 
     def _number(self, text: str, unit: str, rest: Sequence[Edge]) -> None:
         following = rest[0].what if rest else None
-        if text.isdigit() and following in {Sense(Class.CLAUSE, each) for each in _RANKS}:
+        if (
+            text.isdigit()
+            and isinstance(following, Sense)
+            and (
+                following.what is Class.RANK or (following.what is Class.CLAUSE and following.value in _RANKS)
+            )
+        ):
             self.leading = whole_number(text)  # "the 3 best plants"
             return
         if self.negated and self.op is not None:
@@ -422,6 +483,9 @@ class Draft:
         part = self.parts.get(self.pending)
         if part is not None and isinstance(part[1].takes, OneOf) and part[1].takes.or_period:
             self.fixed[part[0]], self.pending, self.waiting = text, "", False
+            return
+        if self.op in ORDERED and self.measure == "date" and self.number is None:
+            self.number = _plain(text)  # "older than last month"
             return
         if self.periods or self.pending == "against":
             raise Unfit("period")

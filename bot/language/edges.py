@@ -391,6 +391,7 @@ def _of_sense(sense: Sense) -> Cost:
             | Class.COMPARISON
             | Class.PERIOD
             | Class.ORDER
+            | Class.RANK
         ):
             return Cost(edges=1)
         case _:

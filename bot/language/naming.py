@@ -177,7 +177,7 @@ class Naming:
         """Whether a word is the plural of the last one of a name, or of what it translates."""
         own = words_of(entity.name.text)[-1:]
         if own and fold(own[0]) == fold(word):
-            return False
+            return entity.kind is Kind.RECORD
         if own and stem(own[0]) == stem(word):
             return len(word) > len(own[0])
         return word in self.words.plurals or stem(word) + "s" == word

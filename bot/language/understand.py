@@ -28,12 +28,14 @@ from bot.language.edges import (
     What,
     role_of,
 )
-from bot.language.frames import MOST_READINGS, Frames, Scope, intents
+from bot.language.frames import Frames, intents
 from bot.language.joined import joined
 from bot.language.lexicon import Lexicon, Tier
+from bot.language.making import MOST_READINGS
 from bot.language.naming import Naming
 from bot.language.repairs import repairs
 from bot.language.say import say
+from bot.language.scope import Scope
 from bot.language.vocabulary import Class, Sense, Vocabulary
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name

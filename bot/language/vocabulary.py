@@ -52,6 +52,7 @@ class Class(Enum):
     AND = auto()
     ORDER = auto()
     VERB = auto()
+    RANK = auto()
 
 
 class Sense(NamedTuple):
@@ -61,7 +62,7 @@ class Sense(NamedTuple):
     value: str = ""
 
 
-OPERATORS = frozenset({Class.ONLY, Class.WITHOUT, Class.COMPARISON, Class.CLAUSE, Class.WISH})
+OPERATORS = frozenset({Class.RANK, Class.ONLY, Class.WITHOUT, Class.COMPARISON, Class.CLAUSE, Class.WISH})
 """What changes a question, and so is never filler."""
 SILENT = frozenset({Class.FILLER, Class.LINK, Class.AND, Class.FOLLOW})
 """What stands for nothing that is asked."""
@@ -175,8 +176,18 @@ class Vocabulary:
         named = [self.units[each] for each in words if each in self.units]
         if any(each == measure for each, _ in named):
             return HELD if (measure, meant) in named else -1
+        return int(self._said(words, measure))
+
+    def _said(self, words: Sequence[str], measure: str) -> bool:
         nouns = tuple(self.measures.get(measure, ()))
-        return int(any(stem(each).endswith(nouns) for each in words))
+        return any(each.endswith(nouns) or stem(each).endswith(nouns) for each in words)
+
+    def holds(self, name: str, measure: str) -> bool:
+        """Whether a name says that something is measured in a way: by its noun ("age") or by a unit ("in t")."""
+        words = words_of(name)
+        return self._said(words, measure) or any(
+            self.units.get(each, ("", ""))[0] == measure for each in words
+        )
 
     def ends_lightly(self, words: Sequence[str]) -> bool:
         """Whether the last word of a name may be missing: a unit ("Weight in t"), or one of `trailing`."""
@@ -244,6 +255,7 @@ class _Learner:
         self.learn(spoken["conditions"]["only"], Sense(Class.ONLY))
         self.learn(spoken["conditions"]["without"], Sense(Class.WITHOUT))
         self.learn(spoken["follow"]["words"], Sense(Class.FOLLOW))
+        self._measured(spoken)
         for section, what in _SECTIONS.items():
             for value, phrases in spoken.get(section, {}).items():
                 self.learn(phrases, Sense(what, value))
@@ -273,7 +285,19 @@ class _Learner:
                 self.made.units.update((each, (measure, unit)) for each in phrases)
         self.made.keys += tuple(map(stem, spoken["keys"]))
         for measure, nouns in spoken["measures"].items():
-            self.made.measures.setdefault(measure, set()).update(map(stem, nouns))
+            self.made.measures.setdefault(measure, set()).update((*nouns, *map(stem, nouns)))
+
+    def _measured(self, spoken: Mapping[str, Any]) -> None:
+        """Takes in what compares and ranks by a measure."""
+        for measure, compared in spoken["comparatives"].items():
+            for op, phrases in compared.items():
+                self.learn(phrases, Sense(Class.COMPARISON, f"{op} {measure}"))
+        firsts = spoken["order"].pop("first")
+        for measure, ranks in spoken["superlatives"].items():
+            for rank, phrases in ranks.items():
+                self.learn(phrases, Sense(Class.RANK, f"{rank} {measure}"))
+                order = Sense(Class.ORDER, f"{'desc' if rank == 'top' else 'asc'} {measure}")
+                self.learn((f"{each} {first}" for each in phrases for first in firsts), order)
 
     def _way(self, words: str, phrases: Iterable[str]) -> None:
         self.made.ways.setdefault(words, []).extend(each for each in phrases if each != words)

@@ -18,9 +18,10 @@ from bot.commands.models import ShowModel
 from bot.commands.records import Data
 from bot.conversation import Last
 from bot.language.declare import CelonisIntent
-from bot.language.frames import Frames, Scope
+from bot.language.frames import Frames
 from bot.language.lexicon import Lexicon
 from bot.language.parse import Exact, NotExact
+from bot.language.scope import Scope
 from bot.language.understand import Reading, Understanding, understand
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.meaning.meant import (

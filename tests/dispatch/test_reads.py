@@ -385,3 +385,15 @@ async def test_a_question_that_wants_a_model_asks_for_it_where_none_is_chosen() 
             card = await scene.says(sentence)
             labels = [button.label for button in all_buttons(card)]
             assert {"Order to Cash", "Accounts Payable"} <= set(labels), (sentence, card)
+
+
+async def test_so_many_rows_are_shown_as_were_asked_for_and_no_more_on_the_next_page() -> None:
+    async with stage() as scene:
+        few = await scene.says('data Deliveries of "Order to Cash" sort -Weight top 3')
+        assert len(table_of(few).rows) == 3
+        assert "highest Weight first" in few.headline
+        ranked = 'data Deliveries of "Order to Cash" sort -Weight top 25 page'
+        pages = [await scene.says(f"{ranked} {number}") for number in (1, 2, 3)]
+        assert sum(len(table_of(each).rows) for each in pages) == 25
+        assert not any(each.label == "Next" for each in all_buttons(pages[-1]))
+        assert "highest Weight first" in (await scene.says("die 5 schwersten lieferungen")).headline

@@ -32,11 +32,12 @@ from bot.commands.command import Command
 from bot.commands.jobs import CancelJob, ShowJob
 from bot.language.conditions import Values
 from bot.language.dates import period
-from bot.language.frames import Frames, Scope
+from bot.language.frames import Frames
 from bot.language.gate import orders
 from bot.language.lexicon import Entity, Lexicon, NameIndex, NameList
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
+from bot.language.scope import Scope
 from bot.language.understand import Understanding, understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary, words_of

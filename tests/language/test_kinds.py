@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.language.frames import Scope
 from bot.language.lexicon import Entity, Lexicon
 from bot.language.say import say
+from bot.language.scope import Scope
 from bot.language.understand import Understanding, understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary
@@ -36,7 +36,7 @@ RECORDS: Mapping[str, Mapping[str, str]] = {
     "Spare part orders": {
         "Part": "string",
         "Quantity": "integer",
-        "Freight": "float",
+        "Freight cost": "float",
         "Customs fee": "float",
     },
 }
@@ -265,3 +265,78 @@ def test_what_a_stretch_is_does_not_hang_on_how_its_neighbour_was_typed() -> Non
     assert meant("number of repairs qauy 1000") == meant("number of repairs quay 1000")
     assert "Late repairs" in meant("how many repairs are late")
     assert meant("how many repiars are late") == meant("how many repairs are late")
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("the 5 heaviest repairs", "data Repairs sort -Weight in t top 5"),
+        ("die 5 schwersten repairs", "data Repairs sort -Weight in t top 5"),
+        ("top 10 heaviest repairs", "data Repairs sort -Weight in t top 10"),
+        ("the heaviest repair", "data Repairs sort -Weight in t top 1"),
+        ("lightest repairs", "data Repairs sort Weight in t top 5"),
+        ("die 10 teuersten repairs", "data Repairs sort -Price in EUR top 10"),
+        ("cheapest repairs at slip north", "data Repairs where Slip = North sort Price in EUR top 5"),
+        ("the slowest repair", "data Repairs sort -Duration top 1"),
+        ("newest repairs", "data Repairs sort -Started on top 5"),
+        ("die ältesten repairs", "data Repairs sort Started on top 5"),
+        ("show repairs, newest first", "data Repairs sort -Started on"),
+        ("repairs, heaviest first", "data Repairs sort -Weight in t"),
+        ("repairs, schwerste zuerst", "data Repairs sort -Weight in t"),
+        ("top 3 repairs by duration", "data Repairs sort -Duration top 3"),
+        ("repairs with the highest duration", "data Repairs sort -Duration top 5"),
+        ("welcher slip hat die längste average repair time", "kpi Average repair time by Slip top 1"),
+        ("which slip has the fewest number of repairs", "kpi Number of repairs by Slip bottom 1"),
+        ("which slips have the heaviest shipped weight", "kpi Shipped weight by Slip top 5"),
+        ("repairs heavier than 20 t", "data Repairs where Weight in t > 20"),
+        ("repairs heavier than 20", "data Repairs where Weight in t > 20"),
+        ("repairs länger als 5 tage", "data Repairs where Duration > 5"),
+        ("repairs teurer als 1000", "data Repairs where Price in EUR > 1000"),
+        ("repairs older than 30 days", "data Repairs where Started on < 30 days ago"),
+        ("repairs älter als 2 wochen", "data Repairs where Started on < 2 weeks ago"),
+        ("repairs older than 2026-03-01", "data Repairs where Started on < 2026-03-01"),
+        ("repairs newer than last month", "data Repairs where Started on > last month"),
+    ],
+)
+def test_what_comes_first_by_a_measure_is_sorted_by_the_one_field_that_holds_it(
+    text: str, means: str
+) -> None:
+    assert meant(text) == means
+
+
+def test_a_superlative_goes_on_from_rows() -> None:
+    assert meant("repairs", "heaviest first") == "data Repairs sort -Weight in t"
+    assert (
+        meant("repairs where slip is north", "the 3 heaviest")
+        == "data Repairs where Slip = North sort -Weight in t top 3"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "most expensive spare part orders",
+        "biggest repairs",
+        "top 5 repairs",
+        "spare part orders teurer als 5",
+    ],
+)
+def test_several_fields_of_a_measure_are_asked_about(text: str) -> None:
+    found = heard(text)
+    assert len(found.readings) > 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "heaviest spare part orders",
+        "newest spare part orders",
+        "which slip has the longest number of repairs",
+        "which slip has the heaviest average repair time",
+        "number of repairs top 5",
+        "repairs older than 30",
+        "repairs older than 5 t",
+    ],
+)
+def test_a_measure_that_nothing_has_is_not_another(text: str) -> None:
+    assert meant(text) == "?"

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bot.language.edges import tokens
-from bot.language.frames import Scope
 from bot.language.gate import orders
 from bot.language.lexicon import Entity, Lexicon, NameList
+from bot.language.scope import Scope
 from bot.language.understand import Understanding, understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import Class, vocabulary

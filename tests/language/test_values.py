@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.language.frames import Scope
 from bot.language.lexicon import Entity, Lexicon
+from bot.language.scope import Scope
 from bot.language.understand import Understanding, understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary
