@@ -82,6 +82,8 @@ class Draft:
         self.tests: list[Test] = []
         self.periods: list[str] = []
         self.on: tuple[Entity, ...] = ()
+        self.within: tuple[Entity, ...] = ()
+        """The records whose field is meant, where a question about a field names one."""
         self.pending = ""
         self.waiting = False
         self.negated = False
@@ -282,6 +284,9 @@ class Draft:
             return
         if self.negated:
             raise Unfit("without")
+        if kind is Kind.RECORD and kind not in self.by_kind and self._of_a_field():
+            self.within = entities  # "which ticket categories do we have"
+            return
         if kind is Kind.KPI and not self.joined and self.names.get(self.by_kind.get(kind, "")):
             self.guesses += 1  # two in a row may be one whose words stand apart
         self.joined = False
@@ -292,6 +297,10 @@ class Draft:
             raise Unfit(self.pending)
         self.pending = ""
 
+    def _of_a_field(self) -> bool:
+        """Whether the question is about one field."""
+        return "" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD)
+
     def _plain(self, rest: Sequence[Edge]) -> bool:
         """Whether a field may go by a part of its name here: as what is grouped by, compared or listed."""
         if self.negated:
@@ -301,7 +310,7 @@ class Draft:
             self.pending in {"by", *_RANKS}
             or isinstance(following, Valued)
             or (isinstance(following, Sense) and following.what is Class.COMPARISON)
-            or ("" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD))
+            or self._of_a_field()
         )
 
     def _put(self, kind: Kind, entities: tuple[Entity, ...]) -> None:
@@ -341,7 +350,7 @@ class Draft:
         elif self.where is not None and self.unused:  # "orders without a delivery date"
             self.tests.append(Test(entities, Op.IS_EMPTY))
             self.negated = self.unused = False
-        elif "" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD):
+        elif self._of_a_field():
             self._put(Kind.FIELD, entities)
         elif "by" in self.parts and not self.negated:
             self.guesses += 1  # nobody said by what

@@ -380,6 +380,8 @@ def _of_sense(sense: Sense) -> Cost:
             return Cost()
         case Class.QUESTION if sense.value == "count":
             return Cost(tier=Tier.INFLECTED, edges=1, roles=1)  # a KPI that counts is meant first
+        case Class.QUESTION if sense.value == "values":
+            return Cost()  # the least that can be asked about a field
         case Class.CLASS | Class.WISH:
             return Cost(unknown=1)  # alone it is not in any name, so nobody serves it
         case (

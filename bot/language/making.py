@@ -199,6 +199,7 @@ class Maker:
             (at, tuple(filter(here, each))) for at, listed in self.draft.names.items() for each in listed
         ]
         records, implied = self._records(slots, here)
+        records |= {each.name.id for each in self.draft.within}
 
         def usable(fields: Iterable[Entity]) -> tuple[Entity, ...]:
             inside = (each for each in fields if here(each) and (not records or _record_of(each) in records))

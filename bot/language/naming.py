@@ -55,6 +55,7 @@ class Naming:
         self._said: set[str] = set()
         self._done: set[str] = set()
         """What verbs of the sentence say of things ("shipped", where "did we ship" is asked)."""
+        self._shown = not lexicon.vocabulary.shows.isdisjoint(text.typed)
         self._nouns = [each for each in lexicon.lists if each.kind is Kind.RECORD]
 
     def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
@@ -272,13 +273,16 @@ class Naming:
                 named = Named(kind, (each.entity(number),))
                 yield Edge(span.start, span.end, named, Cost(edits=span.edits), span.guess)
                 continue
-            if lacking and kind is Kind.FIELD and self._heads(span, each.entity(number)):
+            head = kind is Kind.FIELD or (kind is Kind.RECORD and self._shown)
+            if lacking and head and self._heads(span, each.entity(number)):
                 heads.append(each.entity(number))
+            if kind is Kind.KPI and self._shown and "~count" in missing:
+                narrow += 1  # "show invoices" asks for them, not for how many there are
             by_missing.setdefault((narrow, len(missing)), []).append((each, number))
         if heads:
-            named = Named(
-                kind, found := _sorted(heads), several=self._several(span.last, found[0]), headed=True
-            )
+            found = _sorted(heads)
+            several = self._several(span.last, found[0])
+            named = Named(kind, found, several=several, headed=kind is Kind.FIELD)
             guess = (*span.guess, found[0].name.text)
             yield Edge(span.start, span.end, named, Cost(0, span.edits, 1, Tier.INFLECTED, 1), guess)
         for narrow, count in sorted(by_missing)[:2]:

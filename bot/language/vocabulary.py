@@ -89,6 +89,7 @@ class Vocabulary:
         glossary: A word -> each way to say it in most knowledge models.
         plurals: Nouns of the glossary that are more than one.
         degrees: What asks for a degree with the word behind it.
+        shows: Verbs that ask for things themselves, never for how many there are.
         neutral: Stems that may be missing from a name.
         trailing: Stems that may be missing where a name ends with them ("Throughput time").
         opposites: Prefixes that turn a word into its opposite.
@@ -107,6 +108,7 @@ class Vocabulary:
     glossary: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     plurals: set[str] = field(default_factory=set)
     degrees: set[str] = field(default_factory=set)
+    shows: set[str] = field(default_factory=set)
     neutral: set[str] = field(default_factory=set)
     trailing: set[str] = field(default_factory=set)
     opposites: set[str] = field(default_factory=set)
@@ -271,6 +273,7 @@ class _Learner:
                 self.verbs.update((tuple(words_of(each)), part) for each in phrases)
                 self._way(part, phrases)
         self.glossary.extend((each, meant) for meant, nouns in spoken["glossary"].items() for each in nouns)
+        self.made.shows.update(spoken["shows"])
         self.made.degrees.update(spoken["degrees"])
         self.made.neutral.update(stem(each) for each in spoken["neutral"])
         self.made.trailing.update(stem(each) for each in spoken["trailing"])

@@ -340,3 +340,23 @@ def test_several_fields_of_a_measure_are_asked_about(text: str) -> None:
 )
 def test_a_measure_that_nothing_has_is_not_another(text: str) -> None:
     assert meant(text) == "?"
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("which slips do we have", "values Slip"),
+        ("what statuses can a repair have", "values Status"),
+        ("which repair statuses are there", "values Status"),
+        ("welche parts gibt es", "values Part"),
+        ("welche parts kommen vor", "values Part"),
+        ("which repairs do we have", "data Repairs"),
+        ("how many repairs do we have", "kpi Number of repairs"),
+        ("which repairs do we have at slip north", "data Repairs where Slip = North"),
+        ("show the repairs of brix", "data Repairs where Customer = Brix"),
+        ("zeig die orders", "data Spare part orders"),
+        ("show number of repairs", "kpi Number of repairs"),
+    ],
+)
+def test_values_rows_and_numbers_are_told_apart_by_what_asks_for_them(text: str, means: str) -> None:
+    assert meant(text) == means
