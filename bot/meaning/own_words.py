@@ -117,11 +117,19 @@ class OwnWords:
         return intent, last.asker == visit.person.key and age <= JUST_NOW.total_seconds()
 
     async def choice(self, text: str, visit: Visit) -> Intent | None:
-        """What "the second one" means, if something was offered just now."""
+        """What "the second one" means, if something was offered just now.
+
+        Raises:
+            NotUnderstood: Nothing was.
+        """
         said = " ".join(words_of(text))
         number = int(said) - 1 if said.isdecimal() and len(said) < _LONG_NUMBER else _ORDINALS.get(said)
         last = await self._before(visit.request) if number is not None else None
-        if number is None or last is None or last.asker != visit.person.key or not last.choices:
+        if number is None:
+            return None
+        if last is None:
+            raise NotUnderstood("There is nothing here to choose from.")
+        if last.asker != visit.person.key or not last.choices:
             return None
         if visit.parts.clock.now().timestamp() - last.at > JUST_NOW.total_seconds():
             return None

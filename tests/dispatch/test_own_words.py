@@ -126,6 +126,16 @@ async def test_an_ordinal_is_one_of_the_choices_just_shown() -> None:
         assert (await scene.says("the fifth one")).status is Status.NOT_UNDERSTOOD
 
 
+@pytest.mark.parametrize("said", ["1", "the second one", "die zweite"])
+async def test_where_nothing_was_offered_a_choice_asks_celonis_nothing(said: str) -> None:
+    async with stage() as scene:
+        before = len(scene.sandbox.log)
+        card = await scene.says(said)
+        assert card.status is Status.NOT_UNDERSTOOD
+        assert "nothing here to choose from" in card.headline
+        assert len(scene.sandbox.log) == before
+
+
 async def test_rows_are_counted_to_their_end() -> None:
     async with stage() as scene:
         await ready(scene)
