@@ -8,20 +8,8 @@ from pathlib import Path
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN, Again
 from bot.commands.command import AnyCommand
-from bot.language.declare import (
-    Clause,
-    Count,
-    Flag,
-    Names,
-    OneName,
-    OneOf,
-    Phrase,
-    Sentence,
-    SomeOf,
-    SortBy,
-    Where,
-    clauses,
-)
+from bot.language.declare import Names, OneName, Sentence, clauses
+from bot.language.forms import form
 from bot.language.say import say
 from bot.language.vocabulary import ways
 from bot.model.intents import Op
@@ -36,35 +24,9 @@ def form_of(command: AnyCommand | Again) -> str:
     """The command's sentence with its clauses: `kpi <KPI>, … [of <knowledge model>] …`."""
     parts = [command.intent.words]
     for _, how in clauses(command.intent):
-        said = " ".join(part for part in (how.keyword, _taken(how)) if part)
-        parts.append(
-            said if not how.keyword and isinstance(how.takes, OneName | Names | Sentence) else f"[{said}]"
-        )
+        leads = not how.keyword and isinstance(how.takes, OneName | Names | Sentence)
+        parts.append(form(how) if leads else f"[{form(how)}]")
     return " ".join(parts)
-
-
-def _taken(how: Clause) -> str:
-    match how.takes:
-        case OneName(kind):
-            return f"<{kind}>"
-        case Names(kind):
-            return f"<{kind}>, …"
-        case OneOf(words, or_period):
-            return " or ".join((*words, *(("<period>",) if or_period else ())))
-        case SomeOf(words):
-            return f"{', '.join(words[:3])} …"
-        case Count():
-            return "N"
-        case Flag():
-            return ""
-        case Phrase():
-            return "<text>"
-        case Where():
-            return "<condition>"
-        case Sentence():
-            return "<sentence>"
-        case SortBy():
-            return "[-]<field>, …"
 
 
 def table() -> str:

@@ -171,7 +171,7 @@ async def test_what_others_see_is_in_no_persons_zone() -> None:
 
 async def test_a_click_answers_with_a_card_and_changes_the_message_for_everybody(scene: Stage) -> None:
     shown = await scene.says(CLERK, "help")
-    answer = await scene.presses(CLERK, shown, "Data jobs")
+    answer = await scene.presses(CLERK, shown, "What runs now")
     assert (answer["statusCode"], answer["type"]) == (200, CARD)
     assert answer["value"]["type"] == "AdaptiveCard"
     (only,) = scene.teams.seen(CLERK.personal)
@@ -181,7 +181,7 @@ async def test_a_click_answers_with_a_card_and_changes_the_message_for_everybody
 
 async def test_an_old_client_that_submits_gets_the_same(scene: Stage) -> None:
     shown = await scene.says(CLERK, "help")
-    status, answer = await scene.post(scene.teams.submitted(CLERK, shown, "Data jobs"))
+    status, answer = await scene.post(scene.teams.submitted(CLERK, shown, "What runs now"))
     assert (status, answer) == (202, {})
     await scene.settle()
     (only,) = scene.teams.seen(CLERK.personal)
@@ -247,7 +247,7 @@ async def test_a_made_up_ticket_does_nothing(scene: Stage) -> None:
 async def test_a_click_whose_message_is_gone_is_answered_with_a_new_one(scene: Stage) -> None:
     shown = await scene.says(CLERK, "help")
     scene.teams.messages[CLERK.personal].clear()
-    await scene.presses(CLERK, shown, "Data jobs")
+    await scene.presses(CLERK, shown, "What runs now")
     assert "main job" in scene.teams.last(CLERK.personal).text
 
 
