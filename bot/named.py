@@ -9,8 +9,8 @@ from typing import NamedTuple
 from bot.catalog import Seen
 from bot.catalog.lexicon import name_list
 from bot.commands.command import Context
-from bot.language.drafts import STATES
 from bot.language.lexicon import NameList
+from bot.language.slots import STATES
 from bot.language.understand import Understanding
 from bot.language.values import FieldValues
 from bot.language.vocabulary import Class, Sense, Vocabulary, words_of

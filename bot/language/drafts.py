@@ -3,119 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from bot.language.dates import unit_of
 from bot.language.declare import (
-    Clause,
     Count,
     Flag,
-    Names,
-    OneName,
     OneOf,
     Phrase,
     SomeOf,
-    SortBy,
-    Where,
     clauses,
     whole_number,
 )
 from bot.language.edges import DATES, Coded, Edge, Named, Numbered, Unknown, Valued, What, When
 from bot.language.lexicon import Entity
+from bot.language.slots import NUMBERS, ORDERED, RANKS, STATES, Slots, Test, Unfit
 from bot.language.vocabulary import SILENT, Class, Sense
-from bot.model.intents import Intent, Op
+from bot.model.intents import Op
 from bot.model.names import Kind
 
 TOP = 5
 """How many are meant where "top" comes without a number."""
-ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
 _BEFORE = "previous"
 _UNITS = frozenset({"day", "week", "month", "quarter", "year"})
-NUMBERS = frozenset({"integer", "float", "number"})
-"""Types of fields that hold amounts."""
 
 
-class Unfit(Exception):
-    """The intent has no place for something that was said."""
-
-
-_RANKS = ("top", "bottom", "best", "worst")
-STATES = frozenset({"active", "failed", "queued", "succeeded", "stopped"})
-"""What a job can be asked about; its card tells them all."""
-
-
-@dataclass(slots=True)
-class Test:
-    """A condition as it was said: which fields it can be about, how they are compared, with what."""
-
-    fields: tuple[Entity, ...]
-    op: Op
-    values: tuple[tuple[Entity, str], ...] | str = ""
-    opposite: bool = False
-    until: str = ""
-    """The second value of "between"."""
-    unit: str = ""
-    named: bool = True
-    """Whether somebody named a field."""
-    measure: str = ""
-    """What is compared, where a word said it ("heavier")."""
-
-
-class Draft:
+class Draft(Slots):
     """An intent that is being put together."""
-
-    def __init__(self, intent: type[Intent], base: Intent | None) -> None:
-        self.intent = intent
-        self.base = base
-        self.parts: dict[str, tuple[str, Clause]] = {
-            how.keyword: (each.name, how) for each, how in clauses(intent)
-        }
-        self.by_kind: dict[Kind, str] = {}
-        for each, how in clauses(intent):
-            if isinstance(how.takes, OneName | Names):
-                self.by_kind.setdefault(how.takes.kind, each.name)
-        self.where = next((each.name for each, how in clauses(intent) if isinstance(how.takes, Where)), None)
-        self.names: dict[str, list[tuple[Entity, ...]]] = {}
-        self.fixed: dict[str, Any] = {}
-        self.tests: list[Test] = []
-        self.periods: list[str] = []
-        self.on: tuple[Entity, ...] = ()
-        self.within: tuple[Entity, ...] = ()
-        """The records whose field is meant, where a question about a field names one."""
-        self.pending = ""
-        self.waiting = False
-        self.negated = False
-        self.unused = False
-        """Whether nothing was negated yet since somebody said "not"."""
-        self.subject: tuple[Entity, ...] = ()
-        self.op: Op | None = None
-        self.number: str | None = None
-        """A number that was compared before its field was named ("more than 3 touches")."""
-        self.low: str | None = None
-        """The first number of "between"."""
-        self.unit = ""
-        self.verbs: list[str] = []
-        """What verbs say of things; a name has to say it, too."""
-        self.codes: list[str] = []
-        """What looks like numbers of what the record holds."""
-        self.alone = ""
-        """The clause for the best or the worst, while nobody said how many."""
-        self.descending: set[int] = set()
-        """Which of the fields to sort by go from the highest value down."""
-        self.ranked: tuple[str, bool] | None = None
-        """What things come first by, and whether from the highest value down."""
-        self.measure = ""
-        """What is compared, where a word said it ("heavier")."""
-        self.joined = False
-        """Whether something joins what comes to the name before."""
-        self.only = False
-        self.single = False
-        self.leading = 0
-        self.roles = 0
-        self.guesses = 0
-        """Roles that were made up: what comes of it is only offered."""
 
     def take(self, edge: Edge, rest: Sequence[Edge]) -> None:
         """Takes one more piece of the sentence."""
@@ -201,7 +116,7 @@ class Draft:
             raise Unfit(keyword)
         self.pending, self.waiting = keyword, True
         takes = self.parts[keyword][1].takes if keyword in self.parts else None
-        if keyword in _RANKS:
+        if keyword in RANKS:
             self._rank(keyword, "size")
         if isinstance(takes, Flag):
             self.fixed[self.parts[keyword][0]] = True
@@ -243,12 +158,6 @@ class Draft:
         if self.by_kind.get(Kind.JOB) is None or word not in STATES:
             raise Unfit(word)
 
-    def by_rank(self) -> bool:
-        """Whether something comes first of groups that nobody named."""
-        by = self.parts["by"][0] if "by" in self.parts else ""
-        ranked = any(self.parts[each][0] in self.fixed for each in _RANKS if each in self.parts)
-        return bool(by and ranked and not self.names.get(by) and not getattr(self.base, by, ()))
-
     def _order(self, word: str) -> None:
         keyed = self.names.get(self.parts["sort"][0], []) if "sort" in self.parts else []
         word, _, measure = word.partition(" ")
@@ -284,22 +193,18 @@ class Draft:
             return
         if self.negated:
             raise Unfit("without")
-        if kind is Kind.RECORD and kind not in self.by_kind and self._of_a_field():
+        if kind is Kind.RECORD and kind not in self.by_kind and self.of_a_field():
             self.within = entities  # "which ticket categories do we have"
             return
         if kind is Kind.KPI and not self.joined and self.names.get(self.by_kind.get(kind, "")):
             self.guesses += 1  # two in a row may be one whose words stand apart
         self.joined = False
-        self._put(kind, entities)
+        self.put(kind, entities)
         if self.pending == "by" and kind is Kind.KPI:  # "top 5 plants by on-time delivery"
             self.waiting = False
         elif self.pending not in {"", "where"} and self.waiting:
             raise Unfit(self.pending)
         self.pending = ""
-
-    def _of_a_field(self) -> bool:
-        """Whether the question is about one field."""
-        return "" in self.parts and self.parts[""][1].takes == OneName(Kind.FIELD)
 
     def _plain(self, rest: Sequence[Edge]) -> bool:
         """Whether a field may go by a part of its name here: as what is grouped by, compared or listed."""
@@ -307,21 +212,11 @@ class Draft:
             return False
         following = next((each.what for each in rest if not is_silent(each.what)), None)
         return (
-            self.pending in {"by", *_RANKS}
+            self.pending in {"by", *RANKS}
             or isinstance(following, Valued)
             or (isinstance(following, Sense) and following.what is Class.COMPARISON)
-            or self._of_a_field()
+            or self.of_a_field()
         )
-
-    def _put(self, kind: Kind, entities: tuple[Entity, ...]) -> None:
-        at = self.by_kind.get(kind)
-        if at is None:
-            raise Unfit(kind.value)
-        listed = self.names.setdefault(at, [])
-        takes = next(how.takes for each, how in clauses(self.intent) if each.name == at)
-        if isinstance(takes, OneName) and listed:
-            raise Unfit(kind.value)
-        listed.append(entities)
 
     def _field(self, entities: tuple[Entity, ...], rest: Sequence[Edge]) -> None:
         if self.number is not None and self.op is not None:
@@ -332,13 +227,11 @@ class Draft:
         dated = isinstance(following, When) and any(each.type in DATES for each in entities)
         if self.pending == "on":
             self.on, self.pending, self.waiting = entities, "", False
-        elif self.pending in _RANKS and "by" not in self.parts and "sort" in self.parts:
-            self._into("sort", entities)  # "deliveries with the highest weight"
+        elif self.pending in RANKS and "by" not in self.parts and "sort" in self.parts:
+            self.into("sort", entities)  # "deliveries with the highest weight"
             self.pending = ""
-        elif self.pending not in {"", "where", *_RANKS} and not (
-            self.where and isinstance(following, Valued)
-        ):
-            self._into(self.pending, entities)
+        elif self.pending not in {"", "where", *RANKS} and not (self.where and isinstance(following, Valued)):
+            self.into(self.pending, entities)
         elif self.where is not None and (compared or dated or isinstance(following, Valued | Numbered)):
             self.subject = entities
         elif self.where is not None and all(each.type == "boolean" for each in entities):
@@ -350,23 +243,16 @@ class Draft:
         elif self.where is not None and self.unused:  # "orders without a delivery date"
             self.tests.append(Test(entities, Op.IS_EMPTY))
             self.negated = self.unused = False
-        elif self._of_a_field():
-            self._put(Kind.FIELD, entities)
+        elif self.of_a_field():
+            self.put(Kind.FIELD, entities)
         elif "by" in self.parts and not self.negated:
             self.guesses += 1  # nobody said by what
-            self._into("by", entities)
+            self.into("by", entities)
         elif "show" in self.parts and not self.negated:
             self.roles += 1
-            self._into("show", entities)
+            self.into("show", entities)
         else:
             raise Unfit("field")
-
-    def _into(self, keyword: str, entities: tuple[Entity, ...]) -> None:
-        at, how = self.parts[keyword]
-        if not isinstance(how.takes, Names | OneName | SortBy):
-            raise Unfit(keyword)
-        self.names.setdefault(at, []).append(entities)
-        self.waiting = False
 
     def _value(self, pairs: tuple[tuple[Entity, str], ...]) -> None:
         if self.where is None:
@@ -437,7 +323,7 @@ class Draft:
             text.isdigit()
             and isinstance(following, Sense)
             and (
-                following.what is Class.RANK or (following.what is Class.CLAUSE and following.value in _RANKS)
+                following.what is Class.RANK or (following.what is Class.CLAUSE and following.value in RANKS)
             )
         ):
             self.leading = whole_number(text)  # "the 3 best plants"
@@ -466,7 +352,7 @@ class Draft:
                 self.fixed[at] = text
                 self.pending = ""
                 return
-        for each in _RANKS:  # "make it 10"
+        for each in RANKS:  # "make it 10"
             if (
                 self.base is not None
                 and each in self.parts
@@ -515,13 +401,6 @@ class Draft:
             self.fixed[at] = "previous period"
         elif which == _BEFORE or self.periods == [text]:
             raise Unfit("against")
-
-    # --- done
-
-    def guessed(self) -> int:
-        """Roles that were made up; "which plant has the highest" says by what."""
-        ranked = any(self.parts[each][0] in self.fixed for each in _RANKS if each in self.parts)
-        return 0 if ranked else self.guesses
 
 
 def _plain(period: str) -> str:

@@ -10,11 +10,12 @@ from bot.language.declare import (
     Where,
     clauses,
 )
-from bot.language.drafts import STATES, Draft, Unfit
+from bot.language.drafts import Draft
 from bot.language.edges import Cost, Edge, Named
 from bot.language.lexicon import Lexicon
 from bot.language.making import Maker
 from bot.language.scope import Scope
+from bot.language.slots import STATES, Unfit
 from bot.language.vocabulary import SILENT, Class, Sense
 from bot.model.intents import Intent
 from bot.model.names import Kind

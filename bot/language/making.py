@@ -25,10 +25,11 @@ from bot.language.declare import (
     Where,
     clauses,
 )
-from bot.language.drafts import NUMBERS, ORDERED, Draft, Test, Unfit
+from bot.language.drafts import Draft
 from bot.language.edges import DATES
 from bot.language.lexicon import Entity, Lexicon, plainest
 from bot.language.scope import Scope, date_key
+from bot.language.slots import NUMBERS, ORDERED, Test, Unfit
 from bot.language.vocabulary import HELD, stem, words_of
 from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, SortKey
 from bot.model.names import LIES_IN, Kind, Name
