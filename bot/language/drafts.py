@@ -58,6 +58,7 @@ class Draft(Slots):
                 if inside is not None:
                     self._take(inside, rest)
             case Valued(pairs, opposite):
+                self._end_negation(pairs)
                 before = self.negated
                 self.negated = before != opposite
                 self._value(pairs)
@@ -253,6 +254,19 @@ class Draft(Slots):
             self.into("show", entities)
         else:
             raise Unfit("field")
+
+    def _end_negation(self, pairs: tuple[tuple[Entity, str], ...]) -> None:
+        """Lets "not" end with the field that it was about: "not delivered, in France", but "without DHL and UPS"."""
+        excluded = self.tests[-1].fields if self.negated and not self.unused and self.tests else ()
+        if excluded and not any(of in excluded for of, _ in pairs):
+            if self.joined:  # "not delivered and France": nobody knows
+                raise Unfit("without")
+            self.negated = False
+        elif not self.negated and any(
+            each.op is Op.NE and of in each.fields for each in self.tests for of, _ in pairs
+        ):
+            raise Unfit("value")
+        self.joined = False
 
     def _value(self, pairs: tuple[tuple[Entity, str], ...]) -> None:
         if self.where is None:

@@ -203,3 +203,10 @@ async def test_an_error_blames_no_model_that_nobody_named(sentence: str) -> None
         assert not [each for each in models if each in card.headline]
         named = await scene.says(f'{sentence} of "Order to Cash"')
         assert "in Order to Cash" in named.headline
+
+
+async def test_not_ends_with_the_field_that_it_is_about() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        card = await scene.says("orders not delivered yet in france")
+        assert card.headline.endswith("Status != Delivered, Country = France")

@@ -22,6 +22,7 @@ from bot.model.clock import SystemClock
 from bot.model.people import Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.sandbox import Fault
+from tests.fake_slack import TEAM
 from tests.fakes import MemoryLedger
 from tests.server.towns import CLERK, OPERATOR, town
 from tests.story import StoryClock, someone, stage
@@ -128,10 +129,18 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
                 }
             )
 
-        async with town(changed=both, database=f"sqlite:///{tmp_path / 'kept.db'}") as here:
+        exporting = config.Rule(
+            name="export",
+            who=config.Who(slack=(f"{TEAM}:{CLERK}",)),
+            may=(Right.READ, Right.EXPORT),
+        )
+        async with town(
+            changed=both, rules=[exporting], database=f"sqlite:///{tmp_path / 'kept.db'}"
+        ) as here:
             here.sandbox.faults.add(Fault(kind="status", status=503, count=1))
             await here.says(CLERK, "C1", "data Materials")
             await here.says(CLERK, "C1", "kpis of Order to Cash")
+            await here.says(CLERK, "C1", "export Materials")
             await here.says(OPERATOR, "C1", "cancel main job")
     every = {(kind.__name__, key) for kind in kinds for key in kind.model_fields}
     nobody_reads = every - FOLLOWED - seen
@@ -166,7 +175,7 @@ async def test_permissions_decides_whether_the_grants_of_the_key_are_read_at_sta
 async def test_a_person_and_a_place_have_the_share_that_is_set(limits: Limits, refusal: str) -> None:
     async with stage(clock=StoryClock(pace=1.0), connection={"limits": limits}) as scene:
         await scene.says("models")
-        card = await scene.says("pools")
+        card = await scene.says('kpis of "Order to Cash"')
         assert card.headline == refusal
 
 
