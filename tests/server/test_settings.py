@@ -131,8 +131,8 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
 
         exporting = config.Rule(
             name="export",
-            who=config.Who(slack=(f"{TEAM}:{CLERK}",)),
-            may=(Right.READ, Right.EXPORT),
+            who=config.Who(slack=(f"{TEAM}:{CLERK}", f"{TEAM}:{OPERATOR}")),
+            may=(Right.READ, Right.EXPORT, Right.CANCEL),
         )
         async with town(
             changed=both, rules=[exporting], database=f"sqlite:///{tmp_path / 'kept.db'}"
