@@ -36,7 +36,15 @@ from bot.model.cards import (
 from bot.model.people import Clicked, Person
 from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
 from bot.render.card_text import Grid, announce, footer, grid, left_out, noticed, title_of
-from bot.render.layout import PHONE, WHOLE_LABEL, Layout, Line, button_label, can_be_buttons, layout
+from bot.render.layout import (
+    PHONE,
+    WHOLE_LABEL,
+    Layout,
+    button_label,
+    can_be_buttons,
+    layout,
+    without_columns,
+)
 from bot.render.safe_text import ELLIPSIS, clean, columns, cut, rule, units, whole_lines
 from bot.render.values import in_words
 
@@ -63,9 +71,7 @@ _BODY_BLOCKS = 36
 _PARAGRAPHS = 4000
 _TITLE = 600
 _RADIO_BUTTONS = 5
-_CELL = 200
-_BELOW = 600
-_TITLE_CELL = 60
+_LABEL = 60
 _FACT = 1000
 _QUIET = 2000
 _SENTENCE = 500
@@ -224,7 +230,7 @@ class _Message:
         spent = 0
         for index, fact in enumerate(facts):
             label, value = (
-                cut(clean(fact.label), _TITLE_CELL),
+                cut(clean(fact.label), _LABEL),
                 cut(in_words(fact.value, self.reader), _FACT),
             )
             size = units(label) + units(value) + 3
@@ -271,15 +277,15 @@ class _Message:
     def real_table(self, laid_out: Layout) -> None:
         budget = min(TABLE_TEXT, self.room)
         rows: list[list[Json]] = []
-        for line, length in [(laid_out.head, _TITLE_CELL), *((line, _CELL) for line in laid_out.rows)]:
-            texts = [cut(cell, length) for cell in line.cells]
-            below = cut(line.below, _BELOW)
-            spent = sum(units(text) or 1 for text in texts) + units(below)
+        for line in (laid_out.head, *laid_out.rows):
+            spent = sum(units(text) or 1 for text in line.cells) + units(line.below)
             if spent > budget or len(rows) == TABLE_ROWS:
                 break
             budget -= spent
             self.room -= spent
-            rows.append([_cell(text, "" if at else below) for at, text in enumerate(texts)])
+            first, *others = line.cells
+            stands_out = line.below or (laid_out.split and rows)  # a heading stands out by itself
+            rows.append([_first(first, line.below) if stands_out else _cell(first), *map(_cell, others)])
         if len(rows) > 1:
             self.has_table = True
             aligned = [
@@ -300,11 +306,12 @@ class _Message:
             self.add(_preformatted("\n".join(kept)))
             missing = len(lines) - max(2, len(kept))
         else:
-            laid_out = layout(written, 0)
-            pieces = [_in_words(line) for line in (laid_out.head, *laid_out.rows)]
-            kept = _that_fit([first + rest for first, rest in pieces], min(TEXT, self.room))
+            pieces = without_columns(written)
+            kept = _that_fit([f"{first}  {rest}" for first, rest in pieces], min(TEXT, self.room))
             runs = [
-                run for first, rest in pieces[: len(kept)] for run in (_run(first, bold=True), _run(rest))
+                run
+                for first, rest in pieces[: len(kept)]
+                for run in (_run(first, bold=True), _run(f"  {rest}\n"))
             ]
             if runs:
                 self.add(_rich(*runs))
@@ -408,17 +415,13 @@ class _Message:
         self.blocks = [*body, *tail]
 
 
-def _cell(text: str, below: str) -> Json:
-    if below:
-        return _rich(_run(text or ELLIPSIS, bold=True), _run(f"\n{below}"))
+def _first(text: str, below: str) -> Json:
+    """The first cell of a row that goes on below it."""
+    return _rich(_run(text or ELLIPSIS, bold=True), *([_run(f"\n{below}")] if below else []))
+
+
+def _cell(text: str) -> Json:
     return {"type": "raw_text", "text": text if text.strip() else " "}
-
-
-def _in_words(line: Line) -> tuple[str, str]:
-    """A row without a table: what stands out of it, and the rest."""
-    first, *others = (cut(cell, _CELL) for cell in line.cells)
-    rest = "".join(f"  {cell}" for cell in others) + (f"\n{cut(line.below, _BELOW)}" if line.below else "")
-    return first or ELLIPSIS, f"{rest}\n"
 
 
 def _that_fit(lines: Sequence[str], room: int) -> list[str]:
@@ -441,7 +444,7 @@ def render_mention(person: Person, text: str) -> SlackMessage:
         who: Json = {"type": "user", "user_id": person.id}
         plain = f"<@{person.id}> {escape(said)}"
     else:
-        name = cut(clean(person.name), _TITLE_CELL) or "Somebody"
+        name = cut(clean(person.name), _LABEL) or "Somebody"
         who, plain = _run(name, bold=True), escape(f"{name} {said}")
     return SlackMessage(plain, [_rich(who, _run(f" {said}"))])
 

@@ -61,8 +61,6 @@ _QUIET = 300
 _PARAGRAPHS = 4000
 _MENTION = 500
 _LINES = 60
-_CELL = 200
-_BELOW = 600
 _FACT = 1000
 
 _STYLES = {Tone.PLAIN: None, Tone.WARNING: None, Tone.GOOD: "positive", Tone.DANGER: "destructive"}
@@ -79,9 +77,12 @@ _MENTIONABLE_NAME = re.compile(r"[\w '.,-]+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~|<>&])")
 
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def size(part: object) -> int:
     """Length as ASCII JSON, the longest form in which a card ever travels."""
-    return len(json.dumps(part, separators=(",", ":"))) + 1
+    return len(_as_json(part)) + 1
 
 
 # --- small parts -----------------------------------------------------------------------------------------------
@@ -425,8 +426,8 @@ class _Sheet:
 
     def chart(self, chart: Chart) -> list[Json]:
         in_characters = self.table(chart)
-        # What is said of the rows that are not there holds for the drawn chart too.
-        split = len(in_characters) - bool(chart.hidden)
+        # What is said below the rows holds for the drawn chart too.
+        split = len(in_characters) - bool(chart.hidden or chart.target)
         otherwise, below = in_characters[:split], in_characters[split:]
         drawn = chart_element(chart, self.reader, otherwise) if self.charts else None
         extra = 0 if drawn is None else size(drawn) - size(otherwise)
@@ -457,7 +458,7 @@ class _Sheet:
                 {"width": need + 1, "horizontalCellContentAlignment": "Right" if right else "Left"}
                 for need, right in zip(laid_out.needs, laid_out.numeric, strict=True)
             ],
-            "rows": [_row(laid_out.head, _LABEL, bold=True)],
+            "rows": [_row(laid_out.head, bold=len(laid_out.needs))],
             "showGridLines": True,
         }
         rows, kept = laid_out.rows, 0
@@ -465,7 +466,7 @@ class _Sheet:
             return self.spend([_quiet(left_out(len(rows), "row"))])
         self.spend([table])
         for row in rows:
-            line = _row(row, _CELL)
+            line = _row(row, bold=int(laid_out.split))
             if size(line) > self.room - _NOTE:
                 break
             self.room -= size(line)
@@ -480,12 +481,11 @@ _PRESSED = ("ActionSet", "Input.ChoiceSet")
 _NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
 
 
-def _row(line: Line, length: int, *, bold: bool = False) -> Json:
-    cells: list[list[Json]] = []
-    for text in (cut(cell, length) for cell in line.cells):
-        cells.append([_rich(_bold(text) if bold or (line.below and not cells) else _run(text))])
+def _row(line: Line, *, bold: int) -> Json:
+    """A row whose first cells stand out, as many as `bold`."""
+    cells = [[_rich(_bold(text) if at < bold else _run(text))] for at, text in enumerate(line.cells)]
     if line.below:
-        cells[0].append(_quiet(cut(line.below, _BELOW), spacing="None"))
+        cells[0].append(_quiet(line.below, spacing="None"))
     return {"type": "TableRow", "cells": [{"type": "TableCell", "items": items} for items in cells]}
 
 

@@ -201,6 +201,7 @@ class Chart:
 
     Attributes:
         title: What is drawn (the KPI's name), short.
+        by: What the points are (the field's name, or “Month”), short.
         drawing: Bars or a line.
         points: Left to right, or top to bottom.
         target: What the numbers are measured against.
@@ -209,6 +210,7 @@ class Chart:
     """
 
     title: str
+    by: str
     drawing: Drawing
     points: tuple[Point, ...]
     target: Number | None = None

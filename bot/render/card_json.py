@@ -95,10 +95,11 @@ def _block(block: Block) -> Json:
                 "more": None if more is None else _button(more),
                 "hidden": hidden,
             }
-        case Chart(title, drawing, points, target, more, hidden):
+        case Chart(title, by, drawing, points, target, more, hidden):
             return {
                 "type": "chart",
                 "title": title,
+                "by": by,
                 "drawing": drawing.value,
                 "points": [{"label": _cell(point.label), "value": _cell(point.value)} for point in points],
                 "target": None if target is None else _cell(target),

@@ -43,7 +43,7 @@ def error_text(error: BotError, reader: Reader) -> tuple[str, str]:
 _SIGNS = {
     Status.ANSWERED: "",
     Status.WORKING: "Working",
-    Status.QUESTION: "Question",
+    Status.QUESTION: "",
     Status.ASKED: "",
     Status.NOT_UNDERSTOOD: "Not understood",
     Status.REFUSED: "Refused",
@@ -98,9 +98,9 @@ def source_line(source: Source, reader: Reader) -> str:
     parts = [" > ".join(clean(each) for each in names if each)]
     if source.loaded:
         at = source.data_loaded_at
-        parts.append("load time unknown" if at is None else f"data of {when(at, reader)}")
-    read = when(source.fetched_at, reader)
-    parts.append(f"read {read}" if source.cached else "live" if source.loaded else f"live {read}")
+        parts.append("data of unknown age" if at is None else f"data of {when(at, reader)}")
+    read = "read" if source.loaded or source.cached else "live"
+    parts.append(f"{read} {when(source.fetched_at, reader)}")
     if source.unread:
         items = "item" if source.unread == 1 else "items"
         parts.append(f"{_count(source.unread, locale)} {items} could not be read")
@@ -206,10 +206,12 @@ def grid(block: Table | Chart, reader: Reader, *, drawn_above: bool = False) -> 
                         line[at] = write(row[at], reader)
             _align(written)
             return Grid(headings, written, [column.numeric for column in columns], below)
-        case Chart(title, drawing, points, target):
+        case Chart(title, by, drawing, points, target):
             drawn = [[write(point.label, reader), write(point.value, reader)] for point in points]
             _align(drawn)
-            heads = [clean(title) or ELLIPSIS, f"target {write(target, reader)}" if target else ""]
+            heads = [clean(by) or ELLIPSIS, clean(title) or ELLIPSIS]
+            if target:
+                below = f"Target {write(target, reader)}. {below}".rstrip()
             if drawing is Drawing.BARS and not drawn_above:
                 heads.append("")
                 drawn = [[*row, bar] for row, bar in zip(drawn, bars(sizes(block)), strict=True)]

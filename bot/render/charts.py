@@ -14,7 +14,7 @@ from bot.model.cards import Chart, Drawing, Missing, Number, Reader
 from bot.render.safe_text import ELLIPSIS, clean, cut
 from bot.render.values import MARKS, write
 
-BAR = 8
+BAR = 6
 """Places of the longest bar: beside a name and a number it still fits on a phone."""
 
 _EIGHTHS = "▏▎▍▌▋▊▉█"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.model.cards import Button
 from bot.render.card_text import Grid, label_of
-from bot.render.safe_text import cut, width
+from bot.render.safe_text import ELLIPSIS, cut, width
 from bot.render.values import MISSING
 
 PHONE = 38
@@ -18,19 +18,27 @@ PHONE = 38
 WHOLE_LABEL = 75
 """The most of a button's label that is ever kept."""
 
+HEADING = 60
+"""The most that is kept of a heading, in UTF-16 units."""
+
+CELL = 200
+"""The most that is kept of a cell, in UTF-16 units."""
+
+BELOW = 600
+"""The most that is kept of what stands below a cell, in UTF-16 units."""
+
 _MOST_BUTTONS = 5
 _EDGES = 3.3
 _WORDS = 12  # text goes on in the next line, so a column of it may be this narrow
 _KEYS = 5  # beside the first column stands the first number of these columns
 _LABEL = 36
 _BUTTON_EDGES = 5
-
-_UNBROKEN = str.maketrans({" ": "\u00a0"})
+_SAME = 3  # rows from which on what they all have is said once
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row: its cells, and what stands below the first of them (empty where everything fits beside it)."""
+    """A row: its cells, and what stands below the first of them (empty where everything fits beside it); all cut."""
 
     cells: tuple[str, ...]
     below: str = ""
@@ -45,12 +53,14 @@ class Layout:
         rows: The rows, all with as many cells.
         numeric: Which columns are set flush right.
         needs: The characters that each column takes, without its edges.
+        split: Whether rows go on below their first cell, which then stands out.
     """
 
     head: Line
     rows: list[Line]
     numeric: tuple[bool, ...]
     needs: tuple[int, ...]
+    split: bool
 
 
 def layout(written: Grid, places: float = PHONE) -> Layout:
@@ -59,7 +69,7 @@ def layout(written: Grid, places: float = PHONE) -> Layout:
     columns = range(wide)
     rows = [
         [
-            cell.translate(_UNBROKEN) if number else cell
+            cell.replace(" ", "\u00a0") if number else cell
             for cell, number in zip(row, written.numeric, strict=True)
         ]
         for row in written.rows
@@ -70,21 +80,36 @@ def layout(written: Grid, places: float = PHONE) -> Layout:
         for need, head in zip(needs, written.headings, strict=True)
     ]
     if wide <= 2 or sum(needs) + wide * _EDGES <= places:  # noqa: PLR2004  # two columns are what is aimed at
-        kept, rest = list(columns), []
+        kept, rest, same = list(columns), [], []
     else:
         key = next((at for at in columns[1:_KEYS] if written.numeric[at]), 1)
         kept, rest = [0, key], [at for at in columns[1:] if at != key]
+        same = [at for at in rest if len(rows) >= _SAME and len({row[at] for row in rows}) == 1]
+        rest = [at for at in rest if at not in same]
         needs[0] = max(needs[0], round(PHONE - 2 * _EDGES - needs[key]))
-
-    def beside(cells: Sequence[str]) -> tuple[str, ...]:
-        return tuple(cells[at] for at in kept)
-
+    said_once = _named(written.headings, rows[0], same) if same else ""
     return Layout(
-        head=Line(beside(written.headings)),
-        rows=[Line(beside(row), _named([(written.headings[at], row[at]) for at in rest])) for row in rows],
+        head=Line(
+            tuple(cut(written.headings[at], HEADING) for at in kept),
+            cut(f"In every row: {said_once}", BELOW) if said_once else "",
+        ),
+        rows=[
+            Line(tuple(cut(row[at], CELL) for at in kept), cut(_named(written.headings, row, rest), BELOW))
+            for row in rows
+        ],
         numeric=tuple(written.numeric[at] for at in kept),
         needs=tuple(needs[at] for at in kept),
+        split=bool(rest),
     )
+
+
+def without_columns(written: Grid) -> list[tuple[str, str]]:
+    """A table where none can be drawn: what each row is about, and the rest of it in words."""
+    others = range(1, len(written.headings))
+    return [
+        (cut(row[0], CELL) or ELLIPSIS, cut(_named(written.headings, row, others), BELOW))
+        for row in written.rows
+    ]
 
 
 def _need(cells: Sequence[str], *, numeric: bool) -> int:
@@ -92,10 +117,12 @@ def _need(cells: Sequence[str], *, numeric: bool) -> int:
     return longest if numeric else min(longest, _WORDS)
 
 
-def _named(cells: Sequence[tuple[str, str]]) -> str:
-    """Values with the names of their columns; what is missing is left out."""
+def _named(headings: Sequence[str], row: Sequence[str], columns: Iterable[int]) -> str:
+    """Some of a row's values with the names of their columns; what is missing is left out."""
     return " · ".join(
-        f"{name}: {cell}" if name else cell for name, cell in cells if cell.strip() not in ("", MISSING)
+        f"{headings[at]}: {row[at]}" if headings[at] else row[at]
+        for at in columns
+        if row[at].strip() not in ("", MISSING)
     )
 
 

@@ -196,6 +196,7 @@ BARS = Answer(
             Facts((Fact("All plants", percent(0.907)),)),
             Chart(
                 "On-time delivery",
+                "Plant",
                 Drawing.BARS,
                 (
                     Point(Words("Hamburg"), percent(0.9125)),
@@ -210,10 +211,11 @@ BARS = Answer(
             ),
             Chart(
                 "Change of stock",
+                "Plant",
                 Drawing.BARS,
                 (Point(Words("Hamburg"), Number(-1200, ",.0f")), Point(Words("Köln"), Number(3400, ",.0f"))),
             ),
-            Chart("Open orders", Drawing.BARS, ()),
+            Chart("Open orders", "Plant", Drawing.BARS, ()),
         ),
         source=SOURCE,
         sentence='kpi "On-time delivery" by Plant',
@@ -227,6 +229,7 @@ COURSE = Answer(
         blocks=(
             Chart(
                 "On-time delivery",
+                "Day",
                 Drawing.LINE,
                 tuple(
                     Point(Day(date(2026, 11, 1 + 3 * at)), Missing() if at == 3 else percent(value))
@@ -246,6 +249,7 @@ STOCK = Answer(
         blocks=(
             Chart(
                 "Change of stock",
+                "Plant",
                 Drawing.BARS,
                 (Point(Words("Hamburg"), Number(-1200, ",.0f")), Point(Words("Köln"), Number(3400, ",.0f"))),
                 more=Button("All 17 plants", look("all plants")),
@@ -253,6 +257,7 @@ STOCK = Answer(
             ),
             Chart(
                 "On-time delivery",
+                "Day",
                 Drawing.LINE,
                 tuple(Point(Day(date(2026, 11, at + 1)), percent(0.85 + at / 100)) for at in range(8)),
                 target=Number(0.9, ".0%"),

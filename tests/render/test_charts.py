@@ -21,16 +21,16 @@ def chart(drawing: Drawing, *values: float | None) -> Chart:
         Point(Words(f"point {at}"), Missing() if value is None else Number(value))
         for at, value in enumerate(values)
     ]
-    return Chart("Orders", drawing, tuple(points))
+    return Chart("Orders", "Plant", drawing, tuple(points))
 
 
 def test_bars_are_as_long_as_their_values_and_begin_at_zero() -> None:
-    assert bars([100.0, 50.0, 25.0, 0.0]) == ["█" * BAR, "█" * (BAR // 2), "█" * (BAR // 4), ""]
-    assert bars([8.0, 1.5]) == ["████████", "█▌"]
+    assert bars([9.0, 6.0, 3.0, 0.0]) == ["█" * BAR, "█" * (BAR * 2 // 3), "█" * (BAR // 3), ""]
+    assert bars([6.0, 1.5]) == ["█" * BAR, "█▌"]
 
 
 def test_a_bar_below_zero_looks_otherwise_and_nothing_has_none() -> None:
-    assert bars([-4.0, 8.0, None]) == ["░░░░", "████████", ""]
+    assert bars([-4.0, 8.0, None]) == ["░" * (BAR // 2), "█" * BAR, ""]
     assert bars([-0.001, 8.0])[0] == "░"
     assert bars([]) == []
     assert bars([0.0]) == [""]
@@ -74,7 +74,7 @@ def test_slack_draws_two_charts_a_message_and_the_third_in_characters() -> None:
     three = slack.render(Card("x", blocks=(chart(Drawing.BARS, 3, 4),) * 3), Reader(), charts=True)
     assert_slack_ok(three)
     assert [block["type"] for block in three.blocks].count("data_visualization") == CHARTS
-    assert "████████" in str(three.blocks[-1])
+    assert "█" * BAR in str(three.blocks[-1])
 
 
 def test_teams_draws_a_chart_and_says_what_else_to_show() -> None:
@@ -85,7 +85,9 @@ def test_teams_draws_a_chart_and_says_what_else_to_show() -> None:
 
 
 def test_a_percentage_is_drawn_in_percent_with_its_verdict() -> None:
-    judged = Chart("x", Drawing.BARS, (Point(Words("Köln"), Number(0.87, ".1%", verdict=Verdict.MISSED)),))
+    judged = Chart(
+        "x", "City", Drawing.BARS, (Point(Words("Köln"), Number(0.87, ".1%", verdict=Verdict.MISSED)),)
+    )
     assert plotted(judged, Reader(), 20, 20) == [("Köln ✗", 87.0)]
 
 
@@ -94,4 +96,4 @@ def test_charts_are_drawn_in_characters_where_nobody_switched_them_on(render: An
     said = str(render(Card("x", blocks=(chart(Drawing.BARS, 3, 4),)), Reader()))
     assert "data_visualization" not in said
     assert "Chart." not in said
-    assert "████████" in said
+    assert "█" * BAR in said

@@ -295,7 +295,7 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
     [
         (
             Source("SAP team", AT, "KM", AT - timedelta(hours=2), cost=(Cost("intelligence", 4, 5812),)),
-            "KM · data of 21:56 CET · live",
+            "KM · data of 21:56 CET · read 23:56 CET",
         ),
         (
             Source("SAP team", AT, "SAP ECC", loaded=False, several=True),
@@ -303,7 +303,7 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
         ),
         (
             Source("SAP team", AT - timedelta(days=1), cached=True),
-            "SAP team · load time unknown · read yesterday 23:56 CET",
+            "SAP team · data of unknown age · read yesterday 23:56 CET",
         ),
         (
             Source(
@@ -314,7 +314,7 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
                 sandbox=True,
             ),
             (
-                "demo · load time unknown · live · 2 items could not be read"
+                "demo · data of unknown age · read 23:56 CET · 2 items could not be read"
                 " · 4 calls of the intelligence API (1,234 left), 1 call of the integration API (0 left)"
             ),
         ),
@@ -328,6 +328,7 @@ def test_the_source_line_says_where_how_old_and_at_what_cost(source: Source, lin
 def test_whatever_is_no_plain_answer_says_so_in_words_first(status: Status) -> None:
     words = {
         Status.ANSWERED: "main job",
+        Status.QUESTION: "main job",
         Status.ASKED: "main job",
         Status.NOT_UNDERSTOOD: "Not understood: main job",
     }

@@ -142,6 +142,7 @@ def tables(draw: st.DrawFn) -> Table:
 charts = st.builds(
     Chart,
     texts,
+    texts,
     st.sampled_from(Drawing),
     st.lists(st.builds(Point, cells, numbers | st.just(Missing())), max_size=40).map(tuple),
     st.none() | numbers,
@@ -269,8 +270,12 @@ PLACES: dict[str, Callable[[str], Card]] = {
     "cell of a wide table": lambda text: Card(
         "x", blocks=(Table((Column("a"),) * 21, ((Words(text),) * 21,)),)
     ),
-    "chart": lambda text: Card("x", blocks=(Chart(text, Drawing.BARS, (Point(Missing(), Number(1)),)),)),
-    "point": lambda text: Card("x", blocks=(Chart("a", Drawing.LINE, (Point(Words(text), Number(1)),)),)),
+    "chart": lambda text: Card(
+        "x", blocks=(Chart(text, text, Drawing.BARS, (Point(Missing(), Number(1)),)),)
+    ),
+    "point": lambda text: Card(
+        "x", blocks=(Chart("a", "b", Drawing.LINE, (Point(Words(text), Number(1)),)),)
+    ),
     "notice": lambda text: Card("x", blocks=(Notice(Tone.DANGER, text),)),
     "prompt": lambda text: Card("x", blocks=(Choices(text, (Button("a", Confirm("t")),)),)),
     "choice": lambda text: Card("x", blocks=(Choices("a", (Button(text, Confirm("t")),)),)),

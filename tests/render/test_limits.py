@@ -103,7 +103,7 @@ def test_a_second_table_on_slack_counts_its_rows_too() -> None:
 @pytest.mark.parametrize("drawing", Drawing)
 def test_points_of_a_chart_that_do_not_fit_are_counted(show: Show, drawing: Drawing) -> None:
     points = tuple(Point(Words(f"r{at}y"), Number(at)) for at in range(1, 301))
-    shown = show(Card("x", blocks=(Chart("Orders", drawing, points, more=MORE),)))
+    shown = show(Card("x", blocks=(Chart("Orders", "Plant", drawing, points, more=MORE),)))
     assert rows_in(shown) + left(shown) == len(points)
     assert "Next rows" in shown
 

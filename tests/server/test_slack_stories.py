@@ -244,7 +244,7 @@ async def test_a_job_is_stopped_from_the_question_to_the_reply_that_wakes(here: 
     assert question.only_for == ""
     assert question.thread_ts
     assert question.shown.splitlines() == [
-        "SANDBOX · Question: Stop main job? SAP ECC, running since 22:21 CET (1 h 35 min) · asked by the operator",
+        "SANDBOX · Stop main job? SAP ECC, running since 22:21 CET (1 h 35 min) · asked by the operator",
         "Data pool: SAP ECC",
         "Status: running",
         "Running since: 22:21 CET",
@@ -265,7 +265,7 @@ async def test_a_job_is_stopped_from_the_question_to_the_reply_that_wakes(here: 
     assert len(here.cancels()) == 1
     assert "[Stop this job]" not in question.shown
     states = [each.splitlines()[0].removeprefix("SANDBOX · ") for each in question.history]
-    assert states[0].startswith("Question: Stop main job?")
+    assert states[0].startswith("Stop main job?")
     assert all(each.startswith("Working: ") for each in states[1:-1]), states
     assert states[1:-1], "the buttons give way to a sign of work at once"
     assert states[-1].startswith("STOPPED ")

@@ -100,7 +100,7 @@ async def test_a_question_is_an_ordinary_message_and_the_bot_learns_which(slack_
     slack_world.bot.answers["cancel main job"] = [QUESTION]
     await slack_world.say("U1", "C1", "cancel main job")
     (message,) = slack_world.slack.visible("U2", "C1")
-    assert message.shown == "Question: Stop main job?\n[Stop this job] [Leave it running]"
+    assert message.shown == "Stop main job?\n[Stop this job] [Leave it running]"
     ((ticket, ref),) = slack_world.bot.attached
     assert (ticket, ref.handle, ref.place.id) == ("ticket-1", f"C1:{message.ts}", "C1")
 
@@ -333,7 +333,7 @@ async def test_a_refused_click_leaves_the_question_open_and_tells_the_clicker_al
     (question,) = slack_world.slack.visible("U2", "C1")
     await slack_world.slack.press("U2", question, "Stop this job")
     await slack_world.quiet()
-    assert question.shown == "Question: Stop main job?\n[Stop this job] [Leave it running]"
+    assert question.shown == "Stop main job?\n[Stop this job] [Leave it running]"
     assert "(only you)" in slack_world.slack.screen("U2", "C1")
     assert "You may not do this" not in slack_world.slack.screen("U1", "C1")
 

@@ -178,6 +178,7 @@ def _blocks(question: Question, groups: Groups, other: Span | None) -> list[Bloc
         found.append(
             Chart(
                 question.lead.name.text,
+                intent.by[0].text,
                 Drawing.LINE if groups.timely else Drawing.BARS,
                 tuple(Point(labels[0], _drawn(values[0])) for labels, values in groups.rows),
                 target if isinstance(target, Number) else None,

@@ -283,6 +283,7 @@ def _drawn(
         target = question.lead.target(first)
     return Chart(
         question.lead.name.text,
+        trend.unit.capitalize(),
         Drawing.BARS if question.intent.most else Drawing.LINE,
         tuple(
             Point(Words(label), value if isinstance(value, Number) else Missing())
