@@ -22,6 +22,12 @@ _BLANK = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 
+# Latin and Greek letters, punctuation, arrows, blocks and marks, Chinese, Japanese and Korean: drawn as they stand.
+_PLAIN = re.compile(
+    "[ -~\u00a0-\u00ac\u00ae-\u02ff\u0391-\u03ff\u2010-\u2027\u202f-\u205e\u20a0-\u20cf\u2190-\u27ff"
+    "\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*"
+)
+
 
 def clean(text: str, *, lines: bool = False) -> str:
     """Foreign text, safe to show anywhere: what is left is what the eye sees.
@@ -33,7 +39,7 @@ def clean(text: str, *, lines: bool = False) -> str:
         text: Any characters at all.
         lines: Keep line breaks; otherwise they become spaces.
     """
-    if text.isascii() and text.isprintable():
+    if _PLAIN.fullmatch(text):
         return text
     kept: list[str] = []
     marks = 0
@@ -95,7 +101,7 @@ def units(text: str) -> int:
 
 def cut(text: str, length: int) -> str:
     """Text of at most `length` UTF-16 units; where something is cut off, an ellipsis shows it."""
-    if units(text) <= length:
+    if 2 * len(text) <= length or units(text) <= length:
         return text
     room, end = length - 1, 0
     while end < len(text) and room >= units(text[end]):
