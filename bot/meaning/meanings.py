@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -17,6 +18,7 @@ from bot.conversation import Last
 from bot.language.declare import CelonisIntent, Sentence, clauses
 from bot.language.gate import orders
 from bot.language.parse import Exact, NotExact
+from bot.language.say import say
 from bot.language.vocabulary import vocabulary, words_of
 from bot.language.wrapping import wrapped
 from bot.masking import Recorded, mask
@@ -130,12 +132,11 @@ class Meanings:
     async def _about_another(self, text: str, visit: Visit) -> Meaning | None:
         """What a sentence about another sentence means; None if it is none."""
         unclear: Unclear | None = None
-        for word, inside in wrapped(text, self._words, self._outer):
-            outer = self._outer[word]
-            check(self._commands, outer(), visit)
+        for outer, inside in self._around(text):
+            check(self._commands, outer, visit)
             meaning = await self.mean(inside, visit)
             match meaning:
-                case One(intent) if not isinstance(intent, (*OWN_WORDS, *self._outer.values())):
+                case One(intent) if self._can_stand_inside(intent):
                     about = _about(outer, intent)
                     return replace(
                         meaning, intent=about, recorded=replace(meaning.recorded, sentence=mask(about))
@@ -148,7 +149,29 @@ class Meanings:
                     pass
         return unclear
 
-    def _wrapped(self, outer: type[Intent], options: Iterable[Button]) -> tuple[Button, ...]:
+    def _around(self, text: str) -> Iterator[tuple[Intent, str]]:
+        """Every way to read a text as a question about another sentence: the question, and that sentence."""
+        if (whole := self._exactly_around(text)) is not None:
+            inside = _inside(whole)
+            if isinstance(inside, CelonisIntent) and isinstance(whole, CelonisIntent) and inside.via is None:
+                inside = replace(inside, via=whole.via)
+            if inside is not None:
+                yield whole, say(inside)
+            return
+        for word, inside_it in wrapped(text, self._words, self._outer):
+            yield self._outer[word](), inside_it
+
+    def _exactly_around(self, text: str) -> Intent | None:
+        try:
+            whole = self.exact.parse(text)
+        except NotExact:
+            return None
+        return whole if isinstance(whole, tuple(self._outer.values())) else None
+
+    def _can_stand_inside(self, intent: Intent) -> bool:
+        return not isinstance(intent, (*OWN_WORDS, *self._outer.values()))
+
+    def _wrapped(self, outer: Intent, options: Iterable[Button]) -> tuple[Button, ...]:
         return tuple(
             replace(each, action=Run(_about(outer, each.action.intent)))
             for each in options
@@ -182,6 +205,11 @@ class Meanings:
             if isinstance(intent, OWN_WORDS):
                 return as_a_whole(text, "exact", One(intent)), True
             check(self._commands, intent, visit)
+            if isinstance(intent, tuple(self._outer.values())) and (inside := _inside(intent)) is not None:
+                # Its names are those of the sentence inside, which was looked at as a sentence of its own.
+                if self._can_stand_inside(inside):
+                    return Unclear(NotUnderstood("I do not understand that.")), True
+                return as_a_whole(text, "exact", One(intent)), True
             found, trouble = await resolved(intent, self._context, visit)
             foreign = isinstance(trouble, UnknownName) and trouble.kind is Kind.CONNECTION
             if found:
@@ -213,9 +241,17 @@ class Meanings:
         return await self._own_words.mean(text, visit)
 
 
-def _about(outer: type[Intent], intent: Intent) -> Intent:
+def _inside(outer: Intent) -> Intent | None:
+    """The sentence that another one is about."""
+    (sentence, _), *_ = clauses(type(outer))
+    found: Intent | None = getattr(outer, sentence.name)
+    return found
+
+
+def _about(outer: Intent, intent: Intent) -> Intent:
     """A sentence about another one; which connection is meant, both say."""
-    (sentence, _), *_ = clauses(outer)
-    if not isinstance(intent, CelonisIntent):
-        return outer(**{sentence.name: intent})
-    return outer(**{sentence.name: replace(intent, via=None), "via": intent.via})
+    (sentence, _), *_ = clauses(type(outer))
+    changed: dict[str, Any] = {sentence.name: intent}
+    if isinstance(intent, CelonisIntent):
+        changed = {sentence.name: replace(intent, via=None), "via": intent.via}
+    return replace(outer, **changed)

@@ -84,6 +84,26 @@ async def test_a_public_name_on_a_private_id_is_not_shown_to_everybody() -> None
         assert card.audience == Only(CLERK)
 
 
+async def test_a_name_cannot_be_put_on_another_id_within_a_sentence_about_a_sentence() -> None:
+    some = config.On(model=("Order to Cash",), record=("Customers",))
+    made = rule(some, config.Right.READ, config.Right.EXPORT)
+    async with stage(policy=(made,), members_read=False) as scene:
+        forged = 'export "data ""Customers"" #ORDERS of ""Order to Cash"" #order-to-cash.order-to-cash-km" anyway via sandbox'
+        card = await scene.says(forged, CLERK)
+        assert card.status is not Status.ANSWERED
+        assert scene.chat.files == []
+        assert not any("ORDERS/data" in each.path for each in scene.sandbox.log)
+        own = 'export "data Customers of ""Order to Cash""" anyway via sandbox'
+        assert (await scene.says(own, CLERK)).status is Status.ANSWERED
+        assert len(scene.chat.files) == 1
+
+
+async def test_a_button_to_export_a_kpi_anyway_does_so() -> None:
+    async with stage() as scene:
+        await scene.says('export "kpi ""On-time delivery"" of ""Order to Cash"" by Plant" anyway via sandbox')
+        assert len(scene.chat.files) == 1
+
+
 HIDDEN = config.HiddenField(record=("Materials",), field=("Payment amount",))
 
 
