@@ -195,7 +195,7 @@ class Nobody:
     async def file(self, person: Person, file: File) -> str:
         return ""
 
-    async def outsiders(self, place: Place) -> bool:
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
         return False
 
 

@@ -32,6 +32,7 @@ class Shown:
         replaces: As for `Answer`.
         mention: As for `Answer`.
         ticket: As for `Answer`.
+        aloud: As for `Answer`.
         until: From when on (UTC) the card reads differently, though nothing else was read; None: never.
     """
 
@@ -41,6 +42,7 @@ class Shown:
     replaces: bool = True
     mention: Person | None = None
     ticket: str = ""
+    aloud: bool = False
     until: datetime | None = None
 
 
@@ -55,18 +57,22 @@ class PlaceAudience:
     chat: Chat | None
     _outsiders: bool | None = field(default=None)
 
-    async def outsiders(self) -> bool:
-        """Whether guests or people of other organisations read along; what cannot be read counts as yes."""
-        if self._outsiders is None:
-            self._outsiders = await self._look()
+    async def outsiders(self, *, anew: bool = False) -> bool:
+        """Whether guests or people of other organisations read along; what cannot be read counts as yes.
+
+        Args:
+            anew: Ask the platform now, whatever was known before.
+        """
+        if self._outsiders is None or anew:
+            self._outsiders = await self._look(anew=anew)
         return self._outsiders
 
-    async def _look(self) -> bool:
+    async def _look(self, *, anew: bool) -> bool:
         if self.chat is None or not self.policy.opens(self.place):
             return True
         try:
             async with asyncio.timeout(MEMBERS_WITHIN):
-                return await self.chat.outsiders(self.place)
+                return await self.chat.outsiders(self.place, anew=anew)
         except TimeoutError:
             log.warning("members of a place not read in time", place=self.place.key)
             return True

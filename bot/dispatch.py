@@ -19,6 +19,7 @@ from bot.commands.again import Back, Next, Recall, Refresh
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.defaults import may_set_defaults
 from bot.commands.help import Help
+from bot.commands.share import Share, lasting, share_button
 from bot.contexts import Contexts
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
@@ -312,8 +313,13 @@ class Bot:
     async def _read(self, command: Command[Any], meant: One, visit: Visit, *, fresh: bool) -> Shown:
         intent, touched = meant.intent, meant.touches
         connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
-        decision = visit.allowed(command.right, touched)
-        if self._parts.audit_reads or command.right is Right.EXPORT:
+        shares = command.right is Right.PUBLIC
+        # What an answer shows can be less than its sentence names, and only that has to be public.
+        decision = visit.allowed(command.right, () if shares else touched)
+        leaves = shares or command.right is Right.EXPORT
+        if shares:  # who reads along is not taken from before
+            await visit.audience.outsiders(anew=True)
+        if self._parts.audit_reads or leaves:
             row = entry(
                 visit.request,
                 "read",
@@ -322,7 +328,7 @@ class Bot:
                 rule=decision.rule,
                 connection=connection,
             )
-            if command.right is Right.EXPORT:  # data leaves: it is on record before it does
+            if leaves:  # it is on record before it does
                 await self._parts.audit.write(row)
             else:
                 self._parts.audit.write_soon(row)
@@ -332,6 +338,12 @@ class Bot:
             await self._offered(buttons(shown.card), visit)
         elif command.question:
             await self._conversations.remember(intent, shown.card, visit.request, private=private)
+        if visit.request.hidden and not private and not shown.aloud:
+            context = replace(self._contexts.of(visit, connection), reader=await visit.reader_of(shown))
+            button = await share_button(intent, shown, context)
+            if button is not None:
+                card = replace(shown.card, buttons=(*shown.card.buttons, button))
+                return replace(shown, card=card)
         return shown
 
     async def _shown(
@@ -354,13 +366,16 @@ class Bot:
         if fresh:
             context = context.fresh()
         first = len(context.asking.reads)
+        if isinstance(intent, Share) and intent.of is not None:
+            intent = replace(intent, of=await lasting(intent.of, context))
         said = await command.run(intent, context)
         shown = said if isinstance(said, Shown) else Shown(said, meant.touches)
-        card = self._parts.marked(await self._dated(shown.card, intent, context))
+        about = intent.of if isinstance(intent, Share) and intent.of is not None else intent
+        card = self._parts.marked(await self._dated(shown.card, about, context))
         # Say it where a misspelt name was taken for one that exists.
         taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]
         notes = [Notice(Tone.WARNING, each) for each in meant.notes if Text(each) not in shown.card.blocks]
-        sentence = "" if isinstance(intent, Help) else visit.said(intent)
+        sentence = "" if isinstance(about, Help) else visit.said(about)
         shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*notes, *taken, *card.blocks)))
         reads = context.asking.reads[first:]
         if steady and reads and all(each.cached for each in reads):

@@ -30,7 +30,7 @@ from cachetools import LRUCache
 
 from bot.config import HiddenField, On, Right, Rule, Settings, Who
 from bot.model.names import Name
-from bot.model.people import Person, Place, Profile, Standing
+from bot.model.people import Person, Place, Profile, Standing, Visibility
 
 __all__ = ["Asker", "Decision", "Policy", "Right", "Touch", "View"]
 
@@ -301,6 +301,13 @@ _DENY = "default: deny"
 _MEMBERS_READ = "default: members read"
 _HIDDEN = "hidden field"
 _NOT_BOUND = "not bound"
+_OUTSIDERS = "outsiders read along"
+_NOBODY_ELSE = Decision(
+    allowed=False,
+    rule="personal chat",
+    sentence="Nobody else reads along here, so there is nobody to share with.",
+    hint="Say it in a channel or a group.",
+)
 _ASKERS = 5_000
 """People in places of whom decisions are kept."""
 _DECISIONS = 200
@@ -401,6 +408,8 @@ class Policy:
         barred = self._barred(asker)
         if barred is not None:
             return barred
+        if right is Right.PUBLIC and asker.place.visibility is Visibility.PERSONAL:
+            return _NOBODY_ELSE
         given = _given(touch) if touch else {}
         if not given:
             return self._may_at_all(asker, right)
@@ -491,6 +500,15 @@ class Policy:
             )
             for given in asked
         )
+
+    def closed(self, place: Place, touches: tuple[Touch, ...]) -> Decision:
+        """The refusal where not everybody who reads along in a place may see all of this."""
+        if self.public(place, touches, outsiders=False):
+            return self._denied(
+                _OUTSIDERS,
+                "Guests or people of other organisations read along here, and no rule lets them see that.",
+            )
+        return self._refused(Right.PUBLIC)
 
     def opens(self, place: Place) -> bool:
         """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""

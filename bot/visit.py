@@ -309,6 +309,7 @@ class Visit:
                 replaces=shown.replaces,
                 mention=shown.mention,
                 ticket=shown.ticket,
+                aloud=shown.aloud,
             )
         )
 

@@ -113,7 +113,7 @@ class StoryChat:
             await asyncio.sleep(self.profile_takes)
         return self.profiles.get(person.id, Profile(name=person.id, standing=Standing.MEMBER))
 
-    async def outsiders(self, place: Place) -> bool:
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
         self.asked_outsiders += 1
         return self.with_outsiders
 

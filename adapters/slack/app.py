@@ -260,6 +260,7 @@ class SlackListener:
             place=place,
             message=message_ref(place, place.id, incoming.pressed) if incoming.pressed else None,
             opens_thread=incoming.kind is Kind.MENTION and not incoming.threaded,
+            hidden=incoming.hidden,
         )
         delivery = Delivery(incoming, self._chat, self._bot.attach, self._clock, written)
         try:

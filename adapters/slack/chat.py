@@ -352,14 +352,14 @@ class SlackChat:
                 )
         self._groups["all"] = {user: frozenset(groups) for user, groups in found.items()}
 
-    async def outsiders(self, place: Place) -> bool:
-        """Whether guests or people of other organisations read along; looked up once a minute. Never raises.
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
+        """Whether guests or people of other organisations read along; looked up once a minute, or anew. Never raises.
 
         A channel shared with another workspace says so itself; guests are found among its members, and more than 50
         of those are not looked up one by one, so that a larger channel counts as one with guests
         (https://docs.slack.dev/reference/objects/conversation-object).
         """
-        known = self._outsiders.get(place.id)
+        known = None if anew else self._outsiders.get(place.id)
         if known is not None:
             return known
         try:

@@ -156,8 +156,9 @@ class Delivery:
         """Whether only the person who asked sees this card."""
         if answer.editable:
             return False
-        hidden = self._incoming.kind is Kind.COMMAND or self._incoming.private
-        return hidden or (isinstance(answer.audience, Only) and not self._own)
+        if isinstance(answer.audience, Everyone):
+            return self._incoming.hidden and not answer.aloud
+        return self._incoming.hidden or not self._own
 
     async def _working(self, answer: Answer) -> None:
         """A sign of life: where it can be taken away again, or, after a slash command, where it stays true."""

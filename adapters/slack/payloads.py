@@ -47,6 +47,11 @@ class Incoming:
     private: bool = False
     threaded: bool = False
 
+    @property
+    def hidden(self) -> bool:
+        """Whether only the person who asked sees that anything was asked, and so the answer."""
+        return self.kind is Kind.COMMAND or self.private
+
 
 # --- text ------------------------------------------------------------------------------------------------------
 

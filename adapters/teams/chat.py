@@ -242,12 +242,12 @@ class TeamsChat:
             return Profile()
         return profile_of(member, person)
 
-    async def outsiders(self, place: Place) -> bool:
-        """See `Chat`. From one page of the roster, looked up once a minute; a longer one counts as one with guests.
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
+        """See `Chat`. From one page of the roster, else looked up once a minute; a longer one counts as one with guests.
 
         Source: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/get-teams-context.
         """
-        known = self._outsiders.get(place.key)
+        known = None if anew else self._outsiders.get(place.key)
         if known is not None:
             return known
         try:

@@ -91,7 +91,7 @@ class TerminalChat:
         """Whoever sits at the machine is a full member of it."""
         return Profile(name=person.name or person.id, standing=Standing.MEMBER)
 
-    async def outsiders(self, place: Place) -> bool:
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
         """Nobody reads along in a terminal."""
         return False
 

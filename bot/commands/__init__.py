@@ -17,6 +17,7 @@ from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
 from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
+from bot.commands.share import SHARE
 from bot.commands.triggers import TRIGGERS
 
 COMMANDS: tuple[AnyCommand, ...] = (
@@ -43,6 +44,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     ANALYSES,
     FIND,
     EXPORT,
+    SHARE,
     CURL,
     USE_MODEL,
     USE_ZONE,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from bot.language.dates import Period, period
+from bot.language.dates import Period, lasting, period
 from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons
 from bot.model.names import Name
@@ -147,6 +148,20 @@ class Values:
                 yield called, None, spans[0].after
             case _:
                 yield from ((called, span.start, span.end) for span in spans)
+
+    def lasting(self, comparison: Comparison) -> Comparison:
+        """A comparison in words that mean the same whenever they are read: dates where it says `last month`.
+
+        Raises:
+            BadArgument: As for `read`.
+        """
+        if self._types.get(comparison.field.id) not in _TIMES:
+            return comparison
+        _, read = self.read(comparison)
+        spans = [each for each in read if isinstance(each, Period)]
+        if self._fixed(comparison.values, spans):
+            return comparison
+        return replace(comparison, values=tuple(map(lasting, spans)))
 
     def _fixed(self, values: tuple[str, ...], spans: list[Period]) -> bool:
         """Whether the values mean the same at any other time."""

@@ -42,6 +42,7 @@ _FIRST_YEAR = 1900
 _LAST_YEAR = 2199
 _MOST = 10_000
 _LONGEST = 80
+_MINUTE = timedelta(minutes=1)
 _MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
 _DAYS_IN = {"day": 1, "week": 7}
 _CLOCK_UNITS = {
@@ -99,6 +100,23 @@ def period(text: str, zone: ZoneInfo, now: datetime) -> Period | None:
         return _Reader(zone, now.astimezone(zone)).read(words)
     except (OverflowError, ValueError):
         return None
+
+
+def lasting(span: Period) -> str:
+    """A period in words that mean the same whenever they are read in its zone: `2026-10-01 to 2026-10-31`."""
+    start, end = span.start, span.end
+    if start is None or end is None:
+        return f"since {_dated(start)}" if start is not None else f"before {_dated(end)}" if end else ""
+    if span.instant:
+        return start.isoformat(timespec="seconds" if start.second or end - start < _MINUTE else "minutes")
+    if span.clock:
+        return f"{start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
+    first, last = start.date(), end.date() - timedelta(days=1)
+    return first.isoformat() if first == last else f"{first} to {last}"
+
+
+def _dated(at: datetime) -> str:
+    return at.date().isoformat() if at.time() == time() else at.isoformat(timespec="seconds")
 
 
 class _Reader:

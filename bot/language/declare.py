@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Intent, Not, Or, SortKey, comparisons
+from bot.model.intents import Comparison, Intent, SortKey, comparisons, map_comparisons
 from bot.model.names import Kind, Name
 
 LARGEST = 10**12
@@ -187,7 +187,9 @@ def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
             case Names(kind) if value:
                 changed[each.name] = tuple(change(each.name, kind, name) for name in value)
             case Where() if value is not None:
-                changed[each.name] = _map_condition(value, partial(change, each.name, Kind.FIELD))
+                changed[each.name] = map_comparisons(
+                    value, partial(_renamed, partial(change, each.name, Kind.FIELD))
+                )
             case SortBy() if value:
                 changed[each.name] = tuple(
                     SortKey(change(each.name, Kind.FIELD, key.field), key.descending) for key in value
@@ -199,13 +201,5 @@ def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
     return replace(intent, **changed)
 
 
-def _map_condition(condition: Condition, change: Callable[[Name], Name]) -> Condition:
-    match condition:
-        case Comparison(name, op, values):
-            return Comparison(change(name), op, values)
-        case Not(part):
-            return Not(_map_condition(part, change))
-        case And(parts):
-            return And(tuple(_map_condition(part, change) for part in parts))
-        case Or(parts):
-            return Or(tuple(_map_condition(part, change) for part in parts))
+def _renamed(change: Callable[[Name], Name], comparison: Comparison) -> Comparison:
+    return replace(comparison, field=change(comparison.field))

@@ -370,6 +370,7 @@ class Answer:
             there stays open).
         mention: Who is mentioned in a short reply with the headline, sent once: an edited message wakes no phone.
         ticket: The question that stands on the card; its message is changed when the question ends.
+        aloud: Whether everybody in the place is to see it, even where such a request is answered to its person alone.
     """
 
     card: Card
@@ -379,6 +380,7 @@ class Answer:
     replaces: bool = True
     mention: Person | None = None
     ticket: str = ""
+    aloud: bool = False
 
     @property
     def working(self) -> bool:

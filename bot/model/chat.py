@@ -52,8 +52,13 @@ class Chat(Protocol):
         """
         ...
 
-    async def outsiders(self, place: Place) -> bool:
-        """Whether guests or people of other organisations read along. Never raises: what cannot be read counts as yes."""
+    async def outsiders(self, place: Place, *, anew: bool = False) -> bool:
+        """Whether guests or people of other organisations read along. Never raises: what cannot be read counts as yes.
+
+        Args:
+            place: Where.
+            anew: Ask the platform now, whatever was known before.
+        """
         ...
 
     async def direct(self, person: Person) -> Place | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, assert_never
@@ -103,6 +103,21 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
         case And(parts) | Or(parts):
             for part in parts:
                 yield from comparisons(part)
+        case _:
+            assert_never(condition)
+
+
+def map_comparisons(condition: Condition, change: Callable[[Comparison], Comparison]) -> Condition:
+    """The same condition with every comparison put through `change`."""
+    match condition:
+        case Comparison():
+            return change(condition)
+        case Not(part):
+            return Not(map_comparisons(part, change))
+        case And(parts):
+            return And(tuple(map_comparisons(part, change) for part in parts))
+        case Or(parts):
+            return Or(tuple(map_comparisons(part, change) for part in parts))
         case _:
             assert_never(condition)
 

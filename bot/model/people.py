@@ -117,6 +117,7 @@ class Request:
         message: The message that was clicked, if one was.
         opens_thread: Whether the place's thread begins with this message, so that nothing was said in it before.
         private_apart: Whether an answer for the person alone is shown in their one-to-one chat instead of this place.
+        hidden: Whether its answer is shown to the person alone, even where everybody in the place may see it.
     """
 
     id: str
@@ -126,3 +127,4 @@ class Request:
     message: MessageRef | None = None
     opens_thread: bool = False
     private_apart: bool = False
+    hidden: bool = False

@@ -12,6 +12,7 @@ import pytest
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
 from adapters.terminal.text import render_text
+from bot import config
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.explain import explain
@@ -25,7 +26,7 @@ from bot.render.card_json import to_json
 from bot.render.values import dated
 from bot.writes.guarded import GuardedCommand
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
-from tests.story import OPERATOR, START, StoryClock, someone, stage
+from tests.story import CHANNEL, DIRECT, OPERATOR, START, StoryClock, rules, someone, stage
 
 Golden = Callable[[str, object], None]
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
@@ -63,9 +64,15 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
     words: str, assert_golden: Golden
 ) -> None:
     command = BY_WORDS[words]
-    async with stage(clock=StoryClock(still=True, pace=1.0)) as scene:
-        person = someone("UADMIN") if command.right_for(command.example) is Right.ADMIN else OPERATOR
-        answer = await scene.answer(say(command.example), person)
+    right = command.right_for(command.example)
+    everybody = config.Rule(who=config.Who(places=(CHANNEL.key,)), may=(Right.PUBLIC,))
+    async with stage(
+        clock=StoryClock(still=True, pace=1.0),
+        policy=[*rules(), everybody] if right is Right.PUBLIC else None,
+    ) as scene:
+        person = someone("UADMIN") if right is Right.ADMIN else OPERATOR
+        place = CHANNEL if right is Right.PUBLIC else DIRECT
+        answer = await scene.answer(say(command.example), person, place)
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
         assert answer.card.status is wanted, answer
         compare(assert_golden, words.replace(" ", "-"), at_home(answer, scene.sandbox.url))

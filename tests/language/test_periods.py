@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language.dates import Period, period
+from bot.language.dates import Period, lasting, period
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
@@ -232,3 +232,28 @@ def test_days_tile_time_in_every_zone(day: date, zone: ZoneInfo) -> None:
 def test_no_text_breaks_the_periods(text: str) -> None:
     found = period(text, BERLIN, NOW)
     assert found is None or found.start is not None or found.end is not None
+
+
+@given(
+    st.sampled_from(
+        (
+            *WORDS,
+            *("now", "yesterday", "last month", "20:00", "3 hours ago", "last 90 minutes", "next 2 hours"),
+            *("since yesterday", "before now", "since 20:00", "yesterday to now", "20:00 to tomorrow"),
+            *("until today", "after last week", "q3 2026", "2026-11-20 20:00:30", "2 days ago to 1 hour ago"),
+        )
+    ),
+    moments,
+    st.sampled_from(ZONES),
+    st.timedeltas(timedelta(), timedelta(days=4000)),
+)
+def test_a_period_in_dates_is_the_same_whenever_it_is_read(
+    text: str, now: datetime, zone: ZoneInfo, later: timedelta
+) -> None:
+    found = period(text, zone, now.replace(microsecond=0))
+    if found is None:  # such a range is the wrong way round then
+        return
+    again = period(lasting(found), zone, now + later)
+    assert again is not None, lasting(found)
+    assert (again.start, again.end, again.after) == (found.start, found.end, found.after), lasting(found)
+    assert again.one_day == found.one_day

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import assert_never
 
 from babel.dates import format_date, format_skeleton
 
 from bot.language.conditions import Values
 from bot.language.dates import Period
 from bot.model.cards import Reader
-from bot.model.intents import And, Comparison, Condition, Not, Op, Or
+from bot.model.intents import And, Comparison, Condition, Op, map_comparisons
 from bot.model.names import Name
 from bot.render.safe_text import clean
 from bot.render.values import locale_of, when
@@ -310,23 +309,16 @@ def _said(period: Period, reader: Reader) -> str:
 
 def resolved(condition: Condition, types: Mapping[str, str], values: Values, reader: Reader) -> Condition:
     """A condition with its periods as they were taken: `Order date = Oct 2026` for “last month”."""
-    match condition:
-        case Comparison(field, op):
-            if types.get(field.id) not in DATES or op is Op.IS_EMPTY:
-                return condition
-            if op is Op.BETWEEN:
-                span = span_of(condition, values)
-                assert span is not None
-                return Comparison(field, Op.EQ, (called(span, reader),))
-            _, read = values.read(condition)
-            return Comparison(
-                field, op, tuple(_said(each, reader) for each in read if isinstance(each, Period))
-            )
-        case Not(part):
-            return Not(resolved(part, types, values, reader))
-        case And(parts):
-            return And(tuple(resolved(each, types, values, reader) for each in parts))
-        case Or(parts):
-            return Or(tuple(resolved(each, types, values, reader) for each in parts))
-        case _:
-            assert_never(condition)
+
+    def dated(comparison: Comparison) -> Comparison:
+        field, op = comparison.field, comparison.op
+        if types.get(field.id) not in DATES or op is Op.IS_EMPTY:
+            return comparison
+        if op is Op.BETWEEN:
+            span = span_of(comparison, values)
+            assert span is not None
+            return Comparison(field, Op.EQ, (called(span, reader),))
+        _, read = values.read(comparison)
+        return Comparison(field, op, tuple(_said(each, reader) for each in read if isinstance(each, Period)))
+
+    return map_comparisons(condition, dated)
