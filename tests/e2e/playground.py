@@ -44,7 +44,7 @@ STEPS: tuple[Json, ...] = (
     {
         "name": "kpi",
         "say": "what is our on-time delivery by plant?",
-        "expect": "On-time delivery by Plant: 2 of 8",
+        "expect": "2 of 8 miss 90.0%",
     },
     {"name": "data", "say": "data sales orders of Order to Cash", "expect": "Sales orders: rows 1-10"},
     {"name": "next-page", "press": "Next 10", "expect": "Sales orders: rows 11-20"},
