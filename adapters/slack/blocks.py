@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
@@ -33,8 +33,8 @@ from bot.model.cards import (
     Tone,
     buttons_of,
 )
-from bot.model.people import Clicked, Person
-from bot.render.button_codec import Shorten, Verb, can_be_pressed, decode, encode, pack
+from bot.model.people import Person
+from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
 from bot.render.card_text import Grid, announce, footer, grid, left_out, noticed, title_of
 from bot.render.layout import (
     PHONE,
@@ -447,20 +447,3 @@ def render_mention(person: Person, text: str) -> SlackMessage:
         name = cut(clean(person.name), _LABEL) or "Somebody"
         who, plain = _run(name, bold=True), escape(f"{name} {said}")
     return SlackMessage(plain, [_rich(who, _run(f" {said}"))])
-
-
-# --- what comes back -------------------------------------------------------------------------------------------
-
-
-def read_action(action: object) -> Clicked | None:
-    """One entry of `actions` in a `block_actions` payload; None where a page was opened.
-
-    Raises:
-        BadArgument: Not one of our buttons.
-    """
-    if isinstance(action, Mapping):
-        verb = str(action.get("action_id", "")).partition(":")[0]
-        chosen = action.get("selected_option")
-        value = chosen.get("value") if isinstance(chosen, Mapping) else action.get("value")
-        return decode(verb, value)
-    return decode("", None)

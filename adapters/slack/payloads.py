@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from adapters.slack import blocks
 from bot.model.errors import BadArgument
 from bot.model.people import Clicked, Person, Place, Said, Utterance, Visibility
+from bot.render.button_codec import decode
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -198,7 +198,7 @@ def read_click(body: Json) -> Incoming | None:
     action = actions[0] if isinstance(actions, list) and actions else None
     said: Utterance | None
     try:
-        said = blocks.read_action(action)
+        said = read_action(action)
     except BadArgument:
         said = Clicked()
     if said is None:
@@ -225,6 +225,20 @@ def read_click(body: Json) -> Incoming | None:
         private=private,
         threaded=bool(thread),
     )
+
+
+def read_action(action: object) -> Clicked | None:
+    """One entry of `actions` in a `block_actions` payload; None where a page was opened.
+
+    Raises:
+        BadArgument: Not one of our buttons.
+    """
+    if isinstance(action, Mapping):
+        verb = str(action.get("action_id", "")).partition(":")[0]
+        chosen = action.get("selected_option")
+        value = chosen.get("value") if isinstance(chosen, Mapping) else action.get("value")
+        return decode(verb, value)
+    return decode("", None)
 
 
 def _person(body: Json) -> tuple[Person, str]:

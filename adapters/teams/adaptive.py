@@ -1,8 +1,8 @@
 """Cards as Adaptive Cards 1.5. Pure: every limit and all escaping of Teams live here, and nothing is sent.
 
 A `TextBlock` reads Markdown, a `TextRun` does not; so all text stands in text runs, and foreign text is just characters.
-A card has at most six actions in all: Teams drops the others without a word. Its size stays under 28 KB of ASCII JSON,
-which is well under what Teams takes however it counts. What does not fit is cut visibly.
+A card's size stays under 28 KB of ASCII JSON, which is well under what Teams takes however it counts. What does not fit
+is cut visibly.
 
 Sources: https://adaptivecards.io/explorer (schema 1.5.0), https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format,
 https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages, read in 2026.
@@ -13,33 +13,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
+from adapters.teams.actions import VALUE, Plan, planned
 from adapters.teams.charts import chart_element
 from bot.model.cards import (
-    Action,
     Block,
     Button,
     Card,
     Chart,
     Choices,
-    Confirm,
-    Dismiss,
     Facts,
     Notice,
     OpenUrl,
     Reader,
-    Run,
     Table,
     Text,
     Tone,
-    buttons_of,
 )
 from bot.model.people import Person
-from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
+from bot.render.button_codec import Shorten, Verb, encode, pack
 from bot.render.card_text import announce, footer, grid, label_of, left_out, noticed, title_of
-from bot.render.layout import Layout, Line, button_label, button_rows, can_be_buttons, layout
+from bot.render.layout import Layout, Line, button_label, button_rows, layout
 from bot.render.safe_text import ELLIPSIS, clean, cut
 from bot.render.values import in_words
 
@@ -47,11 +43,9 @@ Json: TypeAlias = dict[str, Any]
 
 # --- limits ----------------------------------------------------------------------------------------------------
 
-ACTIONS = 6
 CARD_SIZE = 28 * 1024
 
 # Ours: what keeps a card readable on a phone, and leaves room for the rest of it.
-_VALUE = 500
 _MENU_SIZE = 10_000
 _OPTIONS = 100
 _TITLE = 300
@@ -123,7 +117,7 @@ def _envelope(said: str) -> Json:
 
 
 def _fits(text: str) -> bool:
-    return size(text) <= _VALUE
+    return size(text) <= VALUE
 
 
 def _action(button: Button, shorten: Shorten | None) -> Json:
@@ -139,83 +133,6 @@ def _action(button: Button, shorten: Shorten | None) -> Json:
 def _execute(verb: Verb, data: Json, inputs: str, how: Json) -> Json:
     how = {**how, "data": data, "associatedInputs": inputs}
     return {"type": "Action.Execute", "verb": verb.value, **how, "fallback": {"type": "Action.Submit", **how}}
-
-
-# --- which button goes where -----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Plan:
-    """How at most six actions reach everything that can be pressed.
-
-    Attributes:
-        menus: Blocks (by position) whose choices become a menu with one action.
-        moved: Blocks whose buttons do not stand with them but in the last menu.
-        bottom: Buttons at the end of the card.
-        rest: What the last menu holds.
-        lost: Pages to open for which there is no room; a menu cannot open pages.
-    """
-
-    menus: set[int] = field(default_factory=set)
-    moved: set[int] = field(default_factory=set)
-    bottom: list[Button] = field(default_factory=list)
-    rest: list[Button] = field(default_factory=list)
-    lost: list[Button] = field(default_factory=list)
-
-
-def _plan(card: Card) -> _Plan:
-    plan = _Plan()
-    within = [buttons_of(block) for block in card.blocks]
-    pages = [each for found in within for each in found if isinstance(each.action, OpenUrl)]
-    own = {
-        index: [each for each in found if not isinstance(each.action, OpenUrl)]
-        for index, found in enumerate(within)
-    }
-    bottom = [*card.buttons, *pages]
-    plan.lost = [each for each in bottom if not can_be_pressed(each, _VALUE)]
-    bottom = [each for each in bottom if can_be_pressed(each, _VALUE)]
-
-    plan.menus = {
-        index
-        for index, found in own.items()
-        if isinstance(card.blocks[index], Choices) and not can_be_buttons(found)
-    }
-    cost = {index: 1 if index in plan.menus else len(found) for index, found in own.items()}
-    if sum(cost.values()) + len(bottom) > ACTIONS:
-        plan.menus = {index for index, found in own.items() if len(found) > 1}
-        cost = {index: min(1, len(found)) for index, found in own.items()}
-    if sum(cost.values()) + len(bottom) <= ACTIONS:
-        plan.bottom = bottom
-        return plan
-
-    # One action is the last menu's. Answers to a question come first, then what stands in the blocks, then the others.
-    left = ACTIONS - 1
-    by_rank = sorted(range(len(bottom)), key=lambda at: (_rank(bottom[at].action), at))
-    urgent = [at for at in by_rank if _rank(bottom[at].action) == 0][:left]
-    left -= len(urgent)
-    for index, found in own.items():
-        if cost[index] > left:
-            plan.moved.add(index)
-            plan.rest.extend(found)
-        left -= 0 if index in plan.moved else cost[index]
-    kept = {*urgent, *[at for at in by_rank if at not in urgent][:left]}
-    plan.bottom = [each for at, each in enumerate(bottom) if at in kept]
-    others = [each for at, each in enumerate(bottom) if at not in kept]
-    plan.rest.extend(each for each in others if not isinstance(each.action, OpenUrl))
-    plan.lost.extend(each for each in others if isinstance(each.action, OpenUrl))
-    return plan
-
-
-def _rank(action: Action) -> int:
-    match action:
-        case Confirm() | Dismiss():
-            return 0
-        case OpenUrl():
-            return 1
-        case Run():
-            return 2
-        case _:
-            assert_never(action)
 
 
 # --- a card ----------------------------------------------------------------------------------------------------
@@ -252,7 +169,7 @@ class _Sheet:
     lonely_menu: bool = False
 
     def render(self) -> Json:
-        plan = _plan(self.card)
+        plan = planned(self.card)
         self.lonely_menu = len(plan.menus - plan.moved) + bool(plan.rest) == 1
         head = announce(self.card)
         top = [_rich(_run(head, size="Large", weight="Bolder"))]
@@ -267,7 +184,7 @@ class _Sheet:
         rendered["body"] = [*top, *self.body(plan), *rest, *tail]
         return rendered
 
-    def tail(self, plan: _Plan) -> list[Json]:
+    def tail(self, plan: Plan) -> list[Json]:
         lines = [cut(line, _QUIET) for line in footer(self.card, self.reader)]
         if plan.lost:
             labels = ", ".join(clean(button.label) for button in plan.lost)
@@ -277,7 +194,7 @@ class _Sheet:
             for index, line in enumerate(lines)
         ]
 
-    def body(self, plan: _Plan) -> list[Json]:
+    def body(self, plan: Plan) -> list[Json]:
         """The blocks. What can be pressed is laid out first, so that long text never takes its room."""
         pressed = {
             index: [] if index in plan.moved else self.pressable(block, menu=index in plan.menus)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.outgoing import Render, long_sentences
 from adapters.slack import blocks as slack
+from adapters.slack.payloads import read_action
 from adapters.teams import adaptive as teams
 from bot.language.say import say
 from bot.model.cards import (
@@ -62,11 +63,11 @@ def on_slack(blocks: list[dict[str, Any]]) -> Iterator[Clicked | str]:
     """Presses everything on a message, as Slack would report it."""
     for element in walk(blocks):
         if element.get("type") == "button":
-            pressed = slack.read_action({"action_id": element["action_id"], "value": element.get("value")})
+            pressed = read_action({"action_id": element["action_id"], "value": element.get("value")})
             yield element["url"] if pressed is None else pressed
         elif element.get("type") in ("static_select", "radio_buttons"):
             for option in element["options"]:
-                chosen = slack.read_action({"action_id": element["action_id"], "selected_option": option})
+                chosen = read_action({"action_id": element["action_id"], "selected_option": option})
                 assert chosen is not None
                 yield chosen
 
@@ -218,7 +219,7 @@ def test_whatever_arrives_from_teams_is_a_click_or_refused(data: object) -> None
     | _NESTED
 )
 def test_whatever_arrives_from_slack_is_a_click_or_refused(action: object) -> None:
-    assert isinstance(or_refused(slack.read_action, action), Clicked | BadArgument | None)
+    assert isinstance(or_refused(read_action, action), Clicked | BadArgument | None)
 
 
 @pytest.mark.parametrize(
