@@ -169,10 +169,10 @@ def _job_row(run: JobRun, now: datetime, *, pool: bool = False) -> tuple[Cell, .
     for_ = lasts(run, now)
     return (
         Words(run.job_name),
-        *((Words(run.pool_name),) if pool else ()),
         Words(said(run.status)),
         moment(run.started_at),
         Words(for_) if for_ else Missing(),
+        *((Words(run.pool_name),) if pool else ()),
     )
 
 
@@ -287,7 +287,7 @@ def _of_all(
 
 def _tables(intent: Jobs, here: Sequence[State | PoolOverview], total: int, now: datetime) -> list[Block]:
     """The jobs of a page, and below them the data pools of it that are told by their newest run."""
-    jobs, pools = ("Job", "Data pool", "Status", "Since", "For"), ("Data pool", "Last run", "Started")
+    jobs, pools = ("Job", "Status", "Since", "For", "Data pool"), ("Data pool", "Last run", "Started")
     runs = [_job_row(each.run, now, pool=True) for each in here if isinstance(each, State)]
     lines = [_pool_row(each) for each in here if isinstance(each, PoolOverview)]
     filled = [(columns, rows) for columns, rows in ((jobs, runs), (pools, lines)) if rows]
