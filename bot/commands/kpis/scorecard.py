@@ -9,7 +9,7 @@ from bot.commands.kpis.asked import Kpis, ShowKpi
 from bot.commands.kpis.question import TOGETHER, not_read, read_row, replies
 from bot.commands.kpis.targets import Measure, score
 from bot.commands.lists import PAGE, count, page_of, table, turn
-from bot.model.cards import Block, Button, Card, Cell, Column, Number, Run, Text, Words, headline
+from bot.model.cards import Block, Button, Card, Cell, Column, Number, Run, Text, Verdict, Words, headline
 from bot.model.names import Kind, Name
 from bot.policy import Touch
 
@@ -53,12 +53,19 @@ async def scorecard(intent: Kpis, context: Context) -> Shown:
         title=f"KPIs of {model.text}",
         blocks=tuple(blocks),
         buttons=(
-            *(_opened(each, intent, model) for each in shown[:4]),
+            *(
+                _opened(each, intent, model)
+                for each in sorted(shown, key=lambda each: _meets(cells[each.name.id]))[:4]
+            ),
             *turn(intent, intent.page, len(listed)),
         ),
         source=context.source(model.text),
     )
     return Shown(card, tuple(Touch(connection=intent.via, model=model, kpi=each.name) for each in seen))
+
+
+def _meets(value: Cell) -> bool:
+    return not (isinstance(value, Number) and value.verdict is Verdict.MISSED)
 
 
 def _opened(measure: Measure, intent: Kpis, model: Name) -> Button:
