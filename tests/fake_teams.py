@@ -119,6 +119,17 @@ class Message:
         """What can be pressed, by its label."""
         return {each["title"]: each for each in _actions(self.card)} if self.card else {}
 
+    def entry(self, label: str) -> tuple[Json, Json]:
+        """The button of the list with an entry that is called so, and what that list's input holds then."""
+        for listed in _inputs(self.card):
+            for choice in listed["choices"]:
+                if choice["title"] == label:
+                    press = next(
+                        each for each in _actions(self.card) if listed["id"] in each.get("data", {}).values()
+                    )
+                    return press, {listed["id"]: choice["value"]}
+        raise AssertionError(f"nothing called {label!r} to choose in: {self.text}")
+
     @property
     def mentioned(self) -> list[str]:
         entities = (self.card or {}).get("msteams", {}).get("entities", [])
@@ -145,6 +156,17 @@ def _words(part: object) -> Iterator[str]:
     elif isinstance(part, list):
         for each in part:
             yield from _words(each)
+
+
+def _inputs(part: object) -> Iterator[Json]:
+    if isinstance(part, dict):
+        if part.get("type") == "Input.ChoiceSet":
+            yield part
+        for value in part.values():
+            yield from _inputs(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _inputs(each)
 
 
 def _actions(part: object) -> Iterator[Json]:
@@ -395,9 +417,11 @@ class FakeTeams:
         trigger: str = "manual",
         inputs: Json | None = None,
     ) -> Json:
-        """A click on an Action.Execute; inputs are merged into its data, as clients do."""
-        action = message.buttons[label]
-        sent = {**action, "data": {**action.get("data", {}), **(inputs or {})}}
+        """A click on an Action.Execute, or a choice of a list's entry with the button below that list; inputs are merged
+        into its data, as clients do.
+        """
+        action, chosen = (message.buttons[label], {}) if label in message.buttons else message.entry(label)
+        sent = {**action, "data": {**action.get("data", {}), **chosen, **(inputs or {})}}
         return self.envelope(who, scope) | {
             "type": "invoke",
             "name": "adaptiveCard/action",

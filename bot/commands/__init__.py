@@ -11,6 +11,7 @@ from bot.commands.curl import CURL
 from bot.commands.defaults import USE_CONNECTION, USE_MODEL, USE_ZONE
 from bot.commands.export import EXPORT
 from bot.commands.find import FIND
+from bot.commands.form import FORM, FORM_DATA, FORM_KPI
 from bot.commands.help import HELP
 from bot.commands.jobs import JOB
 from bot.commands.kpis import KPI, KPIS
@@ -43,6 +44,9 @@ COMMANDS: tuple[AnyCommand, ...] = (
     PACKAGES,
     ANALYSES,
     FIND,
+    FORM,
+    FORM_KPI,
+    FORM_DATA,
     EXPORT,
     SHARE,
     CURL,

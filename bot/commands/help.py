@@ -11,6 +11,7 @@ from rapidfuzz import process
 from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
 from bot.commands.command import AnyCommand, Command, Context
+from bot.commands.form import Form
 from bot.commands.jobs import Jobs
 from bot.commands.kpis import Kpis, ShowKpi
 from bot.commands.lists import page_of, table, turn
@@ -79,7 +80,7 @@ async def _help(intent: Help, context: Context) -> Card:
                 tuple(Button(each.intent.words, Run(Help(topic=each.intent.words))) for each in here),
             ),
         ),
-        buttons=turn(intent, intent.page, len(allowed), FEW),
+        buttons=(Button("Ask by form", Run(Form())), *turn(intent, intent.page, len(allowed), FEW)),
     )
 
 

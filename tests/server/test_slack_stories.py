@@ -406,3 +406,39 @@ async def test_a_copy_that_dies_after_the_call_leaves_the_outcome_to_the_other()
         assert await two.copies[1].built.bot.recover() == 1
         await two.stopped(question)
         assert len(two.cancels()) == 1
+
+
+# --- forms ---
+
+
+async def test_a_form_is_filled_in_by_choosing_from_menus_and_its_answer_takes_its_place(here: Town) -> None:
+    await here.says(CLERK, "C1", 'form of "Order to Cash"')
+    for label in (
+        "On-time delivery",
+        "Country",
+        "Only where it is …",
+        "Germany",
+        "Plant",
+        "By Plant",
+        "Show the value",
+    ):
+        (form,) = here.slack.visible(CLERK, "C1")
+        await here.presses(CLERK, form, label)
+    (answer,) = here.slack.visible(CLERK, "C1")
+    assert answer.only_for == CLERK
+    assert "Country = Germany" in answer.text
+    assert "Plant" in answer.shown
+    assert here.slack.screen(OPERATOR, "C1") == ""
+
+
+async def test_a_menus_entry_that_says_another_sentence_is_judged_like_that_sentence(here: Town) -> None:
+    await here.says(GUEST, "C1", "help")
+    await here.says(CLERK, "C1", 'form of "Order to Cash"')
+    (form,) = here.slack.visible(CLERK, "C1")
+    before = here.calls
+    payload = here.slack.press_payload(GUEST, form, "On-time delivery")
+    assert await here.slack.deliver(payload, target=here.target(0)) == 200
+    await here.quiet()
+    assert "Refused" in here.slack.screen(GUEST, "C1")
+    assert "Plant" not in here.slack.screen(GUEST, "C1")
+    assert here.calls == before

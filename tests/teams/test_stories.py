@@ -388,3 +388,17 @@ async def test_keys_of_buttons_hold_a_sentence_or_a_random_id_and_nothing_else(s
         (value,) = question.buttons[label]["data"].values()
         assert "main" not in value
         assert len(value) >= 16
+
+
+# --- forms ---
+
+
+async def test_a_form_is_filled_in_by_choosing_from_lists_and_each_choice_is_answered_with_the_next_card(
+    scene: Stage,
+) -> None:
+    message = await scene.says(CLERK, 'form of "Order to Cash"')
+    for label in ("On-time delivery", "Country", "Only where it is …", "Germany", "Show the value"):
+        await scene.presses(CLERK, message, label)
+        message = scene.teams.last(CLERK.personal)
+    assert "Country = Germany" in message.text
+    assert len(scene.teams.seen(CLERK.personal)) == 1, "each card takes the place of the one before"

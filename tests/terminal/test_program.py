@@ -54,6 +54,16 @@ def test_the_demo_ends_with_its_input_and_takes_the_words_of_a_button(program: P
     assert "0 time(s) to cancel a job" in done.stdout
 
 
+def test_the_demo_fills_in_a_form_by_numbers_and_by_words(program: Program) -> None:
+    typed = 'form of "Order to Cash"\nOn-time delivery\nCountry\n2\nGermany\nShow the value\n'
+    done = run(program, "demo", typed=typed)
+    assert done.returncode == 0, done.stderr
+    assert "On-time delivery where Country is …" in done.stdout
+    assert re.search(r"SANDBOX · \d[^\n]*On-time delivery, Country = Germany", done.stdout), done.stdout[
+        -3000:
+    ]
+
+
 def test_the_demo_goes_on_after_a_line_of_more_digits_than_a_number_may_have(program: Program) -> None:
     done = run(program, "demo", typed="jobs\n" + "9" * 5000 + "\npools\n")
     assert done.returncode == 0, done.stderr
