@@ -27,7 +27,7 @@ from bot.model.cards import Answer, Reader
 from bot.policy import Right
 from bot.render.safe_text import width
 from bot.render.values import dated
-from tests.commands.test_examples import BY_WORDS, EXAMPLES
+from tests.commands.test_examples import BY_WORDS, EXAMPLES, kept
 from tests.render.family import FAMILY
 from tests.story import OPERATOR, START, StoryClock, someone, stage
 
@@ -71,8 +71,8 @@ def _terminal(answer: Answer, columns: int) -> str:
 
 def _drawn(answer: Answer, *, charts: bool) -> dict[str, Any]:
     return {
-        "slack": render_slack(answer.card, answer.reader, charts=charts).blocks,
-        "teams": render_teams(answer.card, answer.reader, charts=charts),
+        "slack": render_slack(answer.card, answer.reader, kept, charts=charts).blocks,
+        "teams": render_teams(answer.card, answer.reader, kept, charts=charts),
         "terminal": {columns: _terminal(answer, columns) for columns in COLUMNS},
     }
 
