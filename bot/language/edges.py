@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bot.language.dates import period, with_year
 from bot.language.lexicon import Entity, Tier
 from bot.language.vocabulary import Class, Sense, Vocabulary
+from bot.model.intents import Op
 from bot.model.names import Kind
 
 _BEFORE, _BEHIND = 4, 8
@@ -253,7 +254,8 @@ class Spoken:
         """What is compared with may be any text: a value that nobody has read yet."""
         behind = words[start - 1] in _SIGNS if start else False
         behind = behind or any(
-            end == start and any(each.what is Class.COMPARISON for each in senses)
+            # "that are not delayed" is no value of a field: what is denied in words has to be known.
+            end == start and any(each.what is Class.COMPARISON and each.value != Op.NE for each in senses)
             for at in range(max(0, start - _BEFORE), start)
             for end, senses in self.words.at(words, at)
         )

@@ -278,6 +278,8 @@ class Naming:
                 heads.append(each.entity(number))
             if kind is Kind.KPI and self._shown and "~count" in missing:
                 narrow += 1  # "show invoices" asks for them, not for how many there are
+            if missing and self._in_another_unit(each.entity(number)):
+                narrow += 1
             by_missing.setdefault((narrow, len(missing)), []).append((each, number))
         if heads:
             found = _sorted(heads)
@@ -294,6 +296,12 @@ class Naming:
                 guess = (*span.guess, entities[0].name.text) if count else span.guess
                 named = Named(kind, entities, several=self._several(span.last, entities[0]))
                 yield Edge(span.start, span.end, named, cost, guess)
+
+    def _in_another_unit(self, entity: Entity) -> bool:
+        """Whether a unit was said of what the thing measures in another one ("value in usd", "Value in EUR")."""
+        measure, unit = self.words.units.get((words_of(entity.name.text) or [""])[-1], ("", ""))
+        said = [self.words.units[each] for each in self.text.typed if each in self.words.units]
+        return any(each == measure and other != unit for each, other in said)
 
     def _said_elsewhere(self, lacking: Sequence[str], span: Span) -> bool:
         """Whether all that a filter's name lacks is the noun of a record, which stands elsewhere in the sentence."""

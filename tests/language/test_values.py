@@ -230,9 +230,7 @@ def test_a_saved_filter_that_is_called_so_is_meant_before_a_bare_value(said: str
     assert "tests" not in framed(only.intent, here)
 
 
-@pytest.mark.parametrize(
-    "said", ["value in eur of the open invoices", "wert in eur der offenen rechnungen", "umsatz in euro"]
-)
+@pytest.mark.parametrize("said", ["value in eur of the open invoices", "wert in eur der offenen rechnungen"])
 def test_a_currency_in_a_kpi_s_name_is_no_condition(said: str) -> None:
     here = world()
     found = understand(said, here.lexicon, frames(), Scope(here.models["Accounts Payable"], now=NOW))
