@@ -247,7 +247,8 @@ def test_a_mention_reaches_nobody_but_the_person_meant(name: str, said: str) -> 
         assert_slack_ok(message)
         assert_teams_ok(card)
         mentions = re.findall(r"<@(.*?)>", message.text)
-        assert mentions == (["U1"] if (platform, person_id) == ("slack", "U1") else [])
+        slack_id = platform == "slack" and re.fullmatch(r"[UW][A-Z0-9]{1,20}", person_id)
+        assert mentions == ([person_id] if slack_id else [])
         entities = card.get("msteams", {}).get("entities", [])
         assert [each["mentioned"]["id"] for each in entities] == (
             [person_id] if person_id.startswith("29:") else []
