@@ -278,7 +278,8 @@ class _Message:
         budget = min(TABLE_TEXT, self.room)
         rows: list[list[Json]] = []
         for line in (laid_out.head, *laid_out.rows):
-            spent = sum(units(text) or 1 for text in line.cells) + units(line.below)
+            below = units(line.below) + 1 if line.below else 0  # it begins a line
+            spent = sum(units(text) or 1 for text in line.cells) + below
             if spent > budget or len(rows) == TABLE_ROWS:
                 break
             budget -= spent

@@ -172,3 +172,11 @@ def test_a_table_of_two_columns_holds_all_that_a_wide_one_holds() -> None:
         "\nCountry: Germany · Due: today, 15:31",
         "1,200",
     ]
+
+
+@pytest.mark.parametrize("wide", range(1, 160, 3))
+def test_what_stands_below_the_names_of_a_slack_table_counts_with_its_line(wide: int) -> None:
+    rest = tuple(Words("x") for _ in range(17))
+    short, long = (Words(""), Words(""), Words(""), *rest), (Words(""), Words(""), Words("y" * wide), *rest)
+    columns = (Column(""), Column(""), Column("z" * 80), *(Column("c") for _ in rest))
+    assert_slack_ok(slack.render(Card("x", blocks=(Table(columns, (short, long) * 45),)), Reader()))
