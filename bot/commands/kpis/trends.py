@@ -39,7 +39,6 @@ from bot.model.cards import (
     Missing,
     Number,
     Point,
-    Reader,
     Run,
     Status,
     Table,
@@ -65,7 +64,6 @@ class Trend:
         spans: The buckets, in order.
         rows: A row for each; None where it could not be read.
         earlier: How many buckets of the period lie before these; None where nobody said when it begins.
-        runs: Whether the last of them is not over.
     """
 
     field: Name
@@ -73,7 +71,6 @@ class Trend:
     spans: Sequence[Span]
     rows: Sequence[Row | None]
     earlier: int | None
-    runs: bool
 
 
 def over_time(question: Question) -> bool:
@@ -184,7 +181,7 @@ async def _read(question: Question, field: Name) -> Trend:
             rows.append(each)
     if rows and not any(rows):
         raise next(each for each in done if isinstance(each, BaseException))
-    return Trend(field, unit, spans, rows, earlier, bool(spans) and not _over(spans[-1], today))
+    return Trend(field, unit, spans, rows, earlier)
 
 
 def _over(span: Span, today: datetime) -> bool:
@@ -234,13 +231,6 @@ def _card(question: Question, trend: Trend) -> Card:
         buttons=back(intent, intent.page),
         source=question.context.source(model.text),
     )
-
-
-def _about(trend: Trend, reader: Reader) -> Text:
-    of = f"{len(trend.spans)} of " if trend.earlier else ""
-    every = count(len(trend.spans) + (trend.earlier or 0), trend.unit)
-    so_far = ", the last one so far" if trend.runs else ""
-    return Text(f"By {trend.field.text}, {of}{every}{so_far} ({reader.zone}).", quiet=True)
 
 
 def _one_year(spans: Sequence[Span]) -> bool:
