@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from bot.config import HiddenField, On, Right, Rule, Settings, Who
+from bot.model.errors import NotAllowed
 from bot.model.names import Name
 from bot.model.people import Person, Place, Profile, Standing, Visibility
 
@@ -99,6 +100,15 @@ class Decision:
     sentence: str = ""
     hint: str = ""
     questions: str = ""
+
+    def require(self) -> None:
+        """Goes on only with what is allowed.
+
+        Raises:
+            NotAllowed: It is not.
+        """
+        if not self.allowed:
+            raise NotAllowed(self.sentence, hint=self.hint, rule=self.rule)
 
 
 # --- patterns --------------------------------------------------------------------------------------------------

@@ -281,8 +281,7 @@ class Visit:
             NotAllowed: There is none.
         """
         decision = self.parts.policy.may_all(self.asker, right, touched)
-        if not decision.allowed:
-            raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+        decision.require()
         return decision
 
     def said(self, intent: Intent) -> str:

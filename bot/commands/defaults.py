@@ -10,7 +10,7 @@ from bot.commands.command import Command, Context
 from bot.language.declare import CelonisIntent, OneName, Phrase, clause
 from bot.model.cards import Button, Card, Run, Status, Text, headline
 from bot.model.clock import known_zones
-from bot.model.errors import BadArgument, NotAllowed
+from bot.model.errors import BadArgument
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
 from bot.model.people import Visibility
@@ -54,9 +54,7 @@ def _may_change(context: Context) -> None:
     Raises:
         NotAllowed: Not here, not by this person.
     """
-    decision = may_set_defaults(context.asker, context.policy)
-    if not decision.allowed:
-        raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+    may_set_defaults(context.asker, context.policy).require()
 
 
 async def _keep(of: DefaultOf, value: Name, context: Context) -> None:

@@ -25,7 +25,7 @@ from bot.language.declare import CelonisIntent, Flag, Sentence, clause, map_name
 from bot.language.say import say
 from bot.model.cards import Button, Card, Notice, Run, Status, Text, Tone, headline
 from bot.model.chat import File
-from bot.model.errors import BadArgument, NotAllowed, Undelivered
+from bot.model.errors import BadArgument, Undelivered
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
 from bot.policy import Right
@@ -74,9 +74,7 @@ class _Rows:
 async def _export(intent: Export, context: Context) -> Card | Shown:
     context = replace(context, asking=context.asking.patient(WITHIN))
     # The right to export says nothing about the right to read.
-    decision = context.policy.may_all(context.asker, Right.READ, touches(intent))
-    if not decision.allowed:
-        raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+    context.policy.may_all(context.asker, Right.READ, touches(intent)).require()
     rows = await _rows(intent.of, context)
     limits = context.asking.limits
     size = min(limits.page, rows.most)

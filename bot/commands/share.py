@@ -14,11 +14,11 @@ from bot.language.conditions import Values
 from bot.language.declare import CelonisIntent, Sentence, clause, clauses
 from bot.language.say import say
 from bot.model.cards import Button, Run, Status, Text
-from bot.model.errors import BadArgument, BotError, NotAllowed
+from bot.model.errors import BadArgument, BotError
 from bot.model.intents import Intent, comparisons, map_comparisons
 from bot.model.names import Name
 from bot.model.people import Visibility
-from bot.policy import Decision, Right
+from bot.policy import Right
 from bot.writes.guarded import touches
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - reads as "intent"
@@ -41,7 +41,7 @@ async def _share(intent: Share, context: Context) -> Shown:
     asked = replace(intent.of, via=intent.via)
     # The right to show something to everybody says nothing about the right to read it.
     named = await context.catalog.spelt(touches(asked))
-    _check(context.policy.may_all(context.asker, Right.READ, named))
+    context.policy.may_all(context.asker, Right.READ, named).require()
     said = await command.run(asked, context)
     shown = said if isinstance(said, Shown) else Shown(said, named)
     if shown.card.status is not Status.ANSWERED:
@@ -50,7 +50,7 @@ async def _share(intent: Share, context: Context) -> Shown:
         raise _no_data()
     touched = shown.touches or ()
     if not context.public(touched):
-        _check(context.policy.closed(context.asker.place, touched))
+        context.policy.closed(context.asker.place, touched).require()
     person = context.asker.person
     by = f"Shared by {context.asker.profile.name or person.name or person.id}."
     if context.asking.reads and not context.asking.cached:
@@ -65,11 +65,6 @@ def _no_data() -> BadArgument:
         hint=f"Say it as in: {say(SHARE.example)}",
         undone="Nothing was shared.",
     )
-
-
-def _check(decision: Decision) -> None:
-    if not decision.allowed:
-        raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
 
 
 def _shareable(asked: Intent | None, context: Context) -> Command[Any] | None:

@@ -234,9 +234,7 @@ def check(commands: Commands, intent: Intent, visit: Visit) -> None:
     command = commands.get(type(intent))
     if command is None:
         return  # one of the bot's own words
-    decision = visit.parts.policy.may(visit.asker, command.right_for(intent))
-    if not decision.allowed:
-        raise NotAllowed(decision.sentence, hint=decision.hint, rule=decision.rule)
+    visit.parts.policy.may(visit.asker, command.right_for(intent)).require()
 
 
 def _via(understood: Understanding, connection: str) -> Understanding:
