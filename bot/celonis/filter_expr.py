@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias, assert_never
 
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons
+from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons, parts_of
 from bot.model.names import Name
 
 _SAFE_FIELD = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*\Z")
@@ -69,7 +69,7 @@ def filter_expressions(condition: Condition, read: Read) -> tuple[str, ...]:
     """
     typed: list[str] = []
     legacy: list[str] = []
-    for part in condition.parts if isinstance(condition, And) else (condition,):
+    for part in parts_of(condition):
         if all(each.op is Op.IS_EMPTY for each in comparisons(part)):
             legacy.append(_written(part, lambda each: _is_null(each, read)))
         else:

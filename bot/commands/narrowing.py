@@ -13,7 +13,7 @@ from bot.commands.cells import is_numeric
 from bot.language.declare import map_names
 from bot.language.say import say, spoken
 from bot.model.cards import Block, Button, Card, Choices, Run, Text
-from bot.model.intents import And, Comparison, Condition, Intent, Op, SortKey, comparisons
+from bot.model.intents import Comparison, Condition, Intent, Op, SortKey, all_of, comparisons, parts_of
 from bot.model.names import Kind, Name, fold
 
 LONGEST_CONDITION = 60
@@ -50,12 +50,8 @@ def _searched(intent: Any) -> tuple[str, Name | None]:
     return getattr(intent, "search", ""), getattr(intent, "within", None)
 
 
-def _parts(where: Condition | None) -> tuple[Condition, ...]:
-    return where.parts if isinstance(where, And) else (where,) if where is not None else ()
-
-
 def _said(where: Condition | None, filters: Sequence[Name], search: str, within: Name | None) -> list[str]:
-    said = [*(each.text for each in filters), *(spoken(each) for each in _parts(where))]
+    said = [*(each.text for each in filters), *(spoken(each) for each in parts_of(where))]
     if search:
         said.append(f"“{search}” in {within.text}" if within else f"“{search}” in any field")
     return said
@@ -68,7 +64,7 @@ def loosened(card: Card, intent: Any) -> Card:
         card: What it says so far.
         intent: The question, with `where`, `filter` and maybe `search`.
     """
-    where, filters = _parts(intent.where), intent.filter
+    where, filters = parts_of(intent.where), intent.filter
     options = [
         Button(
             f"Without {each.text}", Run(replace(intent, filter=tuple(one for one in filters if one != each)))
@@ -78,7 +74,7 @@ def loosened(card: Card, intent: Any) -> Card:
     options += [
         Button(
             f"Without {spoken(each)}",
-            Run(replace(intent, where=_joined([one for one in where if one is not each]))),
+            Run(replace(intent, where=all_of([one for one in where if one is not each]))),
         )
         for each in where
     ]
@@ -91,10 +87,6 @@ def loosened(card: Card, intent: Any) -> Card:
         return card
     prompt = "The same with one condition less:" if len(options) > 1 else "The same without the condition:"
     return replace(card, blocks=(*whole(intent), *card.blocks, Choices(prompt, tuple(options))))
-
-
-def _joined(parts: Sequence[Condition]) -> Condition | None:
-    return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def changes(
@@ -172,7 +164,7 @@ def _only(
         value, times = next(iter(found.most_common(1)), ("", 0))
         if 1 < times < len(rows) and len(value) <= _LONGEST_VALUE:
             one = Comparison(each, Op.EQ, (value,))
-            where = _joined((*_parts(intent.where), one))
+            where = all_of((*parts_of(intent.where), one))
             yield f"Only {each.text} {value}", replace(intent, where=where, page=1)
 
 

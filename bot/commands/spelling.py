@@ -11,7 +11,7 @@ from bot.commands.command import Context
 from bot.language.declare import Where, clauses
 from bot.language.lexicon import Entity
 from bot.model.cards import Block, Button, Card, Choices, Run, Text, headline
-from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, comparisons
+from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, comparisons, parts_of
 from bot.model.names import Name
 
 _EQUAL = frozenset({Op.EQ, Op.NE, Op.IN})
@@ -134,8 +134,7 @@ def _where(intent: Intent) -> str:
 def _alone(intent: Intent, comparison: Comparison) -> bool:
     """Whether nothing fits where this comparison fits nothing, so that a value nobody has shows in the answer."""
     condition = getattr(intent, _where(intent))
-    parts = condition.parts if isinstance(condition, And) else (condition,)
-    return comparison in parts and comparison.op is not Op.NE and len(comparison.values) == 1
+    return comparison in parts_of(condition) and comparison.op is not Op.NE and len(comparison.values) == 1
 
 
 def _note(comparison: Comparison, value: str, match: Match) -> str:

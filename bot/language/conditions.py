@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from bot.language.dates import Period, lasting, period
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Not, Op, Or, comparisons
+from bot.model.intents import And, Comparison, Condition, Not, Op, Or, all_of, comparisons, parts_of
 from bot.model.names import Name
 
 Value: TypeAlias = str | bool | Decimal | Period
@@ -280,7 +280,7 @@ def combined(tests: Sequence[Condition], base: Condition | None) -> Condition | 
     """All tests together with what was asked before; several values of one field are a list, a new one takes the old one's place."""
     by_field: dict[tuple[Name, Op], list[Comparison]] = {}
     parts: list[Condition] = []
-    for each in chain.from_iterable(test.parts if isinstance(test, And) else (test,) for test in tests):
+    for each in chain.from_iterable(parts_of(test) for test in tests):
         if isinstance(each, Comparison):
             by_field.setdefault((each.field, each.op), []).append(each)
         else:
@@ -292,9 +292,5 @@ def combined(tests: Sequence[Condition], base: Condition | None) -> Condition | 
         else:
             parts.extend(dict.fromkeys(same))
     new = {of.field for each in parts for of in comparisons(each)}
-    kept = base.parts if isinstance(base, And) else () if base is None else (base,)
-    old = [each for each in kept if not any(of.field in new for of in comparisons(each))]
-    every = [*old, *parts]
-    if not every:
-        return None
-    return every[0] if len(every) == 1 else And(tuple(every))
+    old = [each for each in parts_of(base) if not any(of.field in new for of in comparisons(each))]
+    return all_of([*old, *parts])

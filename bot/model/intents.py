@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, assert_never
@@ -91,6 +91,18 @@ def _flat(kind: type[And | Or], parts: tuple[Condition, ...]) -> tuple[Condition
     if len(flat) < 2:  # noqa: PLR2004 - "and" joins two
         raise ValueError(f"{kind.__name__} joins at least two conditions")
     return tuple(flat)
+
+
+def parts_of(condition: Condition | None) -> tuple[Condition, ...]:
+    """The conditions that have to hold together; none where there is no condition."""
+    if condition is None:
+        return ()
+    return condition.parts if isinstance(condition, And) else (condition,)
+
+
+def all_of(parts: Sequence[Condition]) -> Condition | None:
+    """The condition under which all of these hold; None for none."""
+    return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:

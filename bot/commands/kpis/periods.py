@@ -12,7 +12,7 @@ from babel.dates import format_date, format_skeleton
 from bot.language.conditions import Values
 from bot.language.dates import Period
 from bot.model.cards import Reader
-from bot.model.intents import And, Comparison, Condition, Op, map_comparisons
+from bot.model.intents import And, Comparison, Condition, Op, all_of, map_comparisons, parts_of
 from bot.model.names import Name
 from bot.render.safe_text import clean
 from bot.render.values import locale_of, when
@@ -58,7 +58,7 @@ def asked(where: Condition | None, types: Mapping[str, str], values: Values) -> 
     Raises:
         BadArgument: As `Values.read`.
     """
-    parts = where.parts if isinstance(where, And) else () if where is None else (where,)
+    parts = parts_of(where)
     dated = {
         part: span
         for part in parts
@@ -74,7 +74,7 @@ def asked(where: Condition | None, types: Mapping[str, str], values: Values) -> 
     return Asked(
         next(iter(dated)).field,
         Span(max(starts, default=None), min(ends, default=None)),
-        rest[0] if len(rest) == 1 else And(tuple(rest)) if rest else None,
+        all_of(rest),
     )
 
 
@@ -115,7 +115,7 @@ def within(field: Name, span: Span) -> Comparison:
 
 
 def joined(first: Condition | None, second: Condition) -> Condition:
-    return second if first is None else And((first, second))
+    return second if first is None else And((*parts_of(first), second))
 
 
 def _edge(at: datetime) -> str:

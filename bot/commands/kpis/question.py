@@ -20,7 +20,7 @@ from bot.language.declare import names
 from bot.language.say import spoken
 from bot.model.cards import HEADLINE_LENGTH, Card, Cell, Number, Text, Words, headline
 from bot.model.errors import BadArgument, BadQuery, CelonisError, NotFound, ServerFault, UnexpectedReply
-from bot.model.intents import And, Condition
+from bot.model.intents import Condition, parts_of
 from bot.model.names import Kind, Name
 
 TOGETHER = 50
@@ -216,7 +216,7 @@ class Question:
             where = period.rest
         if where is not None:
             plain = resolved(where, self.types, self.values, self.context.reader)
-            said += [spoken(each) for each in (plain.parts if isinstance(plain, And) else (plain,))]
+            said += [spoken(each) for each in parts_of(plain)]
         period = shown or period
         if period is not None:
             span = called(period.span, self.context.reader)
