@@ -18,54 +18,32 @@ How a rule is read:
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from enum import IntEnum
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
-from bot.config import HiddenField, On, Right, Rule, Settings, Who
+from bot.config import HiddenField, Right, Settings
 from bot.model.errors import NotAllowed
 from bot.model.names import Name
-from bot.model.people import Person, Place, Profile, Standing, Visibility
+from bot.model.people import Place, Standing, Visibility
+from bot.policy_rules import (
+    Asker,
+    CompiledRule,
+    Patterns,
+    Reach,
+    Touch,
+    at_home,
+    folded,
+    given_by,
+    leaves_of,
+    same,
+)
 
 __all__ = ["Asker", "Decision", "Policy", "Right", "Touch", "View"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """One thing that an answer or a write touches, with all that it lies in; names as Celonis has them, with ids.
-
-    Without a connection it is nobody's and is refused; `Touch()` means nothing in particular.
-    """
-
-    connection: Name | None = None
-    model: Name | None = None
-    record: Name | None = None
-    field: Name | None = None
-    kpi: Name | None = None
-    filter: Name | None = None
-    pool: Name | None = None
-    job: Name | None = None
-    data_model: Name | None = None
-    space: Name | None = None
-    package: Name | None = None
-    analysis: Name | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Asker:
-    """Who asks, what is known of them, and where. Two are never equal: what is kept for one is found by the object."""
-
-    person: Person
-    profile: Profile
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,180 +89,6 @@ class Decision:
             raise NotAllowed(self.sentence, hint=self.hint, rule=self.rule)
 
 
-# --- patterns --------------------------------------------------------------------------------------------------
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text.casefold())
-
-
-def _compiled(patterns: Iterable[str]) -> re.Pattern[str]:
-    """Patterns with `*` and `?`; brackets are themselves, since names in Celonis hold them."""
-    parts = (
-        "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in _folded(pattern))
-        for pattern in patterns
-    )
-    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL)
-
-
-class _Patterns:
-    """Patterns of one dimension: of the name, or the exact id."""
-
-    __slots__ = ("_ids", "_name")
-
-    def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._name = _compiled(patterns)
-        self._ids = frozenset(patterns)
-
-    def match(self, name: Name, *, ids: bool = False) -> bool:
-        """Whether a name or its exact id is meant; with `ids`, patterns are of the id too."""
-        return bool(
-            (name.id and name.id in self._ids)
-            or self._name.fullmatch(_folded(name.text))
-            or (ids and name.id and self._name.fullmatch(_folded(name.id)))
-        )
-
-
-_PARENT = {
-    "model": "connection",
-    "record": "model",
-    "field": "record",
-    "kpi": "model",
-    "filter": "model",
-    "pool": "connection",
-    "job": "pool",
-    "data_model": "pool",
-    "space": "connection",
-    "package": "space",
-    "analysis": "package",
-}
-_DIMENSIONS = tuple(each.name for each in fields(Touch))
-_BRANCHES = (
-    frozenset({"pool", "job", "data_model"}),
-    frozenset({"model", "record", "field", "kpi", "filter"}),
-    frozenset({"space", "package", "analysis"}),
-)
-
-_LINES = {"connection": frozenset({"connection"})}
-"""Each dimension with everything that it lies in."""
-for _each, _parent in _PARENT.items():
-    _LINES[_each] = _LINES[_parent] | {_each}
-
-
-@lru_cache(maxsize=1024)
-def _leaves(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Those in which none of the others lies."""
-    return tuple(
-        each for each in given if not any(each != other and each in _LINES[other] for other in given)
-    )
-
-
-class _Reach(IntEnum):
-    """How far a rule reaches for a touched thing."""
-
-    NOT = 0
-    CONTAINS = 1
-    COVERS = 2
-
-
-_Branch = Mapping[str, _Patterns]
-"""One branch of what a rule grants on: a pattern for each dimension that it speaks of."""
-
-
-def _branches(on: On) -> tuple[_Branch, ...]:
-    given = {each: _Patterns(getattr(on, each)) for each in _DIMENSIONS if getattr(on, each)}
-    if sum(not branch.isdisjoint(given) for branch in _BRANCHES) > 1:
-        return ()
-    leaves = _leaves(tuple(given)) or ("connection",)
-    return tuple({key: each for key, each in given.items() if key in _LINES[leaf]} for leaf in leaves)
-
-
-def _reach(branch: _Branch, given: Mapping[str, Name], leaf: str) -> _Reach:
-    deeper = False
-    for dimension, patterns in branch.items():
-        if dimension in _LINES[leaf]:
-            name = given.get(dimension)
-            if name is None or not patterns.match(name, ids=dimension == "connection"):
-                return _Reach.NOT
-        elif leaf in _LINES[dimension]:
-            deeper = True
-        else:
-            return _Reach.NOT
-    return _Reach.CONTAINS if deeper else _Reach.COVERS
-
-
-# --- people ----------------------------------------------------------------------------------------------------
-
-
-def _same(platform: str, text: str) -> str:
-    """An id for comparing: UUIDs of Teams in any case, all else exact."""
-    return text.casefold() if platform == "teams" else text
-
-
-def _at_home(person: Person, place: Place) -> bool:
-    platform = person.platform
-    return platform == "local" or _same(platform, person.home) == _same(platform, place.home)
-
-
-def _key(platform: str, home: str, name: str) -> str:
-    """A place for comparing."""
-    return f"{platform}:{_same(platform, home)}:{name}"
-
-
-class _People:
-    """The `who` of a rule, made ready for asking."""
-
-    __slots__ = ("_email", "_groups", "_ids", "_places", "named")
-
-    def __init__(self, who: Who) -> None:
-        self._ids = {
-            "slack": frozenset(who.slack),
-            "teams": frozenset(_same("teams", each) for each in who.teams),
-            "local": frozenset(f":{each}" for each in who.local),
-        }
-        self._groups = frozenset(who.groups)
-        self._email = _compiled(who.email) if who.email else None
-        self._places = frozenset(_key(*each.split(":", 2)) for each in who.places)
-        self.named = who.persons
-        """Whether it names any person, and not places alone."""
-
-    def here(self, place: Place) -> bool:
-        if not self._places:
-            return True
-        here = {_key(place.platform, place.home, each) for each in (place.id, "*")}
-        return place.id != "*" and not self._places.isdisjoint(here)
-
-    def match(self, asker: Asker) -> bool:
-        if not self.here(asker.place):
-            return False
-        if not self.named:
-            return bool(self._places) and _at_home(asker.person, asker.place)
-        return self._by_id(asker.person) or self._by_group(asker) or self._by_email(asker)
-
-    def _by_id(self, person: Person) -> bool:
-        home = "" if person.platform == "local" else person.home
-        ids = {_same(person.platform, f"{home}:{each}") for each in (person.id, "*")}
-        return not ids.isdisjoint(self._ids.get(person.platform, ()))
-
-    def _by_group(self, asker: Asker) -> bool:
-        prefix, groups = f"{asker.person.platform}:{asker.person.home}:", asker.profile.groups or frozenset()
-        return any(
-            each.startswith(prefix) and (each in groups or each.removeprefix(prefix) in groups)
-            for each in self._groups
-        )
-
-    def _by_email(self, asker: Asker) -> bool:
-        email = asker.profile.email
-        return bool(
-            self._email is not None
-            and email
-            and email.count("@") == 1
-            and asker.person.platform != "local"
-            and _at_home(asker.person, asker.place)
-            and self._email.fullmatch(_folded(email))
-        )
-
-
 # --- the policy ------------------------------------------------------------------------------------------------
 
 _DOING = {
@@ -324,31 +128,12 @@ _DECISIONS = 200
 """Decisions that are kept of one of them."""
 
 
-class _Compiled:
-    """A rule made ready for asking."""
-
-    __slots__ = ("branches", "external", "label", "people", "questions", "rights")
-
-    def __init__(self, number: int, rule: Rule) -> None:
-        self.label = f"rule {number}: {rule.name}" if rule.name else f"rule {number}"
-        self.people = _People(rule.who)
-        self.rights = rule.may
-        self.external = rule.external
-        self.questions = rule.questions
-        self.branches = _branches(rule.on)
-
-    def reach(self, given: Mapping[str, Name], leaves: tuple[str, ...]) -> _Reach:
-        return min(
-            max((_reach(each, given, leaf) for each in self.branches), default=_Reach.NOT) for leaf in leaves
-        )
-
-
 class Policy:
     """Answers who may do what, from the rules in the settings."""
 
     def __init__(self, settings: Settings) -> None:
         """Make the rules ready: in their order, the first that grants is the one that is named."""
-        self._rules = tuple(_Compiled(number, rule) for number, rule in enumerate(settings.policy, 1))
+        self._rules = tuple(CompiledRule(number, rule) for number, rule in enumerate(settings.policy, 1))
         self._public = tuple(
             each for each in self._rules if Right.PUBLIC in each.rights and not each.people.named
         )
@@ -356,11 +141,11 @@ class Policy:
         self._members_read = settings.members_read
         self._contact = settings.admin.contact or "Whoever runs this bot"
         self._hidden = tuple(
-            {key: _Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
+            {key: Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
             for each in settings.hide_fields
         )
         self._bound = {
-            (each.platform, _same(each.platform, each.home)): tuple(dict.fromkeys(each.connections))
+            (each.platform, same(each.platform, each.home)): tuple(dict.fromkeys(each.connections))
             for each in settings.bindings
         }
         # The rules never change, so what they say of the same person, profile, place and thing is always the same.
@@ -373,7 +158,7 @@ class Policy:
 
     def connections(self, place: Place) -> tuple[str, ...]:
         """The names of the connections that exist in a place, the default one first; none where it is unbound."""
-        home = "" if place.platform == "local" else _same(place.platform, place.home)
+        home = "" if place.platform == "local" else same(place.platform, place.home)
         return self._bound.get((place.platform, home), ())
 
     def hidden(self, given: Mapping[str, Name]) -> bool:
@@ -420,7 +205,7 @@ class Policy:
             return barred
         if right is Right.PUBLIC and asker.place.visibility is Visibility.PERSONAL:
             return _NOBODY_ELSE
-        given = _given(touch) if touch else {}
+        given = given_by(touch) if touch else {}
         if not given:
             return self._may_at_all(asker, right)
         if not self._placed(given, asker.place):
@@ -474,17 +259,17 @@ class Policy:
 
     def shows(self, view: View, touch: Touch) -> bool:
         """The same as `sees`, for everybody who shares a view; the connection is the view's."""
-        given = {**_given(touch), "connection": self._name(view.connection)}
+        given = {**given_by(touch), "connection": self._name(view.connection)}
         return not self.hidden(given) and self._granting(view, Right.READ, given) is not None
 
     def shows_all(self, view: View, within: Touch, part: str) -> bool:
         """Whether a view shows every `part` (model, kpi, field ..) within something, so that none need be judged."""
         if part == "field" and self._hidden:
             return False
-        given = {**_given(within), "connection": self._name(view.connection)}
-        leaves = _leaves(tuple(given))
+        given = {**given_by(within), "connection": self._name(view.connection)}
+        leaves = leaves_of(tuple(given))
         return view.member or any(
-            Right.READ in rule.rights and rule.reach(given, leaves) is _Reach.COVERS
+            Right.READ in rule.rights and rule.reach(given, leaves) is Reach.COVERS
             for rule in self._applying(view)
         )
 
@@ -500,12 +285,13 @@ class Policy:
             outsiders: Whether guests or people of other organisations read along; then only rules count that say
                 that they mean them, too.
         """
-        asked = [_given(touch) for touch in touches]
+        asked = [given_by(touch) for touch in touches]
         return bool(asked) and all(
             self._placed(given, place)
             and not self.hidden(given)
             and any(
-                (rule.external or not outsiders) and rule.reach(given, _leaves(tuple(given))) is _Reach.COVERS
+                (rule.external or not outsiders)
+                and rule.reach(given, leaves_of(tuple(given))) is Reach.COVERS
                 for rule in self._public_in(place)
             )
             for given in asked
@@ -524,7 +310,7 @@ class Policy:
         """Whether a rule gives `public` to a place only as long as no outsiders read along, so that it is worth knowing."""
         return any(not rule.external for rule in self._public_in(place))
 
-    def _public_in(self, place: Place) -> Iterator[_Compiled]:
+    def _public_in(self, place: Place) -> Iterator[CompiledRule]:
         """The rules that show something to everybody in a place."""
         return (rule for rule in self._public if rule.people.here(place))
 
@@ -549,8 +335,8 @@ class Policy:
         return self._by_default(view, right) or self._refused(right)
 
     def _granting(self, view: View, right: Right, given: Mapping[str, Name]) -> Decision | None:
-        leaves = _leaves(tuple(given))
-        enough = _Reach.CONTAINS if right is Right.READ else _Reach.COVERS
+        leaves = leaves_of(tuple(given))
+        enough = Reach.CONTAINS if right is Right.READ else Reach.COVERS
         for rule in self._applying(view):
             if right in rule.rights and rule.reach(given, leaves) >= enough:
                 return Decision(allowed=True, rule=rule.label, questions=rule.questions)
@@ -563,9 +349,9 @@ class Policy:
     def _view(self, asker: Asker, connection: str) -> View:
         """The view of somebody who is not barred."""
         rules = tuple(number for number, rule in enumerate(self._rules) if rule.people.match(asker))
-        return View(connection, rules, self._members_read and _at_home(asker.person, asker.place))
+        return View(connection, rules, self._members_read and at_home(asker.person, asker.place))
 
-    def _applying(self, view: View) -> Iterator[_Compiled]:
+    def _applying(self, view: View) -> Iterator[CompiledRule]:
         return (self._rules[number] for number in view.rules)
 
     def _name(self, connection: str) -> Name:
@@ -579,7 +365,7 @@ class Policy:
         word = said.id or said.text
         for key in self.connections(place):
             known = self._name(key)
-            if word == key or (not said.id and _folded(word) == _folded(known.text)):
+            if word == key or (not said.id and folded(word) == folded(known.text)):
                 given["connection"] = known
                 return True
         return False
@@ -590,7 +376,3 @@ class Policy:
 
     def _denied(self, rule: str, sentence: str, *, change: str = "change that") -> Decision:
         return Decision(allowed=False, rule=rule, sentence=sentence, hint=f"{self._contact} can {change}.")
-
-
-def _given(touch: Touch) -> dict[str, Name]:
-    return {each: name for each in _DIMENSIONS if (name := getattr(touch, each)) is not None}
