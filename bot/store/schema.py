@@ -103,6 +103,30 @@ tickets = Table(
     Index("tickets_by_state", "state", "place_key"),
 )
 
+watches = Table(
+    "watches",
+    metadata,
+    _column("id", Words, primary_key=True),
+    _column("kind", Words),
+    _column("sentence", Words),
+    _column("connection", Words),
+    _column("owner", Json(Person)),
+    _column("owner_key", Words),
+    _column("place_key", Words),
+    _column("place", Json(Place)),
+    _column("zone", Words),
+    _column("created_at", Moment),
+    _column("due_at", Moment),
+    _column("state", Words),
+    _column("messages", Json(tuple[MessageRef, ...])),
+    _column("snoozed_until", Moment, nullable=True),
+    _column("undelivered_since", Moment, nullable=True),
+    _column("ended_at", Moment, nullable=True),
+    _column("lease_until", Moment, nullable=True),
+    Index("watches_by_due", "ended_at", "due_at"),
+    Index("watches_by_place", "place_key", "ended_at"),
+)
+
 audit_rows = Table(
     "audit_rows",
     metadata,
