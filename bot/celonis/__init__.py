@@ -22,7 +22,7 @@ from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.transport import CallRecord
-from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi
+from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi, LogLine
 from bot.celonis.request import Caller, DataQuery, Family, Lane, Usage
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Kpi",
     "Lane",
     "Lifetime",
+    "LogLine",
     "QuotaView",
     "Read",
     "Usage",

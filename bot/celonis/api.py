@@ -37,6 +37,7 @@ _STUDIO = "/package-manager/api"
 _CLOUD = "/api/cloud"
 _POOL_PAGE = 100
 _NEWEST_RUNS = 20
+_LOG_LINES = 100
 
 
 class Read(NamedTuple):
@@ -225,6 +226,29 @@ class Api:
         path = f"{_POOLS}/{segment(pool_id)}/logs/{segment(job_id)}/executions"
         query = encoded([("limit", str(_NEWEST_RUNS)), ("page", "0")])
         return await self._all(path, models.Execution, Lifetime.RUNS, query=query, part="executionItems")
+
+    async def tasks(self, pool_id: str, job_id: str, execution_id: str) -> tuple[models.Execution, ...]:
+        """The tasks of a run of a data job."""
+        path = f"{_POOLS}/{segment(pool_id)}/logs/executions"
+        query = encoded([("executionId", execution_id), ("type", "TASK"), ("id", job_id)])
+        return await self._all(path, models.Execution, Lifetime.RUNS, query=query)
+
+    async def errors(
+        self, pool_id: str, execution_id: str, part: str, kind: str
+    ) -> tuple[models.LogLine, ...]:
+        """The errors in the log of a run, or of a task of it, the oldest first; of very many the first page.
+
+        Args:
+            pool_id: The data pool.
+            execution_id: The run.
+            part: The id of the data job, or of the task.
+            kind: JOB or TASK.
+        """
+        path = f"{_POOLS}/{segment(pool_id)}/logs/executions/detail"
+        asked = [("executionId", execution_id), ("id", part), ("type", kind), ("logLevels", "ERROR")]
+        query = encoded([*asked, ("limit", str(_LOG_LINES)), ("page", "0")])
+        found = await self._all(path, models.LogLine, Lifetime.RUNS, query=query, part="logMessages")
+        return tuple(sorted(found, key=lambda each: each.at.timestamp() if each.at else 0.0))
 
     async def data_models(self, pool_id: str) -> tuple[models.DataModel, ...]:
         """The data models of a pool."""

@@ -188,13 +188,33 @@ class JobStatus(_Reply):
 
 
 class Execution(_Reply):
-    """A run, or a part of one."""
+    """A run, or a part of one.
+
+    Attributes:
+        name: What runs: the data job, its task or a step of that.
+        task_id: The task, where it is one.
+        mode: FULL or DELTA.
+        schedule: What started it; empty where nothing did on its own.
+    """
 
     id: Text
+    name: Text = ""
     execution_id: Text | None = None
+    task_id: Text | None = None
     status: Text = ""
+    mode: Text = ""
+    schedule: Text = Said(default="", alias="schedulingName")
     start: Moment = Said(default=None, alias="startDate")
     end: Moment = Said(default=None, alias="endDate")
+
+
+class LogLine(_Reply):
+    """A message in the log of a run or of a part of it. `code` is the same in every language."""
+
+    level: Text = ""
+    at: Moment = Said(default=None, alias="date")
+    text: Text = Said(default="", alias="logMessage")
+    code: Text = Said(default="", alias="logTranslationCode")
 
 
 class LiveDataModel(_Reply):

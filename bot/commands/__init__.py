@@ -20,6 +20,7 @@ from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
 from bot.commands.share import SHARE
 from bot.commands.triggers import TRIGGERS
+from bot.commands.why import WHY
 
 COMMANDS: tuple[AnyCommand, ...] = (
     HELP,
@@ -36,6 +37,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     MODEL,
     JOBS,
     JOB,
+    WHY,
     POOLS,
     CANCEL,
     DATA_MODELS,

@@ -82,6 +82,15 @@ class ShowJob(CelonisIntent):
 
 
 @dataclass(frozen=True, slots=True)
+class Why(CelonisIntent):
+    """Why a data job failed."""
+
+    words: ClassVar[str] = "why"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
+
+
+@dataclass(frozen=True, slots=True)
 class CancelJob(CelonisIntent):
     """Stop the run of a data job."""
 
@@ -154,6 +163,15 @@ def stop_buttons(runs: Iterable[JobRun], via: Name | None, context: Context) -> 
     )
 
 
+def why_buttons(runs: Iterable[JobRun], via: Name | None) -> tuple[Button, ...]:
+    """A way to the reason for each run that failed."""
+    return tuple(
+        Button(f"Why did {run.job_name} fail?", Run(Why(**named(run), via=via)))
+        for run in runs
+        if run.status == "FAIL"
+    )
+
+
 def may_stop(run: JobRun, context: Context) -> bool:
     """Whether this person may ask to stop a run here."""
     touch = touch_of(run, context.connection)
@@ -179,6 +197,7 @@ async def _job(intent: ShowJob, context: Context) -> Shown:
         ),
         buttons=(
             *(stop_buttons((run,), intent.via, context) if run.status in ACTIVE else ()),
+            *why_buttons((run,), intent.via),
             Button("Refresh", Run(intent)),
             Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),
         ),

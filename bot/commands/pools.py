@@ -26,6 +26,7 @@ from bot.commands.jobs import (
     said,
     states,
     stop_buttons,
+    why_buttons,
 )
 from bot.commands.lists import PAGE, count, nothing_shared, page_of, table, turn
 from bot.language.declare import CelonisIntent, Count, clause
@@ -55,6 +56,8 @@ NAMED = 60
 """Active jobs that are named in a headline, if there is room."""
 NEWS = ACTIVE | {"FAIL"}
 """States of the jobs that an answer about all data pools lists, unless others are asked for."""
+REASONS = 2
+"""Failed jobs of a list whose reason is a button away."""
 MOST_READ = 20
 """Data pools whose jobs are read for one answer about all of them."""
 
@@ -147,7 +150,7 @@ async def _jobs(intent: Jobs, context: Context) -> Shown:
                 total=len(found),
             ),
         ),
-        buttons=_ways(intent, active, len(found), context),
+        buttons=_ways(intent, active, shown, len(found), context),
         source=source,
     )
     return Shown(card, touches(intent), until=reads_until(shown, context.now))
@@ -176,9 +179,12 @@ def _job_row(run: JobRun, now: datetime, *, pool: bool = False) -> tuple[Cell, .
     )
 
 
-def _ways(intent: Jobs, active: Sequence[JobRun], total: int, context: Context) -> tuple[Button, ...]:
+def _ways(
+    intent: Jobs, active: Sequence[JobRun], shown: Sequence[JobRun], total: int, context: Context
+) -> tuple[Button, ...]:
     return (
         *stop_buttons(active[:3], intent.via, context),
+        *why_buttons(shown, intent.via)[:REASONS],
         Button("Refresh", Run(intent)),
         *turn(intent, intent.page, total),
     )
@@ -224,7 +230,9 @@ async def _everywhere(intent: Jobs, context: Context) -> Shown:
             *_tables(intent, here, len(found) + len(rest), context.now),
             *_notes(trouble, here, hidden, context, intent),
         ),
-        buttons=_ways(intent, active, len(items), context),
+        buttons=_ways(
+            intent, active, [each.run for each in here if isinstance(each, State)], len(items), context
+        ),
         source=context.live_source(),
     )
     return Shown(

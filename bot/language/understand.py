@@ -164,7 +164,7 @@ class _Sentence:
             unique.setdefault(each.intent, each)
         ranked = list(unique.values())
         whole = [each for each in ranked if not each.cost.unknown]
-        wish = self._wish()
+        wish = self._wish(alone=bool(whole))
         if wish or not whole:
             offers = tuple(map(self._reading, ranked[:MOST_READINGS]))
             likeliest = self.straight[0][1]
@@ -187,12 +187,13 @@ class _Sentence:
             more=max(0, len(equal) - MOST_READINGS),
         )
 
-    def _wish(self) -> str:
+    def _wish(self, *, alone: bool) -> str:
+        """What is wished for and not offered; `alone`: by words that say nothing else ("why" asks of a job, too)."""
         at = 0
         while at < len(self.tokens):
             for end, senses in self.words.at(self.typed, at):
                 wish = next((each for each in senses if each.what is Class.WISH), None)
-                if wish is not None and len(senses) == 1 and not self._in_name(at, end):
+                if wish is not None and not (alone and len(senses) > 1) and not self._in_name(at, end):
                     return self.words.wishes[wish.value]
                 if not self.tokens[at].quoted:
                     at = end - 1

@@ -13,6 +13,7 @@ from bot.commands.again import AGAIN, Recall
 from bot.commands.command import Command
 from bot.commands.find import Find
 from bot.commands.help import Help
+from bot.commands.jobs import Why
 from bot.commands.spelling import spelt
 from bot.conversation import Last
 from bot.language.declare import CelonisIntent, Sentence, clauses
@@ -210,10 +211,11 @@ class Meanings:
                 if self._can_stand_inside(inside):
                     return Unclear(NotUnderstood("I do not understand that.")), True
                 return as_a_whole(text, "exact", One(intent)), True
+            intent = await self._own_words.about_the_last_job(intent, visit)
             found, trouble = await resolved(intent, self._context, visit)
             foreign = isinstance(trouble, UnknownName) and trouble.kind is Kind.CONNECTION
             if found:
-                return as_a_whole(text, "exact", chosen(found)), True
+                return as_a_whole(text, "exact", chosen(found)), not isinstance(intent, Why)
             if foreign or not isinstance(trouble, UnknownName):
                 return Unclear(trouble or NotUnderstood("I do not understand that.")), True
             if isinstance(self._commands[type(intent)], GuardedCommand):

@@ -12,7 +12,7 @@ from bot.commands.again import AGAIN
 from bot.commands.command import AnyCommand, Command, Context
 from bot.commands.counts import ShowValues
 from bot.commands.help import Help
-from bot.commands.jobs import Jobs, ShowJob
+from bot.commands.jobs import Jobs, ShowJob, Why
 from bot.commands.kpis import ShowKpi
 from bot.commands.models import ShowModel
 from bot.commands.records import Data
@@ -115,6 +115,16 @@ class OwnWords:
             return None, False
         age = visit.parts.clock.now().timestamp() - last.at
         return intent, last.asker == visit.person.key and age <= JUST_NOW.total_seconds()
+
+    async def about_the_last_job(self, intent: Intent, visit: Visit) -> Intent:
+        """A bare "why" is about the job of the last answer, if that was just now."""
+        if not isinstance(intent, Why) or intent.job is not None:
+            return intent
+        last, fresh = await self.last(visit)
+        job, pool = getattr(last, "job", None), getattr(last, "pool", None)
+        if not fresh or job is None:
+            return intent
+        return replace(intent, job=job, pool=pool, via=getattr(last, "via", None))
 
     async def choice(self, text: str, visit: Visit) -> Intent | None:
         """What "the second one" means, if something was offered just now.
