@@ -16,6 +16,7 @@ from bot.language.say import say
 from bot.model.cards import Answer, Block, Button, Card, Chart, Choices, Reader, Run, Table
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
+from bot.model.kept import Kept
 from bot.model.people import MessageRef, Request
 from bot.render.button_codec import Shorten
 from bot.visit import Show
@@ -174,7 +175,7 @@ class Rendered:
         self._render = render
         self._keep = keep
         self._known: LRUCache[tuple[Card, Reader], bytes] = LRUCache(_BYTES_KEPT, getsizeof=len)
-        self._latest: LRUCache[tuple[int, Reader], tuple[Card, bytes]] = LRUCache(_LATEST)
+        self._latest: Kept[tuple[int, Reader], tuple[Card, bytes]] = Kept(_LATEST)
 
     async def of(self, answer: Answer) -> bytes:
         """An answer's card. Raises as `drawn` does."""

@@ -84,16 +84,12 @@ class PlaceAudience:
             touched: Every resource of which it shows something; None where it is for the person alone.
             person: Whose request it answers.
         """
-        if touched is None:
-            return Only(person)
-        if self.place.visibility is Visibility.PERSONAL or not touched:
-            return Everyone()
-        public = self.policy.public(self.place, touched, outsiders=await self.outsiders())
-        return Everyone() if public else Only(person)
+        return Only(person) if await self.private(touched) else Everyone()
 
     async def private(self, touched: Sequence[Touch] | None) -> bool:
         """Whether not everybody here may see an answer with this on it."""
-        return isinstance(await self.of(touched, _ANYBODY), Only)
-
-
-_ANYBODY = Person("", "", "")
+        if touched is None:
+            return True
+        if self.place.visibility is Visibility.PERSONAL or not touched:
+            return False
+        return not self.policy.public(self.place, touched, outsiders=await self.outsiders())

@@ -20,12 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from cachetools import LRUCache
+from typing import Any, NamedTuple, TypeVar
 
 from bot.config import HiddenField, Right, Settings
 from bot.model.errors import NotAllowed
+from bot.model.kept import Kept
 from bot.model.names import Name
 from bot.model.people import Place, Standing, Visibility
 from bot.policy_rules import (
@@ -46,8 +45,7 @@ __all__ = ["Asker", "Decision", "Policy", "Right", "Touch", "View"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """All that decides what somebody may do with a connection from some place; people under the same rules share one.
 
     Attributes:
@@ -140,7 +138,6 @@ class Policy:
         self._titles = {name: each.title for name, each in settings.connections.items()}
         self._members_read = settings.members_read
         self._contact = settings.admin.contact or "Whoever runs this bot"
-        self._admin_place = settings.admin.place
         self._hidden = tuple(
             {key: Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
             for each in settings.hide_fields
@@ -150,22 +147,12 @@ class Policy:
             for each in settings.bindings
         }
         # The rules never change, so what they say of the same person, profile, place and thing is always the same.
-        self._decided: LRUCache[Asker, dict[Any, Any]] = LRUCache(_ASKERS)
+        self._decided: Kept[Asker, dict[Any, Any]] = Kept(_ASKERS)
 
     @property
     def names_pools(self) -> bool:
         """Whether any rule depends on what a data pool is called, so that a write has to read its name first."""
         return any("pool" in branch for rule in self._rules for branch in rule.branches)
-
-    def is_admin_place(self, place: Place) -> bool:
-        """Whether the bot's admins are in a place."""
-        platform, _, rest = self._admin_place.partition(":")
-        home, _, name = rest.partition(":")
-        return bool(name) and (platform, same(platform, home), name) == (
-            place.platform,
-            same(place.platform, place.home),
-            place.id,
-        )
 
     def connections(self, place: Place) -> tuple[str, ...]:
         """The names of the connections that exist in a place, the default one first; none where it is unbound."""

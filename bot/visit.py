@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 import structlog
-from cachetools import LRUCache
 
 from bot.audience import PlaceAudience, Shown
 from bot.audit import Audit
@@ -26,6 +25,7 @@ from bot.model.chat import Chat
 from bot.model.clock import Clock
 from bot.model.errors import NotAllowed, StoreUnavailable, UnknownName
 from bot.model.intents import Intent
+from bot.model.kept import Kept
 from bot.model.names import Kind, Name, fold
 from bot.model.people import Clicked, Person, Place, Profile, Request, Visibility
 from bot.policy import Asker, Decision, Policy, Right, Touch
@@ -127,7 +127,7 @@ class Parts:
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)
     per_minute: int = 30
-    askers: LRUCache[Hashable, Asker] = field(default_factory=lambda: LRUCache(ASKERS))
+    askers: Kept[Hashable, Asker] = field(default_factory=lambda: Kept(ASKERS))
 
     def today(self) -> Reader:
         """Zone and locale of the settings, today."""
@@ -148,7 +148,7 @@ class Parts:
     async def reader_in(self, place: Place) -> Reader:
         """For whom a message that stands in a place is written, whoever caused it."""
         chosen = (await self.defaults(place)).zone
-        reader = self.reader if chosen is None else replace(self.reader, zone=chosen.value)
+        reader = self.reader if chosen is None else self.reader._replace(zone=chosen.value)
         return dated(reader, self.clock.now())
 
     async def asker(self, person: Person, place: Place, *, anew: bool = False) -> Asker:
@@ -183,16 +183,18 @@ class Parts:
         """
         answers = isinstance(request.said, Clicked) and bool(request.said.confirm or request.said.dismiss)
         asker = await self.asker(request.person, request.place, anew=answers)
-        bound = tuple([each for each in self.policy.connections(request.place) if each in self.celonis])
+        seen = tuple([each for each in self.policy.connections_seen(asker) if each in self.celonis])
+        bound = seen or tuple(
+            [each for each in self.policy.connections(request.place) if each in self.celonis]
+        )
         if not bound:
             raise NotAllowed(
                 "This workspace is not connected to a Celonis team.",
                 hint=f"An admin of the bot can bind it: {request.place.platform}, {request.place.home}.",
                 rule="unbound",
             )
-        seen = tuple([each for each in self.policy.connections_seen(asker) if each in self.celonis])
         defaults = await self.defaults(request.place)
-        return Visit(self, request, asker, seen or bound, defaults, self.audience(request.place), show)
+        return Visit(self, request, asker, bound, defaults, self.audience(request.place), show)
 
     def marked(self, card: Card) -> Card:
         """The card, which says so where a sandbox stands in for Celonis."""
@@ -241,7 +243,10 @@ class Visit:
 
     def usage(self, connection: str) -> Usage:
         """What this request has used of a connection."""
-        return self.usages.setdefault(connection, Usage())
+        known = self.usages.get(connection)
+        if known is None:
+            known = self.usages[connection] = Usage()
+        return known
 
     def connection(self, via: Name | None = None) -> str:
         """The connection that is meant.
@@ -252,6 +257,8 @@ class Visit:
         if via is None:
             chosen = self.defaults.connection
             return chosen.value if chosen and chosen.value in self.connections else self.connections[0]
+        if via.id in self.connections:
+            return via.id
         found = next((each for each in self.connections if fold(each) == fold(via.id or via.text)), None)
         if found is None:
             raise UnknownName(
@@ -317,9 +324,13 @@ class Visit:
             return card
         celonis, usage = self.parts.celonis[card.source.connection], self.usage(card.source.connection)
         cost = tuple(
-            Cost(family.value, usage.calls[family], celonis.left(family))
-            for family in Family
-            if usage.calls[family]
+            [
+                Cost(family.value, usage.calls[family], celonis.left(family))
+                for family in Family
+                if usage.calls[family]
+            ]
+            if usage.calls
+            else ()
         )
         unread = sum(usage.unread.values())
         if (cost, unread) == (card.source.cost, card.source.unread):

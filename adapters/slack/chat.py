@@ -19,6 +19,7 @@ from bot.model.cards import Answer, Card, Only, Reader, Status
 from bot.model.chat import File
 from bot.model.clock import Clock, known_zones
 from bot.model.errors import Undelivered
+from bot.model.kept import Kept
 from bot.model.people import MessageRef, Person, Place, Profile, Standing, Visibility
 from bot.render.button_codec import Shorten
 
@@ -85,8 +86,8 @@ class SlackChat:
         self._identity: Identity | None = None
         self._messages: LRUCache[str, _Current] = LRUCache(_MESSAGES)
         self._mentioned: LRUCache[tuple[str, str], bool] = LRUCache(_MESSAGES)
-        self._profiles: TTLCache[str, Profile] = TTLCache(_PEOPLE, PROFILES_KEPT, timer=clock.monotonic)
-        self._directs: LRUCache[str, Place] = LRUCache(_PEOPLE)
+        self._profiles: Kept[str, tuple[Profile, float]] = Kept(_PEOPLE)
+        self._directs: Kept[str, Place] = Kept(_PEOPLE)
         self._groups: TTLCache[str, Mapping[str, frozenset[str]] | None] = TTLCache(
             1, GROUPS_KEPT, timer=clock.monotonic
         )
@@ -305,7 +306,9 @@ class SlackChat:
         if anew:
             return await self._look_up(person, anew=True)
         known = self._profiles.get(person.key)
-        return known if known is not None else await self._shared(person.key, self._look_up(person))
+        if known is not None and self._clock.monotonic() < known[1]:
+            return known[0]
+        return await self._shared(person.key, self._look_up(person))
 
     async def _look_up(self, person: Person, *, anew: bool = False) -> Profile:
         groups = asyncio.ensure_future(self._groups_of(person.id, anew=anew))
@@ -323,7 +326,7 @@ class SlackChat:
         if not isinstance(user, dict) or user.get("id") != person.id:
             return Profile()
         profile = profile_of(user, person, identity, groups=found)
-        self._profiles[person.key] = profile
+        self._profiles[person.key] = profile, self._clock.monotonic() + PROFILES_KEPT
         return profile
 
     async def _groups_of(self, user: str, *, anew: bool) -> frozenset[str] | None:

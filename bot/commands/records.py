@@ -330,7 +330,7 @@ def condition(
 
 def _span(start: datetime | None, end: datetime | None, reader: Reader) -> str:
     """A half-open range in words, with its zone, as it was really asked: always with its dates, since it is quoted."""
-    zone, reader = f"({reader.zone})", replace(reader, today=None)
+    zone, reader = f"({reader.zone})", reader._replace(today=None)
     if start is not None and end is not None:
         return f"from {when(start, reader)} until before {when(end, reader)} {zone}"
     if start is not None:

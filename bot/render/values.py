@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
@@ -281,10 +280,10 @@ _OF_A_CLOCK = frozenset("HIMSLfp")
 _LONGEST_FORMAT = 60
 
 
-def _in_zone(at: datetime, reader: Reader) -> datetime:
+def _in_zone(at: datetime, zone: str) -> datetime:
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     try:
-        return aware.astimezone(_zone(reader.zone))
+        return aware.astimezone(_zone(zone))
     except OverflowError:
         return aware
 
@@ -306,7 +305,7 @@ def _day_of_the_year(on: date, locale: Locale) -> str:
 
 def dated(reader: Reader, now: datetime) -> Reader:
     """The reader on the day that it is for them."""
-    return replace(reader, today=_in_zone(now, reader).date())
+    return Reader(reader.zone, reader.locale, _in_zone(now, reader.zone).date())
 
 
 def when(at: datetime, reader: Reader) -> str:
@@ -314,11 +313,11 @@ def when(at: datetime, reader: Reader) -> str:
 
     `15:31 CET`, `yesterday 16:41 CET`, `tomorrow 02:00 CET`, `26 Nov 02:00 CET`, `26 Nov 2025, 02:00 CET`.
     """
-    return f"{_when(at, reader)} {_zone_name(_in_zone(at, reader))}"
+    return f"{_when(at, reader)} {_zone_name(_in_zone(at, reader.zone))}"
 
 
 def _when(at: datetime, reader: Reader) -> str:
-    local, locale = _in_zone(at, reader), locale_of(reader.locale)
+    local, locale = _in_zone(at, reader.zone), locale_of(reader.locale)
     today, clock = reader.today, f"{local:%H:%M}"
     if today is None:
         return f"{_day(local.date(), locale)}, {clock}"
@@ -337,7 +336,7 @@ def _when(at: datetime, reader: Reader) -> str:
 
 def _moment(at: datetime, how: str, reader: Reader) -> str:
     """A moment without the name of its zone, unless Celonis' format names it."""
-    return _strftime(how, _in_zone(at, reader), locale_of(reader.locale)) or _when(at, reader)
+    return _strftime(how, _in_zone(at, reader.zone), locale_of(reader.locale)) or _when(at, reader)
 
 
 def zone_of(cell: Cell, reader: Reader) -> str:
@@ -347,7 +346,7 @@ def zone_of(cell: Cell, reader: Reader) -> str:
     letters = set(_DIRECTIVE.findall(cell.format))
     plain = not letters or not letters <= {*_PATTERNS, *"Zz%"} or len(cell.format) > _LONGEST_FORMAT
     read = plain or (letters & _OF_A_CLOCK and not letters & {"Z", "z"})
-    return _zone_name(_in_zone(cell.at, reader)) if read else ""
+    return _zone_name(_in_zone(cell.at, reader.zone)) if read else ""
 
 
 def _strftime(how: str, value: date, locale: Locale) -> str | None:

@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
-from cachetools import TTLCache
 from sqlalchemy.dialects import sqlite
 
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
+from bot.model.kept import Kept
 from bot.model.names import Name
 from bot.model.people import Person, Place
 from bot.store import database, schema
@@ -31,8 +31,6 @@ SNAPSHOTS_KEPT = timedelta(days=7)
 TICKETS_KEPT = timedelta(days=90)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PLACES = 10_000
-_SECONDS_OF_DEFAULTS = 3.0
-"""How long a place's defaults are at hand: each sentence needs them, and hardly any changes them."""
 T = TypeVar("T")
 
 
@@ -121,9 +119,9 @@ class Store:
         self.dialect = database.dialect
         self._database = database
         self._folder = folder
-        self._defaults: TTLCache[str, Defaults] = TTLCache(
-            _PLACES, _SECONDS_OF_DEFAULTS, timer=clock.monotonic
-        )
+        self._defaults: Kept[str, tuple[Defaults, float]] = Kept(_PLACES)
+        # Nobody else writes into a file, except for a program that is called once, and for a place of its own.
+        self._defaults_kept = 3.0 if database.dialect == "postgresql" else 300.0
 
     @classmethod
     async def open(
@@ -230,13 +228,14 @@ class Store:
         Args:
             place_key: `Place.key`.
         """
-        if (known := self._defaults.get(place_key)) is not None:
-            return known
+        known = self._defaults.get(place_key)
+        if known is not None and self.clock.monotonic() < known[1]:
+            return known[0]
         table = schema.place_defaults
         asked = sa.select(table).where(table.c.place_key == place_key)
         rows = await self.read(lambda connection: connection.execute(asked).all())
         found = {row.field: Default(row.value, row.value_id, row.set_by, row.set_at) for row in rows}
-        read = self._defaults[place_key] = Defaults(
+        read = Defaults(
             connection=found.get(DefaultOf.CONNECTION),
             model=found.get(DefaultOf.MODEL),
             zone=found.get(DefaultOf.ZONE),
@@ -248,6 +247,7 @@ class Store:
                 )
             ),
         )
+        self._defaults[place_key] = read, self.clock.monotonic() + self._defaults_kept
         return read
 
     async def set_default(self, place_key: str, field: DefaultOf, value: Name | None, by: Person) -> None:
@@ -382,8 +382,7 @@ class Store:
     # Purging -----------------------------------------------------------------------------------------------
 
     async def purge(self, now: datetime) -> int:
-        """Removes what has expired: sentences, threads, deliveries, old snapshots; tickets, watches and incidents that ended 90
-        days ago. The audit log is never touched.
+        """Removes what has expired: sentences, threads, deliveries, old snapshots, tickets and watches that ended 90 days ago. The audit log is never touched.
 
         Returns:
             How many rows went.
@@ -395,7 +394,6 @@ class Store:
             schema.snapshots.delete().where(schema.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
             schema.tickets.delete().where(schema.tickets.c.finished_at <= now - TICKETS_KEPT),
             schema.watches.delete().where(schema.watches.c.ended_at <= now - TICKETS_KEPT),
-            schema.incidents.delete().where(schema.incidents.c.over_at <= now - TICKETS_KEPT),
         )
         return await self.write(lambda connection: sum(connection.execute(each).rowcount for each in gone))
 

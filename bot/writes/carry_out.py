@@ -67,7 +67,6 @@ class Writes:
         """
         write = await self._questions.load(ticket_id, visit)
         await self._questions.judge(write)
-        await self._questions.check_writable(write.ticket.connection, visit.reader(private=True)[0])
         claim = await self._tickets.claim(ticket_id, signed(visit.asker))
         if not isinstance(claim, Claimed):
             await self._late(replace(write, ticket=claim.ticket or write.ticket))
@@ -188,10 +187,8 @@ class Writes:
         """Writes down that the call is about to go out, the audit row first: what is not in the log is not sent.
 
         Raises:
-            NotAllowed, TicketGone, StoreUnavailable: It must not be sent.
+            TicketGone, StoreUnavailable: It must not be sent.
         """
-        reader = write.visit.reader(private=True)[0]
-        await self._questions.check_writable(write.ticket.connection, reader)
         await self._questions.note(write, "sending")
         if not await self._tickets.sending(write.ticket):
             await self._questions.note(write, "failed", outcome=Outcome.NOTHING_SENT.value)
@@ -214,7 +211,7 @@ class Writes:
         )
         last = last_card(card, write, write.hits)
         # Who clicks later reads the note on another day.
-        note, _ = error_text(error, replace(reader, today=None))
+        note, _ = error_text(error, reader._replace(today=None))
         await self._finish(write, outcome, last, note=note)
         return last
 
