@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import structlog
-from cachetools import TTLCache
 
 from bot.commands.again import Back, Next, Recall, Refresh
 from bot.language.say import say
-from bot.model.cards import Card, Run, buttons
+from bot.model.cards import Button, Card, Run, buttons
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, TicketGone
 from bot.model.intents import Intent
+from bot.model.kept import Kept
 from bot.model.names import Name
 from bot.model.people import Person, Request, Visibility
 from bot.store import Store
@@ -26,6 +26,25 @@ log = structlog.get_logger()
 REMEMBERED = 10_000
 """Conversations whose last answer is remembered, for `next`, `back` and `refresh`."""
 REMEMBERED_FOR = timedelta(hours=24)
+
+
+class Pages(NamedTuple):
+    """What one may go on with after an answer: the sentences of that one, and of the pages beside it."""
+
+    sentence: str
+    after: str = ""
+    before: str = ""
+
+    @classmethod
+    def of(cls, intent: Intent, card: Card) -> Pages:
+        """Of an answer to an intent; its buttons tell the pages beside it."""
+        here = getattr(intent, "page", 1)
+        pages = {
+            getattr(button.action.intent, "page", here): say(button.action.intent)
+            for button in buttons(card)
+            if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
+        }
+        return cls(say(intent), pages.get(here + 1, ""), pages.get(here - 1, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +70,7 @@ class Last:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """What belongs together: a thread, whoever speaks in it; outside threads one person in one place."""
 
     place: str
@@ -62,7 +80,7 @@ class Conversation:
     @property
     def key(self) -> str:
         """A name for it; no two have the same."""
-        return json.dumps(astuple(self))
+        return json.dumps(self)
 
     @classmethod
     def of(cls, request: Request) -> tuple[Conversation, ...]:
@@ -95,9 +113,7 @@ class Conversations:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._lately: TTLCache[Conversation, Last] = TTLCache(
-            REMEMBERED, REMEMBERED_FOR.total_seconds(), timer=clock.monotonic
-        )
+        self._lately: Kept[Conversation, Last] = Kept(REMEMBERED)
 
     async def meant(self, word: Recall | Refresh | Next | Back, request: Request) -> tuple[str, str]:
         """The sentence that stands behind one of the bot's own words, and the key of who said it.
@@ -147,48 +163,47 @@ class Conversations:
                 last = json.loads(kept)
                 last["dates"] = tuple((text, id_) for text, id_ in last.get("dates", ()))
                 return Last(**last | {"choices": tuple(last.get("choices", ()))})
-        return self._lately.get(conversation)
+        lately = self._lately.get(conversation)
+        fresh = (
+            lately is not None and self._clock.now().timestamp() < lately.at + REMEMBERED_FOR.total_seconds()
+        )
+        return lately if fresh else None
 
-    async def remember(self, intent: Intent, card: Card, request: Request, *, private: bool) -> None:
+    async def remember(self, pages: Pages, request: Request, *, private: bool) -> None:
         """Notes an answer as the last one of every conversation that the request belongs to.
 
         Args:
-            intent: What was answered.
-            card: The answer; its buttons tell the pages beside it.
+            pages: What was answered.
             request: What it answers.
             private: Whether it is for the person alone.
         """
-        here = getattr(intent, "page", 1)
-        pages = {
-            getattr(button.action.intent, "page", here): say(button.action.intent)
-            for button in buttons(card)
-            if isinstance(button.action, Run) and type(button.action.intent) is type(intent)
-        }
-        last = Last(
-            request.person.key,
-            say(intent),
-            after=pages.get(here + 1, ""),
-            before=pages.get(here - 1, ""),
-            at=self._clock.now().timestamp(),
-        )
+        last = Last(request.person.key, *pages, at=self._clock.now().timestamp())
         await self._keep(last, request, private=private)
 
     async def offered(
-        self, choices: Sequence[Intent], request: Request, *, open_question: bool, dates: Sequence[Name] = ()
+        self,
+        options: Sequence[Button],
+        request: Request,
+        *,
+        open_question: bool = True,
+        dates: Sequence[Name] = (),
     ) -> None:
         """Notes what somebody may choose from.
 
         Args:
-            choices: What was offered.
+            options: What was offered; those that say nothing do not count.
             request: What was answered with that.
             open_question: Whether the question is asked back, so that nothing before it is the last one any more.
             dates: The field on which each choice is, where they differ in their dates only.
         """
+        choices = tuple(say(each.action.intent) for each in options if isinstance(each.action, Run))
+        if not choices:
+            return
         nothing = Last(request.person.key, "")
         last = nothing if open_question else await self.before(request) or nothing
         last = replace(
             last,
-            choices=tuple(map(say, choices)),
+            choices=choices,
             dates=tuple((each.text, each.id) for each in dates),
             at=self._clock.now().timestamp(),
         )
@@ -206,7 +221,8 @@ class Conversations:
         heard = Conversation.of(request)
         if private and request.private_apart:
             heard += (Conversation.personal(request.person),)
-        self._lately.update(dict.fromkeys(heard, last))
+        for each in heard:
+            self._lately[each] = last
         if self._store.dialect != "sqlite":
             try:
                 await self._store.keep_last(

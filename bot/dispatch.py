@@ -4,56 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
-from cachetools import LRUCache, TTLCache
 
 from bot.audience import Shown
-from bot.celonis import Read
 from bot.commands import COMMANDS
 from bot.commands.again import Back, Next, Recall, Refresh
-from bot.commands.command import AnyCommand, Command, Context
-from bot.commands.defaults import may_set_defaults
-from bot.commands.help import Help
-from bot.commands.share import Share, lasting, share_button
+from bot.commands.command import AnyCommand, Command
 from bot.contexts import Contexts
 from bot.conversation import Conversations
 from bot.explain import Unexpected, explain
-from bot.language.declare import CelonisIntent
-from bot.language.scope import date_key
 from bot.meaning import Meaning, Meanings, One, Several, Unclear
 from bot.model.cards import (
     Answer,
-    Button,
     Card,
     Choices,
-    Notice,
     Only,
-    Run,
     Status,
-    Text,
-    Tone,
     buttons,
     headline,
 )
 from bot.model.errors import (
     BotError,
-    CelonisError,
     NotAllowed,
     NotUnderstood,
-    QuotaExhausted,
     StoreUnavailable,
     TicketGone,
     UsageError,
 )
 from bot.model.intents import Intent
-from bot.model.names import Name
+from bot.model.kept import Kept
 from bot.model.people import Clicked, MessageRef, Request, Said
-from bot.policy import Right
+from bot.reading import Reading
 from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
 from bot.writes.cards import ShowQuestion
@@ -72,9 +56,6 @@ NO = frozenset({"no", "n", "nein", "nope", "nee", "no thanks", "nein danke", "le
 MINUTE = 60.0
 PEOPLE = 10_000
 """People whose pace is known."""
-PACE_KEPT = 3600.0
-MADE = 500
-"""Cards that are shared by all who would see the same."""
 
 
 @dataclass(slots=True)
@@ -119,8 +100,8 @@ class Bot:
         parse = self._meanings.exact.parse
         self._questions = Questions(parts, tickets, guarded, parse, contexts.guarded)
         self._writes = Writes(self._questions, tickets, parts.clock, contexts.guarded)
-        self._made: LRUCache[Hashable, tuple[Shown, Sequence[Read]]] = LRUCache(MADE)
-        self._said: TTLCache[str, deque[float]] = TTLCache(PEOPLE, PACE_KEPT, timer=parts.clock.monotonic)
+        self._reading = Reading(parts, contexts, self._conversations)
+        self._said: Kept[str, deque[float]] = Kept(PEOPLE)
 
     async def answer(self, request: Request, show: Show, trace: Trace | None = None) -> None:
         """Answers one request.
@@ -150,7 +131,8 @@ class Bot:
         finally:
             showing.close()
             if visit is not None:
-                trace.calls = sum(each.calls.total() for each in visit.usages.values())
+                for used in visit.usages.values():
+                    trace.calls += used.calls.total()
 
     async def attach(self, ticket_id: str, ref: MessageRef) -> None:
         """Remembers in which message a question stands, so that its outcome can be shown there after a restart."""
@@ -180,7 +162,9 @@ class Bot:
             NotAllowed: Too much within a minute.
         """
         now = self._parts.clock.monotonic()
-        said = self._said.setdefault(request.person.key, deque(maxlen=self._parts.per_minute))
+        said = self._said.get(request.person.key)
+        if said is None:
+            said = self._said[request.person.key] = deque(maxlen=self._parts.per_minute)
         if len(said) == self._parts.per_minute and now - said[0] < MINUTE:
             raise NotAllowed(
                 f"That was more than {self._parts.per_minute} in a minute, so I did not read it.",
@@ -257,7 +241,7 @@ class Bot:
     async def _ask_back(self, meaning: Several | Unclear, visit: Visit) -> None:
         match meaning:
             case Several(question, prompt, options, source):
-                await self._offered(options, visit, dates=meaning.dates)
+                await self._conversations.offered(options, visit.request, dates=meaning.dates)
                 card = Card(
                     headline(question),
                     blocks=(Choices(prompt, options),),
@@ -265,22 +249,9 @@ class Bot:
                     status=Status.ASKED,
                 )
             case Unclear(error, options):
-                await self._offered(options, visit, open_question=False)
+                await self._conversations.offered(options, visit.request, open_question=False)
                 card = explain(error, visit.reader(private=True)[0], visit.request.id, options)
         await visit.show(Shown(card))
-
-    async def _offered(
-        self,
-        options: Sequence[Button],
-        visit: Visit,
-        *,
-        dates: Sequence[Name] = (),
-        open_question: bool = True,
-    ) -> None:
-        offered = [each.action.intent for each in options if isinstance(each.action, Run)]
-        if offered:
-            request = visit.request
-            await self._conversations.offered(offered, request, open_question=open_question, dates=dates)
 
     # --- acting ---
 
@@ -288,120 +259,11 @@ class Bot:
         command = self._commands[type(meant.intent)]
         match command:
             case Command():
-                meant = await self._date_chosen(meant, visit)
-                await visit.show(await self._read(command, meant, visit, fresh=fresh))
+                await visit.show(await self._reading.answer(command, meant, visit, fresh=fresh))
             case GuardedCommand():
                 card = await self._questions.ask(command, meant.intent, visit)
                 if card is not None and card.status is Status.ASKED:
-                    await self._offered(buttons(card), visit)
-
-    async def _date_chosen(self, meant: One, visit: Visit) -> One:
-        """Keeps the date field that somebody chose because they were asked, for the place where they may set defaults."""
-        if getattr(meant.intent, "where", None) is None:
-            return meant
-        field = await self._conversations.date_chosen(meant.intent, visit.request)
-        if field is None or not may_set_defaults(visit.asker, self._parts.policy).allowed:
-            return meant
-        model, record = getattr(meant.intent, "model", None), getattr(meant.intent, "record", None)
-        chosen_for = date_key(model.id if model else "", record.id if record else "")
-        try:
-            await self._parts.store.set_date_field(visit.place.key, chosen_for, field, visit.person)
-        except StoreUnavailable:
-            return meant
-        return replace(meant, notes=(*meant.notes, f"From now on periods here are about {field.text}."))
-
-    async def _read(self, command: Command[Any], meant: One, visit: Visit, *, fresh: bool) -> Shown:
-        intent, touched = meant.intent, meant.touches
-        connection = visit.connection(intent.via if isinstance(intent, CelonisIntent) else None)
-        shares = command.right is Right.PUBLIC
-        # What an answer shows can be less than its sentence names, and only that has to be public.
-        decision = visit.allowed(command.right, () if shares else touched)
-        if command.open_to is not None:
-            decision = command.open_to(visit.asker, self._parts.policy)
-            decision.require()
-        durable = shares or command.changes or command.right is Right.EXPORT
-        if shares:  # who reads along is not taken from before
-            await visit.audience.outsiders(anew=True)
-        if self._parts.audit_reads or durable:
-            row = entry(
-                visit.request,
-                "changed" if command.changes else "read",
-                meant.recorded,
-                right=command.right,
-                rule=decision.rule,
-                connection=connection,
-            )
-            if durable:  # it is on record before it leaves, or is changed
-                await self._parts.audit.write(row)
-            else:
-                self._parts.audit.write_soon(row)
-        shown = await self._shown(command, meant, visit, connection, fresh=fresh)
-        private = await visit.audience.private(shown.touches)
-        if shown.card.status is Status.ASKED:
-            await self._offered(buttons(shown.card), visit)
-        elif command.question:
-            await self._conversations.remember(intent, shown.card, visit.request, private=private)
-        if visit.request.hidden and not private and not shown.aloud:
-            context = replace(self._contexts.of(visit, connection), reader=await visit.reader_of(shown))
-            button = await share_button(intent, shown, context)
-            if button is not None:
-                card = replace(shown.card, buttons=(*shown.card.buttons, button))
-                return replace(shown, card=card)
-        return shown
-
-    async def _shown(
-        self, command: Command[Any], meant: One, visit: Visit, connection: str, *, fresh: bool
-    ) -> Shown:
-        """What a command shows. One that was made of the same answers for the same view and reader is not made again."""
-        intent, steady = meant.intent, command.steady(meant.intent)
-        reader, zone_of = visit.reader(private=await visit.audience.private(meant.touches))
-        outsiders = await visit.audience.outsiders()
-        sight = self._contexts.sight(visit, connection)
-        key = (meant, reader, sight, visit.connections, visit.place.key, outsiders)
-        kept = self._made.get(key) if steady and not fresh else None
-        if kept is not None:
-            shown, reads = kept
-            lasts = shown.until is None or self._parts.clock.now() < shown.until
-            if lasts and self._contexts.asking(visit, connection).again(reads):
-                return shown
-        public = partial(self._parts.policy.public, visit.place, outsiders=outsiders)
-        context = replace(self._contexts.of(visit, connection), reader=reader, zone_of=zone_of, public=public)
-        if fresh:
-            context = context.fresh()
-        first = len(context.asking.reads)
-        if isinstance(intent, Share) and intent.of is not None:
-            intent = replace(intent, of=await lasting(intent.of, context))
-        said = await command.run(intent, context)
-        shown = said if isinstance(said, Shown) else Shown(said, meant.touches)
-        about = intent.of if isinstance(intent, Share) and intent.of is not None else intent
-        card = self._parts.marked(await self._dated(shown.card, about, context))
-        # Say it where a misspelt name was taken for one that exists.
-        taken = [Text(f"I took “{typed}” for “{name}”.", quiet=True) for typed, name in meant.taken]
-        notes = [Notice(Tone.WARNING, each) for each in meant.notes if Text(each) not in shown.card.blocks]
-        sentence = "" if isinstance(about, Help) else visit.said(about)
-        shown = replace(shown, card=replace(card, sentence=sentence, blocks=(*notes, *taken, *card.blocks)))
-        reads = context.asking.reads[first:]
-        if steady and reads and all(each.cached for each in reads):
-            self._made[key] = shown, reads
-        return shown
-
-    async def _dated(self, card: Card, intent: Intent, context: Context) -> Card:
-        """The card with the moment when Celonis loaded its data, where the settings name the data model."""
-        model = getattr(intent, "model", None)
-        known = context.celonis.connection.data_models
-        if (
-            card.source is None
-            or not card.source.loaded
-            or not isinstance(model, Name)
-            or model.id not in known
-        ):
-            return card
-        fed_by = known[model.id]
-        try:
-            load = await context.asking.loads(fed_by.pool, fed_by.data_model)
-        except (CelonisError, QuotaExhausted):
-            return card  # the answer stands; only its load time stays unknown
-        return replace(card, source=replace(card.source, data_loaded_at=load.loaded_at))
+                    await self._conversations.offered(buttons(card), visit.request)
 
 
 class _Showing:

@@ -16,8 +16,9 @@ Who asks, how urgently and until when travels with each request as its `Purpose`
 what is asked for, `models` reads what comes back, `freshness` says how long it keeps.
 """
 
-from bot.celonis.api import Api, Read
+from bot.celonis.api import Api
 from bot.celonis.auth import Identity
+from bot.celonis.cache import Reads
 from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.freshness import Lifetime
@@ -47,6 +48,6 @@ __all__ = [
     "Lifetime",
     "LogLine",
     "QuotaView",
-    "Read",
+    "Reads",
     "Usage",
 ]

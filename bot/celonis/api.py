@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.celonis import models
 from bot.celonis.auth import Identity
-from bot.celonis.cache import Entry
+from bot.celonis.cache import Entry, Reads
 from bot.celonis.client import Client, KeyInfo
 from bot.celonis.errors import odd_shape
 from bot.celonis.freshness import Lifetime
@@ -107,8 +107,16 @@ class Api:
         deadline = self._client.clock.monotonic() + seconds
         return Api(self._client, replace(self.caller, deadline=deadline), self.reads)
 
-    def again(self, reads: Sequence[Read]) -> bool:
-        """Reads the same once more, where every answer is still fresh and the one that it was.
+    def reads_since(self, first: int) -> Reads | None:
+        """What was read after so many answers; None where that is nothing, or something had to be asked for."""
+        reads = self.reads[first:]
+        if not reads or not all(each.cached for each in reads):
+            return None
+        unread = {each.call.key: each.unread for each in reads if each.unread}
+        return Reads(tuple((each.call, each.entry) for each in reads), unread)
+
+    def again(self, reads: Reads) -> bool:
+        """Reads the same once more, where every answer would be the one that it was.
 
         Args:
             reads: What was read before, by any person.
@@ -116,16 +124,11 @@ class Api:
         Returns:
             False: something of it would be answered otherwise, and nothing was read.
         """
-        cache, transport = self._client.cache, self._client.transport
-        if self.caller.fresh:
+        if not self._client.cache.again(reads, self.caller):
             return False
-        if not all(cache.holds(each.call, each.entry()) for each in reads):
-            return False
-        for each in reads:
-            cache.given(each.call)
-            transport.remember(self.caller, each.call)
-            self.caller.usage.unread[each.call.key] = each.unread
-        self.reads += reads
+        self._client.transport.remember(self.caller, reads.calls)
+        if reads.unread:
+            self.caller.usage.unread |= reads.unread
         return True
 
     def _counted(self) -> list[Read]:
@@ -337,7 +340,7 @@ class Api:
         if entry is None:
             entry, cached = await cache.fetch(call, self.caller, fetch)
         else:
-            self._client.transport.remember(self.caller, call)
+            self._client.transport.remember(self.caller, ((call, None),))
             if entry.error is not None:
                 raise copy.copy(entry.error)
         self.caller.usage.unread[call.key] = entry.unread

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
+from weakref import ReferenceType
 
 from cachetools import TLRUCache
 
@@ -73,6 +75,23 @@ class Entry:
     unread: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class Reads:
+    """All that one answer was made of, to be read once more at once.
+
+    Attributes:
+        calls: What was asked, each with the answer, gone when nobody keeps it any more.
+        unread: By question: how many items of its answer could not be read.
+        version: Of the cache, when it was last compared with it.
+        fresh_until: How long all of it is fresh as long as the cache stays as it was then (monotonic seconds).
+    """
+
+    calls: tuple[tuple[Call, ReferenceType[Entry]], ...]
+    unread: Mapping[str, int]
+    version: int = -1
+    fresh_until: float = 0.0
+
+
 class _Flight:
     """One answer under way, and how many wait for it."""
 
@@ -103,6 +122,8 @@ class Cache:
             room, ttu=_until, timer=clock.monotonic, getsizeof=lambda entry: entry.size
         )
         self._flights: dict[str, _Flight] = {}
+        self._version = 0
+        self._given: Counter[Reads] = Counter()
         self.stretches = {family: Stretch(clock.monotonic()) for family in Family}
         self.hits = self.misses = 0
 
@@ -120,6 +141,7 @@ class Cache:
         """Keeps an answer; one that is larger than the whole cache is not kept, nor one that was asked before another
         that is here already.
         """
+        self._version += 1
         newest = self._entries.get(key)
         if newest is not None and newest.born > entry.born:
             return
@@ -130,7 +152,18 @@ class Cache:
 
     def clear(self) -> None:
         """Forgets everything: the rights of the key may be others now."""
+        self._version += 1
         self._entries.clear()
+
+    def look(self, family: Family, supply: float) -> None:
+        """Calculates anew how long the answers of an API family keep; see `Stretch.look`."""
+        now = self._clock.monotonic()
+        for reads, times in self._given.items():
+            for call, _ in reads.calls:
+                self.stretches[call.family].asked(call.key, call.lifetime, now, times)
+        self._given.clear()
+        self.stretches[family].look(now, supply)
+        self._version += 1
 
     def at_hand(self, call: Call, caller: Caller, fetch: Fetch) -> Entry | None:
         """An answer that can be given without waiting, an error that is still believed included.
@@ -149,7 +182,7 @@ class Cache:
             if entry.error is not None or age <= fresh_for:
                 self.hits += 1
                 return entry
-            if caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, call.lifetime.stretched):
+            if self._does(call, age, fresh_for, caller):
                 self.hits += 1
                 if call.key not in self._flights:
                     later = Caller(caller.person, caller.place, Lane.BACKGROUND, now + BACKGROUND_TIMEOUT)
@@ -158,17 +191,35 @@ class Cache:
         self.misses += 1
         return None
 
-    def holds(self, call: Call, entry: Entry | None) -> bool:
-        """Whether this very answer would be given now, as a fresh one."""
+    def again(self, reads: Reads, caller: Caller) -> bool:
+        """Whether these very answers would be given now, all of them at hand; counts them where they are.
+
+        As long as the cache is the same, that follows from the time alone.
+        """
+        now = self._clock.monotonic()
+        if caller.fresh:
+            return False
+        if reads.version != self._version or now > reads.fresh_until:
+            if not all(self._held(call, entry(), caller, now) for call, entry in reads.calls):
+                return False
+            reads.version = self._version
+            reads.fresh_until = min(self._fresh_until(call, entry()) for call, entry in reads.calls)
+        self._given[reads] += 1
+        self.hits += len(reads.calls)
+        return True
+
+    def _held(self, call: Call, entry: Entry | None, caller: Caller, now: float) -> bool:
         if entry is None or self._entries.get(call.key) is not entry:
             return False
-        fresh_for = self.stretches[call.family].fresh_for(call.lifetime)
-        return self._clock.monotonic() - entry.born <= fresh_for
+        age, fresh_for = now - entry.born, self.stretches[call.family].fresh_for(call.lifetime)
+        return age <= fresh_for or (call.key in self._flights and self._does(call, age, fresh_for, caller))
 
-    def given(self, call: Call) -> None:
-        """Counts an answer that was handed out as one that it `holds`."""
-        self.stretches[call.family].asked(call.key, call.lifetime, self._clock.monotonic())
-        self.hits += 1
+    def _fresh_until(self, call: Call, entry: Entry | None) -> float:
+        return entry.born + self.stretches[call.family].fresh_for(call.lifetime) if entry is not None else 0.0
+
+    def _does(self, call: Call, age: float, fresh_for: float, caller: Caller) -> bool:
+        """Whether an answer that has just become too old does while a new one is fetched."""
+        return caller.lane is not Lane.GUARDED and age <= min(STALE_BY * fresh_for, call.lifetime.stretched)
 
     async def fetch(self, call: Call, caller: Caller, fetch: Fetch) -> tuple[Entry, bool]:
         """Asks, once however many want to know; `fresh` callers do not join what has begun.

@@ -6,6 +6,7 @@ import random as dice
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Self
 
 import httpx
@@ -15,7 +16,7 @@ from bot.celonis.client import Client, KeyInfo
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.replicas import TRAVEL, Replica
-from bot.celonis.limits.transport import CallRecord
+from bot.celonis.limits.transport import REMEMBERED, CallRecord
 from bot.celonis.models import Grants
 from bot.celonis.request import Call, Caller, Family, Lane
 from bot.config import Connection, KeyType
@@ -182,7 +183,7 @@ class Celonis:
             limiter = self.limiters[family]
             if stretch.due(self._clock.monotonic()):
                 await limiter.look()
-                stretch.look(self._clock.monotonic(), limiter.budget.supply())
+                self._client.cache.look(family, limiter.budget.supply())
 
     # For people --------------------------------------------------------------------------------------------
 
@@ -192,8 +193,8 @@ class Celonis:
 
     def recent_calls(self, person: str | None = None) -> tuple[CallRecord, ...]:
         """The newest calls first, of one person (`Person.key`) or of all."""
-        records = self._client.transport.records
-        return tuple(each for each in reversed(records) if person is None or each.person == person)
+        records = islice(self._client.transport.records, REMEMBERED)
+        return tuple(each for each in records if person is None or each.person == person)
 
     def left(self, family: Family) -> int:
         """Calls of an API family that may still be made, as far as the newest booking tells."""

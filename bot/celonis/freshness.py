@@ -79,15 +79,15 @@ class Stretch:
         """Seconds for which an answer is fresh now."""
         return min(lifetime.fresh * self.factor, lifetime.stretched)
 
-    def asked(self, key: str, lifetime: Lifetime, now: float) -> None:
-        """Somebody asked this, whether it cost a call or not."""
+    def asked(self, key: str, lifetime: Lifetime, now: float, times: int = 1) -> None:
+        """Somebody asked this, once or so many times lately, whether it cost a call or not."""
         demand = self._demand.get(key)
         if demand is None:
-            self._demand[key] = _Demand(1.0, now, lifetime.fresh, 1)
+            self._demand[key] = _Demand(times, now, lifetime.fresh, 1)
             if len(self._demand) > QUESTIONS:
                 self._demand.popitem(last=False)
             return
-        demand.weight = 1.0 + demand.weight * exp(-(now - demand.at) / REMEMBERS)
+        demand.weight = times + demand.weight * exp(-(now - demand.at) / REMEMBERS)
         demand.at = now
         self._demand.move_to_end(key)
 

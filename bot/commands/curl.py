@@ -40,7 +40,7 @@ async def _curl(intent: Curl, context: Context) -> Card:
     asked = intent.of
     if asked is None:
         raise BadArgument("Which question?", hint="Say it behind “curl”.", undone="Nothing was asked.")
-    command = next((each for each in context.table if each.intent is type(asked)), None)
+    command = context.command(asked)
     reads = isinstance(command, Command) and command.right is Right.READ and isinstance(asked, CelonisIntent)
     if not isinstance(command, Command) or not reads or isinstance(asked, Curl | UseModel):
         raise BadArgument(

@@ -11,13 +11,12 @@ from bot.commands.command import Command, Context
 from bot.commands.kpis import ShowKpi
 from bot.language import dates
 from bot.language.conditions import Values
-from bot.language.declare import CelonisIntent, Sentence, clause, clauses
+from bot.language.declare import CelonisIntent, Sentence, about_another, clause
 from bot.language.say import say
 from bot.model.cards import Button, Run, Status, Text
 from bot.model.errors import BadArgument, BotError
 from bot.model.intents import Intent, comparisons, map_comparisons
 from bot.model.names import Name
-from bot.model.people import Visibility
 from bot.policy import Right
 from bot.writes.guarded import touches
 
@@ -69,11 +68,11 @@ def _no_data() -> BadArgument:
 
 def _shareable(asked: Intent | None, context: Context) -> Command[Any] | None:
     """The command that answers a question, if its answers are data."""
-    command = next((each for each in context.table if each.intent is type(asked)), None)
+    command = context.command(asked)
     if not isinstance(command, Command) or not isinstance(asked, CelonisIntent):
         return None
-    about_another = any(isinstance(how.takes, Sentence) for _, how in clauses(type(asked)))
-    return command if command.right is Right.READ and command.question and not about_another else None
+    about_data = command.right is Right.READ and command.question and not about_another(type(asked))
+    return command if about_data else None
 
 
 def _is_data(shown: Shown) -> bool:
@@ -91,9 +90,8 @@ async def share_button(asked: Intent, shown: Shown, context: Context) -> Button 
     Returns:
         None where there is nothing to share.
     """
-    personal = context.asker.place.visibility is Visibility.PERSONAL
     answered = shown.card.status is Status.ANSWERED and _is_data(shown)
-    if personal or not answered or _shareable(asked, context) is None:
+    if not answered or _shareable(asked, context) is None:
         return None
     assert isinstance(asked, CelonisIntent)
     try:

@@ -176,6 +176,11 @@ def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
                 assert_never(how.takes)
 
 
+def about_another(intent: type[Intent]) -> bool:
+    """Whether a sentence is about another one."""
+    return any(isinstance(how.takes, Sentence) for _, how in clauses(intent))
+
+
 def map_names(intent: I, change: Callable[[str, Kind, Name], Name]) -> I:
     """The same intent with every name put through `change` (field of the intent, kind, name)."""
     changed: dict[str, Any] = {}

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from cachetools import LRUCache
-
 from bot.commands.again import AGAIN, Recall
 from bot.commands.command import Command
 from bot.commands.find import Find
@@ -16,7 +14,7 @@ from bot.commands.help import Help
 from bot.commands.jobs import Why
 from bot.commands.spelling import spelt
 from bot.conversation import Last
-from bot.language.declare import CelonisIntent, Sentence, clauses
+from bot.language.declare import CelonisIntent, about_another, clauses
 from bot.language.gate import orders
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
@@ -32,6 +30,7 @@ from bot.model.errors import (
     UnknownName,
 )
 from bot.model.intents import Intent
+from bot.model.kept import Kept
 from bot.model.names import Kind, Name
 from bot.model.people import Request
 from bot.visit import Visit
@@ -69,15 +68,11 @@ class Meanings:
         self._context = context
         self._sight = sight
         self._words = vocabulary()
-        self._kept: LRUCache[Hashable, tuple[One, datetime]] = LRUCache(KEPT)
+        self._kept: Kept[Hashable, tuple[One, datetime]] = Kept(KEPT)
         self.exact = Exact((*commands, *OWN_WORDS))
         self._own_words = OwnWords(commands, context, before, self.exact)
         self._orders = Orders(commands, context, self._own_words)
-        self._outer = {
-            each.words: each
-            for each in commands
-            if any(isinstance(how.takes, Sentence) for _, how in clauses(each))
-        }
+        self._outer = {each.words: each for each in commands if about_another(each)}
         begins = {each.words for each in self.exact.intents}
         self._aliases = {tuple(words_of(word)): meant for word, meant in words.items()}
         for alias, meant in words.items():

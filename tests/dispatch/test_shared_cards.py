@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from cachetools import LRUCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import config
 from bot.model.cards import Answer, Card
+from bot.model.kept import Kept
 from bot.model.people import Person, Place, Profile, Standing
 from tests.story import CHANNEL, CLERK, DIRECT, HOME, OPERATOR, Stage, StoryClock, rules, stage
 
@@ -74,10 +74,10 @@ async def checked(scene: Stage, text: str, person: Person, place: Place) -> None
         await scene.answer(text, person, place)
     shared = await scene.answer(text, person, place)
     bot = scene.built.bot
-    made, bot._made = bot._made, LRUCache(10)
-    meant, bot._meanings._kept = bot._meanings._kept, LRUCache(10)
+    made, bot._reading._made = bot._reading._made, Kept(10)
+    meant, bot._meanings._kept = bot._meanings._kept, Kept(10)
     assert seen(shared) == seen(await scene.answer(text, person, place))
-    bot._made, bot._meanings._kept = made, meant
+    bot._reading._made, bot._meanings._kept = made, meant
 
 
 async def everybody(scene: Stage, text: str) -> None:
@@ -113,7 +113,8 @@ def test_whatever_was_shared_is_what_would_be_made_anew(story: list[str]) -> Non
 async def test_a_duration_on_a_shared_card_goes_on(text: str) -> None:
     async with stage(clock=StoryClock(still=True)) as scene:
         await checked(scene, text, OPERATOR, DIRECT)
-        flips = [shown.until for shown, _ in scene.built.bot._made.values() if shown.until]
+        made = scene.built.bot._reading._made.values()
+        flips = [each.shown.until for each in made if each.shown.until]
         scene.clock.pass_by((min(flips) - scene.clock.now()).total_seconds() - 2)
         (celonis,) = scene.built.celonis.values()
         for stretch in celonis._client.cache.stretches.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -63,6 +63,22 @@ class CallRecord(NamedTuple):
     cached: bool = False
 
 
+class _Answered(NamedTuple):
+    """What was answered from memory; nearly every request is, so it is written out only for whoever looks."""
+
+    at: datetime
+    person: str
+    request: str
+    calls: Sequence[tuple[Call, object]]
+
+    def records(self) -> Iterator[CallRecord]:
+        """Newest first."""
+        for call, _ in reversed(self.calls):
+            yield CallRecord(
+                self.at, self.person, self.request, call.family, call.method, call.shown, None, 0.0, True
+            )
+
+
 class LimitedTransport(httpx.AsyncBaseTransport):
     """Of one connection.
 
@@ -71,9 +87,6 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         limiters: Of the team, by API family.
         clock: For what is remembered.
         network: Stands in for the network.
-
-    Attributes:
-        records: The newest calls, oldest first.
     """
 
     def __init__(
@@ -90,7 +103,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         self._limiters = limiters
         self._clock = clock
         self._timeout = connection.timeout
-        self.records: deque[CallRecord] = deque(maxlen=REMEMBERED)
+        self._records: deque[CallRecord | _Answered] = deque(maxlen=REMEMBERED)
         room = connection.limits.per_second + 10
 
         def pool(kept: int) -> httpx.AsyncClient:
@@ -130,14 +143,23 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         await self._reads.aclose()
         await self._writes.aclose()
 
-    def remember(self, caller: Caller, call: Call) -> None:
-        """Notes what was answered without a call."""
-        at = self._clock.now()
-        self.records.append(
-            CallRecord(
-                at, caller.person, caller.request, call.family, call.method, call.shown, None, 0.0, True
-            )
-        )
+    @property
+    def records(self) -> Iterator[CallRecord]:
+        """The newest calls, newest first."""
+        for each in reversed(self._records):
+            if isinstance(each, CallRecord):
+                yield each
+            else:
+                yield from each.records()
+
+    def remember(self, caller: Caller, calls: Sequence[tuple[Call, object]]) -> None:
+        """Notes what was answered without a call.
+
+        Args:
+            caller: For whom.
+            calls: What was asked, each with whatever belongs to it.
+        """
+        self._records.append(_Answered(self._clock.now(), caller.person, caller.request, calls))
 
     async def _sent(
         self, request: httpx.Request, purpose: Purpose, limiter: Limiter, permit: Permit
@@ -177,7 +199,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
                 request.url.raw_path.partition(b"?")[0].decode(), request.url.query.decode()
             )
             took = self._clock.monotonic() - started
-            self.records.append(
+            self._records.append(
                 CallRecord(at, caller.person, caller.request, family, request.method, path, status, took)
             )
 
