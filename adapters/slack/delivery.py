@@ -92,7 +92,13 @@ class Delivery:
 
     async def _send_safely(self, answer: Answer) -> None:
         try:
-            await self._send(answer)
+            if answer.working and not answer.editable:
+                await self._working(answer)
+                return
+            try:
+                await self._send(answer)
+            finally:
+                await self._take_sign_away()
         except BotError as error:
             log.warning("answer not delivered", error=error.sentence, status=answer.card.status.value)
         except Exception:
@@ -101,15 +107,6 @@ class Delivery:
     # --- one answer ---
 
     async def _send(self, answer: Answer) -> None:
-        if answer.working and not answer.editable:
-            await self._working(answer)
-            return
-        try:
-            await self._send_whole(answer)
-        finally:
-            await self._take_sign_away()
-
-    async def _send_whole(self, answer: Answer) -> None:
         person = self._incoming.person
         match answer.audience:
             case Only(other) if other.key != person.key:

@@ -120,5 +120,7 @@ def _form(text: str) -> Any:
     fields = {}
     for pair in filter(None, pairs):
         name, _, value = pair.partition("=")
-        fields[unquote(name)] = unquote(value) if "%" in value else value
+        if "%" in pair:
+            name, value = unquote(name), unquote(value)
+        fields[name] = value
     return parse_json(fields["payload"]) if "payload" in fields else fields
