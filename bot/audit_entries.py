@@ -23,22 +23,9 @@ _redacted = lru_cache(maxsize=2_000)(redact)
 _SEAL = re.compile(r"([0-9a-f]{8}):([0-9a-f]{64})\Z", re.ASCII)
 
 Decision: TypeAlias = Literal[
-    "asked",
-    "first",
-    "alone",
-    "confirmed",
-    "sending",
-    "done",
-    "dismissed",
-    "expired",
-    "abandoned",
-    "refused",
-    "failed",
-    "read",
-    "changed",
+    "asked", "confirmed", "sending", "done", "dismissed", "expired", "abandoned", "refused", "failed", "read"
 ]
-"""What a row tells: a step of a write (`first` of two who confirm, or `alone` without the second), a refusal, an
-expiry, a failure, a read, or that something of the bot's own was changed."""
+"""What a row tells: a step of a write, a refusal, an expiry, a failure, or a read."""
 
 
 @dataclass(frozen=True, slots=True)

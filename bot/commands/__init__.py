@@ -13,14 +13,12 @@ from bot.commands.export import EXPORT
 from bot.commands.find import FIND
 from bot.commands.form import FORM, FORM_DATA, FORM_KPI
 from bot.commands.help import HELP
-from bot.commands.history import HISTORY
 from bot.commands.jobs import JOB
 from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
 from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
 from bot.commands.share import SHARE
-from bot.commands.switch import WRITES
 from bot.commands.triggers import TRIGGERS
 from bot.commands.why import WHY
 
@@ -40,7 +38,6 @@ COMMANDS: tuple[AnyCommand, ...] = (
     JOBS,
     JOB,
     WHY,
-    HISTORY,
     POOLS,
     CANCEL,
     DATA_MODELS,
@@ -64,5 +61,4 @@ COMMANDS: tuple[AnyCommand, ...] = (
     QUOTA,
     ALLOW,
     DEBUG,
-    WRITES,
 )

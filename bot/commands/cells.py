@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
 from bot.celonis import Header
+from bot.language.dates import DATES
 from bot.model.cards import Cell, Day, Flag, Missing, Moment, Number, Words
 
 NUMERIC = frozenset({"integer", "float", "number"})
@@ -46,7 +47,7 @@ def cell(kind: str, value: object, *, format: str = "", unit: str = "") -> Cell:
         return Number(number, format, unit)
     if kind == "boolean" and str(value).casefold() in {"true", "false"}:
         return Flag(str(value).casefold() == "true")
-    if kind in {"date", "datetime", "timestamp"} and (moment := _moment(value)) is not None:
+    if kind in DATES and (moment := _moment(value)) is not None:
         if isinstance(moment, datetime) and kind != "date":
             return Moment(moment, format)
         return Day(moment.date() if isinstance(moment, datetime) else moment, format)

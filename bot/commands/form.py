@@ -21,6 +21,7 @@ from bot.commands.counts import Count
 from bot.commands.kpis import ShowKpi
 from bot.commands.lists import count
 from bot.commands.records import Data
+from bot.language.dates import DATES
 from bot.language.declare import CelonisIntent, OneName, OneOf, clause, map_names
 from bot.language.say import say, spoken
 from bot.language.scope import date_key
@@ -49,7 +50,6 @@ MOST = 100
 """Options of one list; more do not fit into a menu of Slack."""
 LONGEST = 200
 """Characters of a value that is offered."""
-TIMES = frozenset({"date", "datetime", "timestamp"})
 PERIODS = (
     "today",
     "this week",
@@ -62,7 +62,7 @@ PERIODS = (
     "last year",
 )
 COMPARED: Mapping[str, Mapping[Op, str]] = {
-    **{each: {Op.EQ: "is in", Op.GE: "from", Op.LT: "before"} for each in TIMES},
+    **{each: {Op.EQ: "is in", Op.GE: "from", Op.LT: "before"} for each in DATES},
     **{each: {Op.EQ: "is", Op.GE: "at least", Op.LE: "at most"} for each in NUMERIC},
     "string": {Op.EQ: "is", Op.NE: "is not"},
     "boolean": {Op.EQ: "is"},
@@ -237,7 +237,7 @@ async def _narrow(intent: F, called: str, known: Iterable[Item], split: Button, 
     op = Op(intent.op)
     word = compared.get(op, op.value)
     found: Mapping[str, Condition]
-    if kind in TIMES:
+    if kind in DATES:
         found, whole = {each: Comparison(intent.narrow, op, (each,)) for each in PERIODS}, True
     else:
         found, whole = await _values(intent, kind, op, context)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from bot.catalog import Item, Seen
 from bot.commands.cells import is_numeric
+from bot.language.dates import DATES
 from bot.language.declare import map_names
 from bot.language.say import say, spoken
 from bot.model.cards import Block, Button, Card, Choices, Run, Text
@@ -149,7 +150,7 @@ def _sorted(intent: Any, show: Sequence[Name], types: Mapping[str, str]) -> Iter
 def _order(kind: str) -> str | None:
     if is_numeric(kind):
         return "highest"
-    return "newest" if kind in {"date", "datetime", "timestamp"} else None
+    return "newest" if kind in DATES else None
 
 
 def _only(

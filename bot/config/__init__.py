@@ -15,7 +15,6 @@ from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
 from bot.config.section import Need, Section
 from bot.config.settings import (
-    Admin,
     AuditSettings,
     ChatLimits,
     KpiKind,
@@ -29,7 +28,6 @@ from bot.config.settings import (
 
 __all__ = [
     "ENVIRONMENT",
-    "Admin",
     "AuditSettings",
     "Binding",
     "ChatLimits",

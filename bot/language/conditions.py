@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from bot.language.dates import Period, lasting, period
+from bot.language.dates import DATES, Period, lasting, period
 from bot.model.errors import BadArgument
 from bot.model.intents import And, Comparison, Condition, Not, Op, Or, all_of, comparisons, parts_of
 from bot.model.names import Name
@@ -46,7 +46,6 @@ _FIT: Mapping[str, tuple[str, str]] = {
     ),
 }
 """What a field of a Celonis type holds, and how to write it."""
-_TIMES = frozenset({"date", "datetime", "timestamp"})
 _TEXT_ONLY = frozenset({Op.CONTAINS, Op.STARTS_WITH, Op.ENDS_WITH})
 _ORDERED = frozenset({Op.GT, Op.GE, Op.LT, Op.LE, Op.BETWEEN})
 _SHOWN = 60
@@ -155,7 +154,7 @@ class Values:
         Raises:
             BadArgument: As for `read`.
         """
-        if self._types.get(comparison.field.id) not in _TIMES:
+        if self._types.get(comparison.field.id) not in DATES:
             return comparison
         _, read = self.read(comparison)
         spans = [each for each in read if isinstance(each, Period)]
@@ -174,7 +173,7 @@ class Values:
             return text
         if field_type == "boolean":
             found = _BOOLEANS.get(text.strip().casefold())
-        elif field_type in _TIMES:
+        elif field_type in DATES:
             found = period(text, self._zone, self._now)
             if found is not None and field_type == "date" and found.clock:
                 found = None

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+DATES = frozenset({"date", "datetime", "timestamp"})
+"""Types of fields that hold dates."""
 _MONTHS = {
     name: number
     for number, names in enumerate(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from bot.language.dates import unit_of
+from bot.language.dates import DATES, unit_of
 from bot.language.declare import (
     Count,
     Flag,
@@ -16,7 +16,7 @@ from bot.language.declare import (
     clauses,
     whole_number,
 )
-from bot.language.edges import DATES, Coded, Edge, Named, Numbered, Unknown, Valued, What, When
+from bot.language.edges import Coded, Edge, Named, Numbered, Unknown, Valued, What, When
 from bot.language.lexicon import Entity
 from bot.language.slots import NUMBERS, ORDERED, RANKS, STATES, Slots, Test, Unfit
 from bot.language.vocabulary import SILENT, Class, Sense
@@ -378,10 +378,6 @@ class Draft(Slots):
         raise Unfit("number")
 
     def _period(self, text: str, on: tuple[Entity, ...]) -> None:
-        during = self.parts.get("during")
-        if during is not None and not on and not self.negated and during[0] not in self.fixed:
-            self.fixed[during[0]], self.pending, self.waiting = _plain(text), "", False
-            return
         if self.where is None or self.negated:
             raise Unfit("period")
         if on:

@@ -16,8 +16,6 @@ from bot.model.names import Kind
 
 _BEFORE, _BEHIND = 4, 8
 """Words before and behind a place on which it depends what begins there, where that is no name."""
-DATES = frozenset({"date", "datetime", "timestamp"})
-"""Types of fields that hold dates."""
 # --- tokens
 
 

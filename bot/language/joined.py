@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bot.language.edges import DATES, Cost, Edge, Named, Valued, When
+from bot.language.dates import DATES
+from bot.language.edges import Cost, Edge, Named, Valued, When
 from bot.language.lexicon import Entity, Lexicon
 from bot.language.vocabulary import words_of
 from bot.model.names import Kind

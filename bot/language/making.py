@@ -11,6 +11,7 @@ from itertools import islice, product
 from typing import Any, assert_never
 
 from bot.language.conditions import combined
+from bot.language.dates import DATES
 from bot.language.declare import (
     Count,
     Flag,
@@ -26,7 +27,6 @@ from bot.language.declare import (
     clauses,
 )
 from bot.language.drafts import Draft
-from bot.language.edges import DATES
 from bot.language.lexicon import Entity, Lexicon, plainest
 from bot.language.scope import Scope, date_key
 from bot.language.slots import NUMBERS, ORDERED, Test, Unfit
@@ -163,9 +163,7 @@ class Maker:
         first = self.draft.parts.get("")
         if first is None or not isinstance(first[1].takes, OneName | Names):
             return True
-        # What lists runs is about a data pool, too.
-        lists = "page" in self.draft.parts and self.draft.by_kind.get(Kind.POOL) in self.draft.names
-        return first[0] in self.draft.names or lists
+        return first[0] in self.draft.names
 
     def _models(self) -> list[Name | None]:
         """The knowledge models in which everything that was named can lie; the likeliest alone, if one is."""

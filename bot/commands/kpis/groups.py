@@ -11,7 +11,7 @@ from bot.commands.cells import value_of
 from bot.commands.kpis.asked import TARGET, ShowKpi
 from bot.commands.kpis.periods import Span, called, in_time
 from bot.commands.kpis.question import Question
-from bot.commands.kpis.targets import Measure, change
+from bot.commands.kpis.targets import Measure, against, change
 from bot.commands.kpis.values import compared_with, unjudged, which_period, without_target
 from bot.commands.lists import PAGE, back, no_page
 from bot.model.cards import (
@@ -228,9 +228,7 @@ def _verdict(question: Question, groups: Groups) -> str:
         return "No value"
     if groups.marks:
         (value, *_) = groups.rows[0][1]
-        target = write(question.lead.target(value), question.context.reader)
-        missed, every = groups.marks.count(Verdict.MISSED), len(groups.marks)
-        return f"✗ {missed} of {every} miss {target}" if missed else f"✓ All {every} meet {target}"
+        return against(groups.marks, write(question.lead.target(value), question.context.reader))
     labels, (value, *_) = groups.rows[-1 if groups.timely else 0]
     reader = question.context.reader
     shown = replace(value, verdict=None) if isinstance(value, Number) else value

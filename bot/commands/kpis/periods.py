@@ -10,14 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from babel.dates import format_date, format_skeleton
 
 from bot.language.conditions import Values
-from bot.language.dates import Period
+from bot.language.dates import DATES, Period
 from bot.model.cards import Reader
 from bot.model.intents import And, Comparison, Condition, Op, all_of, map_comparisons, parts_of
 from bot.model.names import Name
 from bot.render.safe_text import clean
 from bot.render.values import locale_of, when
 
-DATES = frozenset({"date", "datetime", "timestamp"})
 MOST = 12
 """Buckets on one card: each costs a call."""
 UNITS = ("day", "week", "month", "quarter", "year")

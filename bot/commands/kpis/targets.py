@@ -125,6 +125,12 @@ def score(marks: Sequence[Verdict], where: str = "") -> str:
     )
 
 
+def against(marks: Sequence[Verdict], target: str, one: str = "") -> str:
+    """How many of several values, each of them `one`, miss the same target."""
+    missed, every = marks.count(Verdict.MISSED), count(len(marks), one) if one else str(len(marks))
+    return f"✗ {missed} of {every} miss {target}" if missed else f"✓ All {every} meet {target}"
+
+
 def exact(value: Number) -> Decimal:
     """A number as it is, not as a binary fraction is near it."""
     return decimal(value.value) or Decimal(0)

@@ -12,7 +12,6 @@ from bot.celonis import DataQuery
 from bot.commands.kpis.asked import BEFORE, TARGET
 from bot.commands.kpis.groups import place_of, ranked
 from bot.commands.kpis.periods import (
-    DATES,
     MOST,
     Asked,
     Span,
@@ -24,9 +23,10 @@ from bot.commands.kpis.periods import (
     within,
 )
 from bot.commands.kpis.question import Question, Row, not_read
-from bot.commands.kpis.targets import exact
+from bot.commands.kpis.targets import against, exact
 from bot.commands.kpis.values import unjudged, without_target
 from bot.commands.lists import PAGE, back, count, no_page
+from bot.language.dates import DATES
 from bot.model.cards import (
     Block,
     Button,
@@ -43,7 +43,6 @@ from bot.model.cards import (
     Status,
     Table,
     Text,
-    Verdict,
     Words,
     headline,
 )
@@ -293,9 +292,7 @@ def _verdict(question: Question, unit: str, points: Sequence[tuple[str, tuple[Ce
     reader = question.context.reader
     marks = [value.verdict for _, value in values if value.verdict is not None]
     if marks and not question.intent.most:
-        missed, target = marks.count(Verdict.MISSED), write(question.lead.target(values[0][1]), reader)
-        every = count(len(marks), unit)
-        return f"✗ {missed} of {every} miss {target}" if missed else f"✓ All {every} meet {target}"
+        return against(marks, write(question.lead.target(values[0][1]), reader), unit)
     label, value = values[0] if question.intent.most or question.intent.sort else values[-1]
     place = f", {place_of(question.intent, question.lead)}" if question.intent.most else ""
     return f"{write(replace(value, verdict=None), reader)} for {label}{place}"
