@@ -40,7 +40,7 @@ class Shown:
     touches: tuple[Touch, ...] | None = None
     editable: bool = False
     replaces: bool = True
-    mention: Person | None = None
+    mention: tuple[Person, ...] = ()
     ticket: str = ""
     aloud: bool = False
     until: datetime | None = None

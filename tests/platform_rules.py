@@ -307,7 +307,7 @@ def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
     match kind:
         case "TextBlock":
             # Markdown is read here. Only a mention, which needs it, may use one.
-            assert re.fullmatch(r"<at>[\w '.,-]+</at>", part["text"])
+            assert re.fullmatch(r"<at>[\w '.,-]+</at>( <at>[\w '.,-]+</at>)*", part["text"])
         case "TextRun":
             assert part["text"]
             assert "\n" not in part["text"]

@@ -438,13 +438,19 @@ def _that_fit(lines: Sequence[str], room: int) -> list[str]:
 # --- mentions --------------------------------------------------------------------------------------------------
 
 
-def render_mention(person: Person, text: str) -> SlackMessage:
-    """A reply that mentions somebody; where the id is none of Slack's, the name stands there instead."""
+def render_mention(persons: Sequence[Person], text: str) -> SlackMessage:
+    """A reply that mentions people; where an id is none of Slack's, the name stands there instead."""
     said = cut(clean(text, lines=True), _MENTION)
-    if person.platform == "slack" and _USER_ID.match(person.id):
-        who: Json = {"type": "user", "user_id": person.id}
-        plain = f"<@{person.id}> {escape(said)}"
-    else:
-        name = cut(clean(person.name), _LABEL) or "Somebody"
-        who, plain = _run(name, bold=True), escape(f"{name} {said}")
-    return SlackMessage(plain, [_rich(who, _run(f" {said}"))])
+    who: list[Json] = []
+    plain = ""
+    for person in persons:
+        if who:
+            who.append(_run(" "))
+        if person.platform == "slack" and _USER_ID.match(person.id):
+            who.append({"type": "user", "user_id": person.id})
+            plain += f"<@{person.id}> "
+        else:
+            name = cut(clean(person.name), _LABEL) or "Somebody"
+            who.append(_run(name, bold=True))
+            plain += f"{escape(name)} "
+    return SlackMessage(plain + escape(said), [_rich(*who, _run(f" {said}"))])

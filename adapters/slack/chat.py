@@ -281,7 +281,7 @@ class SlackChat:
     async def _mention(self, ref: MessageRef, answer: Answer) -> None:
         """The reply that mentions somebody; once for each message and text, and its failure is only logged."""
         text = answer.card.headline
-        if answer.mention is None or (ref.handle, text) in self._mentioned or not ref.handle:
+        if not answer.mention or (ref.handle, text) in self._mentioned or not ref.handle:
             return
         self._mentioned[ref.handle, text] = True
         channel, ts = _spot(ref)

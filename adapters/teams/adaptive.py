@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any, TypeAlias, assert_never
 
 from adapters.teams.actions import VALUE, Plan, planned
@@ -409,18 +410,30 @@ def _row(line: Line, *, bold: int) -> Json:
 # --- mentions --------------------------------------------------------------------------------------------------
 
 
-def render_mention(person: Person, text: str) -> Json:
-    """A small card that mentions somebody; where the id is none of Teams', only the name stands there.
+def render_mention(persons: Sequence[Person], text: str) -> Json:
+    """A small card that mentions people; where an id is none of Teams', only the name stands there.
 
-    The mention needs the root key `msteams`, which the public schema does not know.
+    The mentions need the root key `msteams`, which the public schema does not know.
     """
     said = cut(clean(text).strip(), _MENTION) or ELLIPSIS
-    name = "".join(_MENTIONABLE_NAME.findall(clean(person.name)))[:_LABEL].strip() or "you"
     card = _envelope(said)
-    if person.platform == "teams" and _MENTIONABLE_ID.match(person.id):
-        at = f"<at>{name}</at>"
-        mention = {"type": "mention", "text": at, "mentioned": {"id": person.id, "name": name}}
-        card["body"] = [{"type": "TextBlock", "text": at, "wrap": True}, _rich(_run(said), spacing="None")]
-        return card | {"msteams": {"entities": [mention]}}
-    card["body"] = [_rich(_bold(name), _run(f" {said}"))]
-    return card
+    entities: dict[str, Json] = {}
+    unknown: list[str] = []
+    for person in persons:
+        name = "".join(_MENTIONABLE_NAME.findall(clean(person.name)))[:_LABEL].strip() or "you"
+        if person.platform != "teams" or not _MENTIONABLE_ID.match(person.id):
+            unknown.append(name)
+            continue
+        # Each text stands for one person, and people may have the same name.
+        same = (f"<at>{name} {number}</at>" for number in count(2))
+        at = next(each for each in chain([f"<at>{name}</at>"], same) if each not in entities)
+        entities[at] = {"type": "mention", "text": at, "mentioned": {"id": person.id, "name": name}}
+    names = [_bold(", ".join(unknown)), _run(" ")] if unknown else []
+    if not entities:
+        card["body"] = [_rich(*names[:1], _run(f" {said}"))]
+        return card
+    card["body"] = [
+        {"type": "TextBlock", "text": " ".join(entities), "wrap": True},
+        _rich(*names, _run(said), spacing="None"),
+    ]
+    return card | {"msteams": {"entities": list(entities.values())}}

@@ -213,7 +213,7 @@ class TeamsChat:
         await self._mention(service, conversation, answer)
 
     async def _mention(self, service: str, conversation: str, answer: Answer) -> None:
-        if answer.mention is None:
+        if not answer.mention:
             return
         text = answer.card.headline
         shown = _attached(render_mention(answer.mention, text), text)

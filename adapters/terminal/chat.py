@@ -147,8 +147,9 @@ async def converse(bot: Bot, console: Console, *, ids: Callable[[], str], greeti
             return
         console.print(render_rich(answer.card, answer.reader))
         shown = buttons(answer.card)
-        if answer.mention is not None:
-            line = f"@{answer.mention.name}: {answer.card.headline}"
+        if answer.mention:
+            names = " ".join(f"@{each.name}" for each in answer.mention)
+            line = f"{names}: {answer.card.headline}"
             console.print(line, markup=False, style="bold")
 
     while True:

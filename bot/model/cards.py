@@ -377,7 +377,7 @@ class Answer:
     reader: Reader = field(default_factory=Reader)
     editable: bool = False
     replaces: bool = True
-    mention: Person | None = None
+    mention: tuple[Person, ...] = ()
     ticket: str = ""
     aloud: bool = False
 

@@ -58,7 +58,7 @@ def to_json(answer: Answer) -> Json:
         "sentence": card.sentence,
         "reference": card.reference,
         "editable": answer.editable,
-        "mention": None if answer.mention is None else answer.mention.key,
+        "mention": ", ".join(each.key for each in answer.mention) or None,
         "reader": {"zone": answer.reader.zone, "locale": answer.reader.locale},
     }
 

@@ -82,7 +82,7 @@ def last_card(card: Card, write: Write, hits: tuple[Touch, ...]) -> Shown:
     by = write.ticket.claimed_by or write.visit.person
     who = f"Asked by {name_of(write.ticket.asker)}, answered by {name_of(by)}."
     card = replace(card, blocks=(*card.blocks, Text(who, quiet=True)))
-    return Shown(card, hits, editable=True, mention=by)
+    return Shown(card, hits, editable=True, mention=(by,))
 
 
 def past(write: Write) -> Shown:

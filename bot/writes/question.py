@@ -288,11 +288,11 @@ class Questions:
         for ref in rest:
             of, alone, card = reader, private.get(ref.place.key), said.card
             personal = ref.place.visibility is Visibility.PERSONAL
-            mention = alone if said.mention and alone else said.mention
+            mention = (alone,) if said.mention and alone else said.mention
             if alone is None and (personal or await self._parts.audience(ref.place).private(said.touches)):
                 if card.status is Status.WORKING:
                     continue
-                of, mention = await self._parts.reader_in(ref.place), None
+                of, mention = await self._parts.reader_in(ref.place), ()
                 card = bare_end(self._plainly(ticket), ticket, self._parts.clock.now(), of)
             answer = Answer(self._parts.marked(card), Everyone(), of, editable=True, mention=mention)
             try:

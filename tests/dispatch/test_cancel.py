@@ -54,7 +54,7 @@ async def test_a_confirmed_click_stops_the_run_with_one_call() -> None:
         answers = await scene.answers(Clicked(confirm=ticket))
         cards = [each.card for each in answers]
         assert cards[-1].headline.startswith("STOPPED ")
-        assert answers[-1].mention == OPERATOR
+        assert answers[-1].mention == (OPERATOR,)
         assert working(cards), "the buttons give way to a sign of work at once"
         assert all(not card.buttons for card in working(cards))
         assert len(scene.cancels()) == 1

@@ -228,7 +228,7 @@ async def test_who_has_lost_the_lease_stops_and_overwrites_nothing(monkeypatch: 
         assert not any(each.card.headline.startswith("Still running") for each in cards), (
             "another copy has told the end"
         )
-        assert cards[-1].mention is None
+        assert not cards[-1].mention
         assert not cards[-1].replaces
         assert "stopped" in cards[-1].card.headline
         assert (await kept(scene, ticket)).outcome_note == "by another copy"
@@ -366,7 +366,7 @@ async def test_the_outcome_of_a_resumed_write_mentions_who_confirmed_it() -> Non
         scene.clock.pass_by(120)
         cards = await click(scene, ticket, SECOND)
         assert cards[-1].card.headline.startswith("STOPPED ")
-        assert cards[-1].mention == OPERATOR
+        assert cards[-1].mention == (OPERATOR,)
 
 
 def one_job() -> tuple[config.Rule, ...]:

@@ -119,7 +119,7 @@ STOPPED = Answer(
         buttons=(Button("Jobs of the pool", look("all jobs")),),
         source=SOURCE,
     ),
-    mention=OPERATOR,
+    mention=(OPERATOR,),
     reader=BERLIN,
 )
 
@@ -381,7 +381,7 @@ HOSTILE_CARD = Answer(
         sentence=HOSTILE,
         reference=HOSTILE,
     ),
-    mention=Person("slack", "T1", "U1> <!channel", HOSTILE),
+    mention=(Person("slack", "T1", "U1> <!channel", HOSTILE),),
     reader=Reader("Not/AZone", "xx_nonsense"),
 )
 

@@ -75,7 +75,7 @@ def test_charts_that_platforms_draw_look_as_reviewed(assert_golden: Golden) -> N
 def test_a_mention_looks_as_reviewed(assert_golden: Golden) -> None:
     shown: dict[str, Any] = {}
     for name, answer in (("fair", STOPPED), ("hostile", HOSTILE_CARD)):
-        assert answer.mention is not None
+        assert answer.mention
         message = slack.render_mention(answer.mention, answer.card.headline)
         assert_slack_ok(message)
         card = teams.render_mention(answer.mention, answer.card.headline)

@@ -243,7 +243,7 @@ def test_no_text_wherever_breaks_the_json_form(answer: Answer) -> None:
 def test_a_mention_reaches_nobody_but_the_person_meant(name: str, said: str) -> None:
     for platform, person_id in (("slack", "U1"), ("teams", "29:1abc_D-e"), ("slack", said), ("teams", said)):
         person = Person(platform, "T1", person_id, name)
-        message, card = slack.render_mention(person, said), teams.render_mention(person, said)
+        message, card = slack.render_mention((person,), said), teams.render_mention((person,), said)
         assert_slack_ok(message)
         assert_teams_ok(card)
         mentions = re.findall(r"<@(.*?)>", message.text)
@@ -253,6 +253,21 @@ def test_a_mention_reaches_nobody_but_the_person_meant(name: str, said: str) -> 
         assert [each["mentioned"]["id"] for each in entities] == (
             [person_id] if person_id.startswith("29:") else []
         )
+
+
+@given(texts, texts)
+def test_several_people_are_mentioned_each_by_their_own_id(name: str, other: str) -> None:
+    slack_people = [Person("slack", "T1", f"U{number}", name) for number in range(3)]
+    assert re.findall(r"<@(.*?)>", slack.render_mention(slack_people, other).text) == ["U0", "U1", "U2"]
+    teams_people = [
+        Person("teams", "T1", f"29:{number}", called) for number, called in enumerate((name, name, other))
+    ]
+    card = teams.render_mention(teams_people, other)
+    assert_teams_ok(card)
+    entities = card["msteams"]["entities"]
+    assert [each["mentioned"]["id"] for each in entities] == ["29:0", "29:1", "29:2"]
+    assert len({each["text"] for each in entities}) == 3
+    assert all(each["text"] in card["body"][0]["text"] for each in entities)
 
 
 # --- nothing is swallowed --------------------------------------------------------------------------------------

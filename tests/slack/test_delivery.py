@@ -52,7 +52,7 @@ QUESTION = Answer(
     editable=True,
 )
 LOOKING = Answer(Card("Looking once more", status=Status.WORKING), editable=True)
-STOPPED = Answer(Card("STOPPED 23:56: main job"), editable=True, mention=CLERK)
+STOPPED = Answer(Card("STOPPED 23:56: main job"), editable=True, mention=(CLERK,))
 REFUSED = Answer(Card("You may not do this", status=Status.REFUSED), replaces=False, audience=Only(OPERATOR))
 
 
@@ -136,7 +136,7 @@ async def test_a_response_url_is_used_five_times_at_most_and_for_thirty_minutes(
     slack_world.bot.answers["kpis"] = [
         part
         for number in range(9)
-        for part in (but(PRIVATE, headline=f"answer {number}", mention=CLERK), 0.02)
+        for part in (but(PRIVATE, headline=f"answer {number}", mention=(CLERK,)), 0.02)
     ]
     await slack_world.say("U1", "C1", "kpis")
     assert len(slack_world.slack.called("response_url")) == 5

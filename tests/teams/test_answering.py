@@ -224,7 +224,7 @@ async def test_a_question_is_attached_to_its_message(world: World) -> None:
 async def test_where_the_bot_cannot_write_the_answer_goes_to_the_personal_chat(world: World) -> None:
     await world.says(CLERK, PERSONAL, PUBLIC)
     world.teams.faults = [(403, {})]
-    place = await world.says(CLERK, CHANNEL, replace(QUESTION, mention=person(CLERK)))
+    place = await world.says(CLERK, CHANNEL, replace(QUESTION, mention=(person(CLERK),)))
     assert [each.text for each in place] == ["clerk: I have answered in our personal chat."]
     assert "Stop it?" in " ".join(each.text for each in world.teams.seen(CLERK.personal))
 

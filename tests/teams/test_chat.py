@@ -113,7 +113,7 @@ async def test_a_mention_is_a_message_of_its_own(
     came = arrival(teams, CLERK, CHANNEL)
     await chat.note(came)
     ref = await chat.post(came.place, HI)
-    await chat.update(ref, Answer(Card("It is done."), mention=person(CLERK)))
+    await chat.update(ref, Answer(Card("It is done."), mention=(person(CLERK),)))
     assert [each.mentioned for each in teams.seen(CHANNEL.id)] == [[], [CLERK.object_id]]
     assert teams.last(CHANNEL.id).body["summary"] == "It is done."
 
