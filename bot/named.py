@@ -195,7 +195,9 @@ class _Reads:
 
 def _about_jobs(text: str, words: Vocabulary) -> bool:
     senses = _senses(text, words)
-    asked = any(Sense(Class.QUESTION, each) in senses for each in ("job", "jobs", "pools", "pool", "why"))
+    asked = any(
+        Sense(Class.QUESTION, each) in senses for each in ("job", "jobs", "pools", "pool", "why", "history")
+    )
     return asked or _stated(senses) or any((word,) in words.writes.verbs for word in words_of(text))
 
 

@@ -13,6 +13,7 @@ from bot.commands.export import EXPORT
 from bot.commands.find import FIND
 from bot.commands.form import FORM, FORM_DATA, FORM_KPI
 from bot.commands.help import HELP
+from bot.commands.history import HISTORY
 from bot.commands.jobs import JOB
 from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
@@ -38,6 +39,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     JOBS,
     JOB,
     WHY,
+    HISTORY,
     POOLS,
     CANCEL,
     DATA_MODELS,

@@ -12,7 +12,7 @@ from bot.catalog import Turns
 from bot.celonis import JobRun
 from bot.celonis.models import JobStatus
 from bot.commands.command import Command, Context
-from bot.language.declare import CelonisIntent, Count, OneName, SomeOf, clause
+from bot.language.declare import CelonisIntent, Count, OneName, OneOf, SomeOf, clause
 from bot.model.cards import (
     Block,
     Button,
@@ -88,6 +88,17 @@ class Why(CelonisIntent):
     words: ClassVar[str] = "why"
     job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
     pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
+
+
+@dataclass(frozen=True, slots=True)
+class History(CelonisIntent):
+    """The runs of a data job, or of a data pool's jobs."""
+
+    words: ClassVar[str] = "history"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
+    during: str = field(default="", metadata=clause("during", OneOf((), or_period=True)))
+    page: int = field(default=1, metadata=clause("page", Count()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +210,7 @@ async def _job(intent: ShowJob, context: Context) -> Shown:
             *(stop_buttons((run,), intent.via, context) if run.status in ACTIVE else ()),
             *why_buttons((run,), intent.via),
             Button("Refresh", Run(intent)),
+            Button("Its runs so far", Run(History(job=intent.job, pool=intent.pool, via=intent.via))),
             Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),
         ),
     )

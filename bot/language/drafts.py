@@ -378,6 +378,10 @@ class Draft(Slots):
         raise Unfit("number")
 
     def _period(self, text: str, on: tuple[Entity, ...]) -> None:
+        during = self.parts.get("during")
+        if during is not None and not on and not self.negated and during[0] not in self.fixed:
+            self.fixed[during[0]], self.pending, self.waiting = _plain(text), "", False
+            return
         if self.where is None or self.negated:
             raise Unfit("period")
         if on:

@@ -163,7 +163,9 @@ class Maker:
         first = self.draft.parts.get("")
         if first is None or not isinstance(first[1].takes, OneName | Names):
             return True
-        return first[0] in self.draft.names
+        # What lists runs is about a data pool, too.
+        lists = "page" in self.draft.parts and self.draft.by_kind.get(Kind.POOL) in self.draft.names
+        return first[0] in self.draft.names or lists
 
     def _models(self) -> list[Name | None]:
         """The knowledge models in which everything that was named can lie; the likeliest alone, if one is."""

@@ -235,3 +235,20 @@ async def take_over(
 async def open_in(store: Store, place_key: str, now: datetime) -> tuple[Ticket, ...]:
     """The questions of a place that can still be answered, oldest first."""
     return await _select(store, _T.c.state == State.OPEN, _T.c.place_key == place_key, _T.c.expires_at > now)
+
+
+async def carried_out(store: Store, connection: str, since: datetime, limit: int) -> tuple[Ticket, ...]:
+    """The confirmed questions about a connection that took effect since then, or may have, the newest first."""
+    asked = (
+        sa.select(_T)
+        .where(
+            _T.c.state == State.DONE,
+            _T.c.connection == connection,
+            _T.c.claimed_at >= since,
+            _T.c.outcome.not_in((Outcome.NOTHING_SENT, Outcome.REFUSED, Outcome.ALREADY_OVER)),
+        )
+        .order_by(_T.c.claimed_at.desc())
+        .limit(limit)
+    )
+    rows = await store.read(lambda connection: connection.execute(asked).all())
+    return tuple(_ticket(store, row) for row in rows)

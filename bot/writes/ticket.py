@@ -21,13 +21,14 @@ from typing import TypeAlias, TypeVar
 
 from bot.model.approval import Approval, spent
 from bot.model.clock import Clock
+from bot.model.errors import TicketGone
 from bot.model.people import MessageRef, Person, Place
 from bot.store import Store, tickets
 from bot.store.store import plausible_id
 from bot.store.tickets import Outcome, State, Ticket
-from bot.writes.approval import approve, written
+from bot.writes.approval import approve, read, written
 
-__all__ = ["Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets"]
+__all__ = ["Claimed", "Lost", "Outcome", "State", "Ticket", "Tickets", "target_of"]
 
 T = TypeVar("T")
 
@@ -269,3 +270,11 @@ class Tickets:
         if self._clock.now() >= hold.until or self._clock.monotonic() >= hold.until_monotonic:
             return "The confirmation is too old by now."
         return ""
+
+
+def target_of(ticket: Ticket, kind: type[T]) -> T | None:
+    """What a question was about, to tell of it; None where another version of the program asked it."""
+    try:
+        return read(ticket, kind)
+    except TicketGone:
+        return None
