@@ -15,6 +15,8 @@ from bot.model.cards import Answer
 from bot.model.clock import Clock
 from bot.model.errors import BotError
 from bot.model.people import MessageRef, Request
+from bot.store import Store
+from bot.store.switches import writes_off
 from bot.visit import Show
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -66,16 +68,22 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._writes_off = Gauge(
+            "celonis_chat_writes_off",
+            "Whether somebody said “writes off”, so that nothing is changed in Celonis.",
+            registry=self.registry,
+        )
+
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(f"celonis_chat_{name}", meaning, ("connection", "family"), registry=self.registry)
 
-    async def exposition(self, celonis: Mapping[str, Celonis], audit: Audit, clock: Clock) -> bytes:
+    async def exposition(self, celonis: Mapping[str, Celonis], audit: Audit, store: Store) -> bytes:
         """Everything in Prometheus' text format. Costs no call.
 
         Args:
             celonis: The connections by name.
             audit: The log.
-            clock: To say how long a pause lasts.
+            store: Has the switch for writes, and the clock that says how long a pause lasts.
         """
         for name, each in celonis.items():
             self._reachable.labels(name).set(reachable(each) is not False)
@@ -90,10 +98,12 @@ class Metrics:
                 self._used.labels(*labels).set(family.spent)
                 self._left.labels(*labels).set(family.left - family.kept)
                 self._paused.labels(*labels).set(
-                    max(0.0, (pause - clock.now()).total_seconds()) if pause is not None else 0.0
+                    max(0.0, (pause - store.clock.now()).total_seconds()) if pause is not None else 0.0
                 )
         with suppress(BotError):
             self._audit_head.set((await audit.head()).count)
+        with suppress(BotError):
+            self._writes_off.set(await writes_off(store) is not None)
         return generate_latest(self.registry)
 
 

@@ -240,7 +240,7 @@ async def running(
         measured = Measured(built.bot, metrics, clock)
         listeners = {name: make(measured, store) for name, make in platforms.listeners.items()}
         server = settings.server
-        behind = HttpServer(_admin_routes(built, listeners, metrics, clock), deadlines=deadlines)
+        behind = HttpServer(_admin_routes(built, listeners, metrics), deadlines=deadlines)
         stack.push_async_callback(behind.close)
         admin = await behind.start(server.admin_host, server.admin_port)
         public = HttpServer(
@@ -482,12 +482,12 @@ async def _alive(_: web.BaseRequest) -> web.Response:
     return web.Response(text="ok")
 
 
-def _admin_routes(built: Built, listeners: Mapping[str, Listener], metrics: Metrics, clock: Clock) -> Routes:
+def _admin_routes(built: Built, listeners: Mapping[str, Listener], metrics: Metrics) -> Routes:
     async def readyz(_: web.BaseRequest) -> web.Response:
         return await _readiness(built, listeners)
 
     async def exposed(_: web.BaseRequest) -> web.Response:
-        body = await metrics.exposition(built.celonis, built.audit, clock)
+        body = await metrics.exposition(built.celonis, built.audit, built.store)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     return {("GET", "/healthz"): _alive, ("GET", "/readyz"): readyz, ("GET", "/metrics"): exposed}

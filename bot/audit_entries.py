@@ -23,9 +23,22 @@ _redacted = lru_cache(maxsize=2_000)(redact)
 _SEAL = re.compile(r"([0-9a-f]{8}):([0-9a-f]{64})\Z", re.ASCII)
 
 Decision: TypeAlias = Literal[
-    "asked", "confirmed", "sending", "done", "dismissed", "expired", "abandoned", "refused", "failed", "read"
+    "asked",
+    "first",
+    "alone",
+    "confirmed",
+    "sending",
+    "done",
+    "dismissed",
+    "expired",
+    "abandoned",
+    "refused",
+    "failed",
+    "read",
+    "changed",
 ]
-"""What a row tells: a step of a write, a refusal, an expiry, a failure, or a read."""
+"""What a row tells: a step of a write (`first` of two who confirm, or `alone` without the second), a refusal, an
+expiry, a failure, a read, or that something of the bot's own was changed."""
 
 
 @dataclass(frozen=True, slots=True)

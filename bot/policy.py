@@ -138,6 +138,7 @@ class Policy:
         self._titles = {name: each.title for name, each in settings.connections.items()}
         self._members_read = settings.members_read
         self._contact = settings.admin.contact or "Whoever runs this bot"
+        self._admin_place = settings.admin.place
         self._hidden = tuple(
             {key: Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
             for each in settings.hide_fields
@@ -153,6 +154,16 @@ class Policy:
     def names_pools(self) -> bool:
         """Whether any rule depends on what a data pool is called, so that a write has to read its name first."""
         return any("pool" in branch for rule in self._rules for branch in rule.branches)
+
+    def is_admin_place(self, place: Place) -> bool:
+        """Whether the bot's admins are in a place."""
+        platform, _, rest = self._admin_place.partition(":")
+        home, _, name = rest.partition(":")
+        return bool(name) and (platform, same(platform, home), name) == (
+            place.platform,
+            same(place.platform, place.home),
+            place.id,
+        )
 
     def connections(self, place: Place) -> tuple[str, ...]:
         """The names of the connections that exist in a place, the default one first; none where it is unbound."""

@@ -73,19 +73,22 @@ class Reading:
         shares = command.right is Right.PUBLIC
         # What an answer shows can be less than its sentence names, and only that has to be public.
         decision = visit.allowed(command.right, () if shares else touched)
-        leaves = shares or command.right is Right.EXPORT
+        if command.open_to is not None:
+            decision = command.open_to(visit.asker, self._parts.policy)
+            decision.require()
+        durable = shares or command.changes or command.right is Right.EXPORT
         if shares:  # who reads along is not taken from before
             await visit.audience.outsiders(anew=True)
-        if self._parts.audit_reads or leaves:
+        if self._parts.audit_reads or durable:
             row = entry(
                 visit.request,
-                "read",
+                "changed" if command.changes else "read",
                 meant.recorded,
                 right=command.right,
                 rule=decision.rule,
                 connection=connection,
             )
-            if leaves:  # it is on record before it does
+            if durable:  # it is on record before it leaves, or is changed
                 await self._parts.audit.write(row)
             else:
                 self._parts.audit.write_soon(row)

@@ -273,6 +273,8 @@ async def stage(
     members_read: bool = True,
     second: bool = False,
     reads_logged: bool = False,
+    admin: config.Admin | None = None,
+    **more: object,
 ) -> AsyncIterator[Stage]:
     """A bot bound to workspace T1, over a sandbox whose clock is the bot's.
 
@@ -288,6 +290,8 @@ async def stage(
         members_read: Whether members read without a rule.
         reads_logged: Whether reads are rows of the audit log too.
         second: Bind another connection, called `second`, to the same team.
+        admin: Who runs the bot.
+        more: Other changes to the settings.
     """
     clock = clock or StoryClock()
     own = sandbox is None
@@ -321,6 +325,8 @@ async def stage(
                 "hide_fields": tuple(hidden),
                 "members_read": members_read,
                 "audit": config.AuditSettings(reads=reads_logged),
+                "admin": admin or config.Admin(),
+                **more,
             }
         )
         chat = StoryChat()

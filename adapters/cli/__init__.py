@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("ask", "audit", "demo", "manifest", "sandbox", "serve")
+_COMMANDS = ("ask", "audit", "demo", "manifest", "sandbox", "serve", "writes")
 """Each in a module of its name."""
 
 

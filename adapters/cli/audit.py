@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,10 @@ from adapters.cli.program import run
 from adapters.cli.settings import loaded, with_settings
 from bot import config
 from bot.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bot.audit import Audit
+    from bot.store import Store
 
 EXIT_BROKEN = 3
 """Of `audit verify`: the log is not what was written."""
@@ -43,7 +47,7 @@ def verify(head: str, toml: Path | None) -> None:
 async def _verify(head: str, toml: Path | None) -> int:
     from bot.audit import Broken
 
-    async with _opened_audit(toml) as log:
+    async with opened_audit(toml) as (log, _):
         result = await log.verify(head)
     if isinstance(result, Broken):
         click.echo(f"The log is broken at row {result.at}: {result.why}")
@@ -67,13 +71,14 @@ def export(toml: Path | None) -> None:
 
 
 async def _export(toml: Path | None) -> None:
-    async with _opened_audit(toml) as log:
+    async with opened_audit(toml) as (log, _):
         async for line in log.export():
             click.echo(line)
 
 
 @asynccontextmanager
-async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
+async def opened_audit(toml: Path | None) -> AsyncIterator[tuple[Audit, Store]]:
+    """The log and the database that it is in, as the settings name them."""
     from bot.audit import Audit
     from bot.model.clock import SystemClock
     from bot.store import Store
@@ -83,4 +88,4 @@ async def _opened_audit(toml: Path | None) -> AsyncIterator[Any]:
         raise ConfigError(["CELONIS_CHAT_SECRET_KEY is not set; without it the log cannot be checked."])
     clock = SystemClock()
     async with await Store.open(settings.database_url.reveal(), clock, as_it_is=True) as store:
-        yield Audit(store, [key.reveal().encode() for key in settings.secret_keys], clock)
+        yield Audit(store, [key.reveal().encode() for key in settings.secret_keys], clock), store

@@ -20,6 +20,7 @@ from bot.commands.models import MODEL, MODELS
 from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
 from bot.commands.share import SHARE
+from bot.commands.switch import WRITES
 from bot.commands.triggers import TRIGGERS
 from bot.commands.why import WHY
 
@@ -63,4 +64,5 @@ COMMANDS: tuple[AnyCommand, ...] = (
     QUOTA,
     ALLOW,
     DEBUG,
+    WRITES,
 )

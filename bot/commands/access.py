@@ -39,6 +39,7 @@ from bot.model.intents import Intent
 from bot.policy import Right
 from bot.render.card_text import api, error_text
 from bot.render.values import when
+from bot.store.switches import writes_off
 
 REQUESTS = 5
 """Requests whose cost `debug` sums up."""
@@ -114,6 +115,8 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
         Fact("Time zone", Words(f"{context.reader.zone} ({context.zone_of})")),
         Fact("Version", Words(context.version)),
     ]
+    if writes := await _writes(context):
+        facts.insert(-3, Fact("Writes", Words(writes)))
     blocks: list[Block] = [Facts(tuple(facts))]
     if trouble:
         blocks.insert(0, Notice(Tone.DANGER, trouble))
@@ -131,6 +134,19 @@ async def _status(_intent: ShowStatus, context: Context) -> Card:
             Button("Set time zone", Run(UseZone(zone=context.reader.zone))),
         ),
         source=context.live_source(),
+    )
+
+
+async def _writes(context: Context) -> str:
+    """Whether anything can be changed in Celonis at all."""
+    if context.asking.read_only:
+        return "never: this connection is set to read only"
+    try:
+        off = await writes_off(context.store)
+    except StoreUnavailable:
+        return "not now: the bot's database does not answer"
+    return (
+        "on" if off is None else f"off since {when(off.at, context.reader)}, by {off.by.name or off.by.key}"
     )
 
 
@@ -350,5 +366,6 @@ ALLOW = Command(
     summary="more calls for one person today (admins)",
     right=Right.ADMIN,
     run=_allow,
+    changes=True,
 )
 DEBUG = Command(example=Debug(), summary="your last calls to Celonis", right=Right.READ, run=_debug)

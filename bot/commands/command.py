@@ -21,7 +21,7 @@ from bot.model.chat import Chat
 from bot.model.clock import Clock
 from bot.model.intents import Intent
 from bot.model.names import Kind, Name
-from bot.policy import Asker, Policy, Right, Touch
+from bot.policy import Asker, Decision, Policy, Right, Touch
 from bot.store import Store
 from bot.visit import ZoneOf
 from bot.writes.guarded import AnyGuarded, touches
@@ -131,6 +131,8 @@ class Command(Generic[I]):
         question: Whether it asks something, so that what is said next can go on with it.
         steady: Whether the card of an intent follows from what was read for it, the view, the place and the reader alone,
             and from the moment only as `Shown.until` says. Such a card is made once, and shared.
+        open_to: Whether somebody may say it here at all, where that does not hang on the right alone.
+        changes: Whether it changes something that is the bot's own, so that it is on record before it does.
     """
 
     example: I
@@ -140,6 +142,8 @@ class Command(Generic[I]):
     touches: Callable[[I], tuple[Touch, ...]] = touches
     question: bool = True
     steady: Callable[[I], bool] = lambda _intent: False
+    open_to: Callable[[Asker, Policy], Decision] | None = None
+    changes: bool = False
 
     @property
     def intent(self) -> type[I]:
@@ -151,3 +155,11 @@ class Command(Generic[I]):
 
 
 AnyCommand: TypeAlias = Command[Any] | AnyGuarded
+
+
+def open_to(command: AnyCommand, asker: Asker, policy: Policy) -> Decision:
+    """Whether somebody may say this at all where they are, whatever it is about."""
+    decision = policy.may(asker, command.right_for(command.example))
+    if decision.allowed and isinstance(command, Command) and command.open_to is not None:
+        return command.open_to(asker, policy)
+    return decision

@@ -48,21 +48,11 @@ def may_set_defaults(asker: Asker, policy: Policy) -> Decision:
     return policy.may(asker, Right.READ if personal else Right.MANAGE)
 
 
-def _may_change(context: Context) -> None:
-    """Whether they may be set.
-
-    Raises:
-        NotAllowed: Not here, not by this person.
-    """
-    may_set_defaults(context.asker, context.policy).require()
-
-
 async def _keep(of: DefaultOf, value: Name, context: Context) -> None:
     await context.store.set_default(context.asker.place.key, of, value, context.asker.person)
 
 
 async def _use_model(intent: UseModel, context: Context) -> Card:
-    _may_change(context)
     assert intent.model is not None
     await _keep(DefaultOf.MODEL, intent.model, context)
     return Card(
@@ -73,7 +63,6 @@ async def _use_model(intent: UseModel, context: Context) -> Card:
 
 
 async def _use_zone(intent: UseZone, context: Context) -> Card:
-    _may_change(context)
     zones = sorted(known_zones())
     wanted = next((zone for zone in zones if fold(zone) == fold(intent.zone)), None)
     if wanted is None:
@@ -96,7 +85,6 @@ async def _use_zone(intent: UseZone, context: Context) -> Card:
 
 
 async def _use_connection(intent: UseConnection, context: Context) -> Card:
-    _may_change(context)
     if intent.connection is None:
         raise BadArgument(
             "I do not know which connection is meant.",
@@ -118,6 +106,8 @@ USE_MODEL = Command(
     right=Right.READ,
     run=_use_model,
     question=False,
+    open_to=may_set_defaults,
+    changes=True,
 )
 USE_ZONE = Command(
     example=UseZone(zone="Europe/Berlin"),
@@ -125,6 +115,8 @@ USE_ZONE = Command(
     right=Right.READ,
     run=_use_zone,
     question=False,
+    open_to=may_set_defaults,
+    changes=True,
 )
 USE_CONNECTION = Command(
     example=UseConnection(connection=Name("sandbox")),
@@ -133,4 +125,6 @@ USE_CONNECTION = Command(
     run=_use_connection,
     question=False,
     touches=lambda _: (),
+    open_to=may_set_defaults,
+    changes=True,
 )

@@ -10,7 +10,7 @@ from rapidfuzz import process
 
 from bot.commands.access import ShowQuota
 from bot.commands.again import AGAIN, Again
-from bot.commands.command import AnyCommand, Command, Context
+from bot.commands.command import AnyCommand, Command, Context, open_to
 from bot.commands.form import Form
 from bot.commands.jobs import Jobs
 from bot.commands.kpis import Kpis, ShowKpi
@@ -53,7 +53,7 @@ async def _help(intent: Help, context: Context) -> Card:
     allowed: list[AnyCommand | Again] = [
         each
         for each in context.table
-        if context.policy.may(context.asker, each.right_for(each.example)).allowed
+        if open_to(each, context.asker, context.policy).allowed
         and not (isinstance(each, GuardedCommand) and context.asking.read_only)
     ]
     allowed += AGAIN

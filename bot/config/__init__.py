@@ -15,6 +15,7 @@ from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who
 from bot.config.secret import Secret
 from bot.config.section import Need, Section
 from bot.config.settings import (
+    Admin,
     AuditSettings,
     ChatLimits,
     KpiKind,
@@ -28,6 +29,7 @@ from bot.config.settings import (
 
 __all__ = [
     "ENVIRONMENT",
+    "Admin",
     "AuditSettings",
     "Binding",
     "ChatLimits",

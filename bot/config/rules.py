@@ -53,6 +53,16 @@ _Place: TypeAlias = Annotated[
 ]
 
 
+PlaceKey: TypeAlias = Annotated[
+    str,
+    form(
+        rf"|slack:{_TEAM}:[CGD][A-Z0-9]+|teams:{_UUID}:.+",
+        "look like slack:T1:C1 or teams:tenant id:conversation id",
+    ),
+]
+"""One place; empty for none."""
+
+
 class Right(StrEnum):
     """What a rule of the policy can grant. None of them implies another."""
 
@@ -146,7 +156,7 @@ class Rule(Section):
         False,
         description="Whether `public` holds where guests or people of other organisations read along, too.",
     )
-    questions: str = Field(
+    questions: PlaceKey = Field(
         "",
         description="Place that gets the questions of writes which this rule grants, where they were asked in one "
         "that may not see them: `slack:T1:C1`. It has to be `public` itself.",

@@ -20,7 +20,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, is_network, team_root
 from bot.config.connection import Connection, DataModelRef, Limits
-from bot.config.rules import Binding, HiddenField, On, Right, Rule, Who, is_uuid
+from bot.config.rules import Binding, HiddenField, On, PlaceKey, Right, Rule, Who, is_uuid
 from bot.config.secret import Secret
 from bot.config.section import Fault, Loc, Need, Reading, Section, Several, checked, fault, meant, refuse
 from bot.model.clock import known_zones
@@ -79,6 +79,10 @@ class Admin(Section):
 
     contact: str = Field(
         "", max_length=200, description="Who can change the policy, such as `the process team (#celonis)`."
+    )
+    place: PlaceKey = Field(
+        "",
+        description="Where the bot's admins are, such as `slack:T1:C1`: everybody there may say `writes off` and `writes on`.",
     )
 
 

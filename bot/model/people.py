@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -55,6 +56,15 @@ class Place:
     def key(self) -> str:
         """What defaults, the policy and the audit log call this place; threads share their channel's."""
         return f"{self.platform}:{self.home}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The first yes of two: whose it is, where they said it, and when (UTC)."""
+
+    by: Person
+    place: Place
+    at: datetime
 
 
 class Standing(StrEnum):

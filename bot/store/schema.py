@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, Dialect, Index, MetaData, Table, Text, TypeDecorator
 
-from bot.model.people import MessageRef, Person, Place
+from bot.model.people import Confirmed, MessageRef, Person, Place
 
 metadata = MetaData()
 
@@ -94,6 +94,7 @@ tickets = Table(
     _column("expires_at", Moment),
     _column("state", Words),
     _column("messages", Json(tuple[MessageRef, ...])),
+    _column("first", Json(Confirmed), nullable=True),
     _column("claimed_by", Json(Person), nullable=True),
     _column("claimed_at", Moment, nullable=True),
     _column("lease_until", Moment, nullable=True),
@@ -196,4 +197,22 @@ snapshots = Table(
     _column("scope", Words, primary_key=True),
     _column("content", Words),
     _column("fetched_at", Moment),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    _column("name", Words, primary_key=True),
+    _column("set_by", Json(Person)),
+    _column("set_at", Moment),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    _column("key", Words, primary_key=True),
+    _column("about", Words),
+    _column("began_at", Moment),
+    _column("told_at", Moment),
+    _column("over_at", Moment, nullable=True),
 )

@@ -382,7 +382,8 @@ class Store:
     # Purging -----------------------------------------------------------------------------------------------
 
     async def purge(self, now: datetime) -> int:
-        """Removes what has expired: sentences, threads, deliveries, old snapshots, tickets and watches that ended 90 days ago. The audit log is never touched.
+        """Removes what has expired: sentences, threads, deliveries, old snapshots; tickets, watches and incidents that ended 90
+        days ago. The audit log is never touched.
 
         Returns:
             How many rows went.
@@ -394,6 +395,7 @@ class Store:
             schema.snapshots.delete().where(schema.snapshots.c.fetched_at <= now - SNAPSHOTS_KEPT),
             schema.tickets.delete().where(schema.tickets.c.finished_at <= now - TICKETS_KEPT),
             schema.watches.delete().where(schema.watches.c.ended_at <= now - TICKETS_KEPT),
+            schema.incidents.delete().where(schema.incidents.c.over_at <= now - TICKETS_KEPT),
         )
         return await self.write(lambda connection: sum(connection.execute(each).rowcount for each in gone))
 

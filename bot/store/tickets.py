@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.model.people import MessageRef, Person, Place
+from bot.model.people import Confirmed, MessageRef, Person, Place
 from bot.store import schema
 from bot.store.store import Store, plausible_id
 
@@ -57,6 +57,7 @@ class Ticket:
         expires_at: From then on nobody can answer it.
         state: Where it stands.
         messages: The messages that show the question, in the order in which they were posted.
+        first: Who confirmed it first, where it needs two.
         claimed_by: Who answered it, yes or no.
         claimed_at: When.
         lease_until: Until when whoever works on it is taken to be alive.
@@ -76,6 +77,7 @@ class Ticket:
     expires_at: datetime
     state: State = State.OPEN
     messages: tuple[MessageRef, ...] = ()
+    first: Confirmed | None = None
     claimed_by: Person | None = None
     claimed_at: datetime | None = None
     lease_until: datetime | None = None
@@ -154,14 +156,24 @@ async def attach(store: Store, key: str, message: MessageRef) -> None:
 
 
 async def answer(
-    store: Store, key: str, by: Person, now: datetime, *, to: State, lease_until: datetime | None = None
+    store: Store,
+    key: str,
+    by: Person,
+    now: datetime,
+    *,
+    to: State,
+    lease_until: datetime | None = None,
+    first: Confirmed | None = None,
 ) -> Ticket | None:
-    """Moves an open ticket that has not run out to CLAIMED or DISMISSED; None where it was not open any more."""
+    """Moves an open ticket that has not run out to CLAIMED or DISMISSED; None where it was not open any more, or where
+    another than this one has confirmed it first.
+    """
     return await _move_one(
         store,
         key,
         _T.c.state == State.OPEN,
         _T.c.expires_at > now,
+        sa.true() if first is None else _T.c.first == first,
         state=to,
         claimed_by=by,
         claimed_at=now,

@@ -67,6 +67,7 @@ class Writes:
         """
         write = await self._questions.load(ticket_id, visit)
         await self._questions.judge(write)
+        await self._questions.check_writable(write.ticket.connection, visit.reader(private=True)[0])
         claim = await self._tickets.claim(ticket_id, signed(visit.asker))
         if not isinstance(claim, Claimed):
             await self._late(replace(write, ticket=claim.ticket or write.ticket))
@@ -187,8 +188,10 @@ class Writes:
         """Writes down that the call is about to go out, the audit row first: what is not in the log is not sent.
 
         Raises:
-            TicketGone, StoreUnavailable: It must not be sent.
+            NotAllowed, TicketGone, StoreUnavailable: It must not be sent.
         """
+        reader = write.visit.reader(private=True)[0]
+        await self._questions.check_writable(write.ticket.connection, reader)
         await self._questions.note(write, "sending")
         if not await self._tickets.sending(write.ticket):
             await self._questions.note(write, "failed", outcome=Outcome.NOTHING_SENT.value)

@@ -18,9 +18,11 @@ from bot.model.errors import BotError, NotAllowed, StoreUnavailable, TicketGone
 from bot.model.intents import Intent
 from bot.model.people import MessageRef, Person, Place, Visibility
 from bot.policy import Asker, Touch
+from bot.render.values import when
+from bot.store.switches import writes_off
 from bot.store.tickets import State, Ticket
 from bot.visit import Parts, Visit, entry
-from bot.writes.cards import bare_end, bare_question, past, whole_question
+from bot.writes.cards import bare_end, bare_question, name_of, past, whole_question
 from bot.writes.guarded import AnyGuarded, ContextOf, Write, called_now
 from bot.writes.ticket import Tickets
 
@@ -73,7 +75,7 @@ class Questions:
         connection = visit.connection(getattr(intent, "via", None))
         visit = await visit.anew()
         visit.allowed(right)
-        self._check_writable(connection)
+        await self.check_writable(connection, visit.reader(private=True)[0])
         context = self._context(visit, connection, False)
         target = await command.ask(intent, context)
         touched = target.touches or () if isinstance(target, Shown) else command.hits(target)
@@ -209,14 +211,30 @@ class Questions:
             raise NotAllowed(
                 decision.sentence, hint=f"The question stays open for those who may. {decision.hint}".strip()
             )
-        self._check_writable(ticket.connection)
 
-    def _check_writable(self, connection: str) -> None:
+    async def check_writable(self, connection: str, reader: Reader) -> None:
+        """Whether anything may be changed now: in this connection, and at all, as the database says at this moment.
+
+        Args:
+            connection: Its name.
+            reader: For whom a refusal is written.
+
+        Raises:
+            NotAllowed: It may not.
+            StoreUnavailable: Nobody knows, so it may not.
+        """
         if self._parts.celonis[connection].connection.read_only:
             raise NotAllowed(
                 f"The connection {connection} is set to read only.",
                 hint="An admin of the bot can change that.",
                 rule="read only",
+            )
+        off = await writes_off(self._parts.store)
+        if off is not None:
+            raise NotAllowed(
+                f"Nothing is changed in Celonis for now: {name_of(off.by)} said “writes off” at {when(off.at, reader)}.",
+                hint="An admin of the bot can say “writes on”.",
+                rule="writes off",
             )
 
     async def note(
