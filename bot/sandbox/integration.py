@@ -7,7 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.sandbox.pools import DataModel, Job, Load, Pool, Run, Stage, Status, stable_id
-from bot.sandbox.replies import Refused, Reply, attribute_problem, integration_problem, nothing, ok
+from bot.sandbox.replies import (
+    Refused,
+    Reply,
+    always,
+    attribute_problem,
+    denied,
+    integration_problem,
+    not_found,
+    nothing,
+    ok,
+)
 
 if TYPE_CHECKING:
     from bot.sandbox.routes import Call
@@ -61,22 +71,6 @@ def statuses(call: Call) -> Reply:
     )
 
 
-def overview(call: Call) -> Reply:
-    """The overview page's list."""
-    return ok(
-        [
-            {
-                "id": job.id,
-                "name": job.name,
-                "lastExecutionDate": _ms(job.last.since) if job.last else None,
-                "executionStatus": job.last.status if job.last else None,
-                "numberOfTransformations": sum(stage.kind == "TRANSFORMATION" for stage in job.stages),
-            }
-            for job in _pool(call).jobs
-        ]
-    )
-
-
 def cancel(call: Call) -> Reply:
     """Cancels the active run. [choice] An idle job: 200 and no effect."""
     switches = call.sandbox.switches
@@ -98,13 +92,6 @@ def execute(call: Call) -> Reply:
 def execute_officially(call: Call) -> Reply:
     """Starts a run, the documented way. [choice] Without a mode: 400."""
     return _execute(call, _job(call, manage=True), call.query.get("mode"))
-
-
-def set_alerts(call: Call) -> Reply:
-    """Stores who wants to know what; [choice] the reply repeats the settings."""
-    job = _job(call, manage=True)
-    job.alerts = _settings(call, job)
-    return ok(job.alerts)
 
 
 def executions(call: Call) -> Reply:
@@ -195,9 +182,9 @@ def _pool(call: Call, *, manage: bool = False) -> Pool:
     identity, rights = call.args[0], call.key.rights
     pool = call.sandbox.pools.get(identity)
     if pool is None:
-        raise Refused(integration_problem(404, f"Data pool with id {identity} was not found.", "NOT_FOUND"))
+        raise not_found("Data pool", identity)
     if not (rights.may_manage(identity) if manage else rights.may_view(identity)):
-        raise Refused(integration_problem(403, "Access is denied", "ACCESS_DENIED"))
+        raise Refused(denied())
     return pool
 
 
@@ -213,7 +200,7 @@ def _part(what: str, parts: Iterable[_T], identity: str) -> _T:
     for part in parts:
         if part.id == identity:
             return part
-    raise Refused(integration_problem(404, f"Data {what} with id {identity} was not found.", "NOT_FOUND"))
+    raise not_found(f"Data {what}", identity)
 
 
 def _runs(pool: Pool, call: Call) -> list[tuple[Job, Run]]:
@@ -230,16 +217,10 @@ def _pool_item(pool: Pool, call: Call) -> dict[str, object]:
         "description": pool.description,
         "timeStamp": _ms(pool.created_at),
         "configurationStatus": "CONFIGURED" if pool.jobs else "NEW",
-        "locked": False,
         "permissions": ["VIEW", "EDIT", "MANAGE"] if manage else ["VIEW"],
-        "tags": [],
-        "originalId": None,
-        "monitoringTarget": False,
-        "contentId": None,
-        "contentVersion": 0,
         "creatorUserId": stable_id("user"),
         "objectId": stable_id(pool.id, "object"),
-    }
+    } | always("pool")
 
 
 def _pool_summary(pool: Pool, call: Call) -> dict[str, object]:
@@ -254,10 +235,8 @@ def _pool_summary(pool: Pool, call: Call) -> dict[str, object]:
         "status": active or (newest.status if newest else "UNCONFIGURED"),
         "lastExecutionStartDate": _ms(newest.since) if newest else None,
         "createdBy": call.sandbox.given["user"]["email"],
-        "tags": [],
         "rawDataSize": 1_073_741_824 if pool.jobs else 0,
-        "dataSources": [],
-    }
+    } | always("pool in a page")
 
 
 def _job_item(job: Job, call: Call) -> dict[str, object]:
@@ -422,10 +401,7 @@ def _data_model_item(data_model: DataModel) -> dict[str, object]:
         "createDate": _ms(data_model.created_at),
         "changedDate": _ms(data_model.created_at),
         "tables": [{"id": stable_id(data_model.id, name), "aliasOrName": name} for name in data_model.tables],
-        "foreignKeys": [],
-        "processConfigurations": [],
-        "permissions": [],
-    }
+    } | always("data model")
 
 
 def _page(call: Call, name: str, items: Sequence[object]) -> Reply:

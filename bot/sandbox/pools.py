@@ -109,7 +109,6 @@ class Job:
         changed_at: Its time stamp, seconds since 1970.
         outcome: How a run ends that nobody disturbs.
         runs: Oldest first.
-        alerts: The last alert settings posted to it.
         comes_back_at: When it starts by itself again after a cancellation.
     """
 
@@ -121,7 +120,6 @@ class Job:
     changed_at: float
     outcome: Status = "SUCCESS"
     runs: list[Run] = field(default_factory=list)
-    alerts: dict[str, object] | None = None
     comes_back_at: float | None = None
 
     @property

@@ -1,4 +1,6 @@
-"""Replies, and the error bodies of the published error catalogs (`errors.json`)."""
+"""Replies, the error bodies of the published error catalogs (`errors.json`), and what is always the same
+(`always.json`).
+"""
 
 from __future__ import annotations
 
@@ -74,10 +76,14 @@ def problem(status: int, title: str, detail: str) -> Reply:
 
 
 @cache
-def _catalog() -> dict[str, dict[str, Any]]:
-    text = (files("bot.sandbox") / "errors.json").read_text(encoding="utf-8")
-    catalog: dict[str, dict[str, Any]] = json.loads(text)
-    return catalog
+def _read(file: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((files("bot.sandbox") / file).read_text(encoding="utf-8"))
+    return found
+
+
+def always(kind: str) -> dict[str, Any]:
+    """What every item of a kind says."""
+    return _read("always.json")[kind]
 
 
 def error(name: str, texts: str = "new", /, **values: object) -> Reply:
@@ -88,7 +94,7 @@ def error(name: str, texts: str = "new", /, **values: object) -> Reply:
         texts: The entry's current (`new`) or earlier (`old`) text.
         values: For the braces in the text.
     """
-    body = dict(_catalog()[name])
+    body = dict(_read("errors.json")[name])
     earlier = body.pop("old", {})
     if texts == "old":
         body |= earlier
@@ -127,6 +133,16 @@ def integration_problem(status: int, message: str, short: str) -> Reply:
     reference = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{status}:{message}"))
     body = {"reference": reference, "message": message, "shortMessage": short}
     return Reply(status, _dump(body).encode())
+
+
+def denied() -> Reply:
+    """Outside the Intelligence API: the key may not."""
+    return integration_problem(403, "Access is denied", "ACCESS_DENIED")
+
+
+def not_found(what: str, identity: str) -> Refused:
+    """Outside the Intelligence API: there is none."""
+    return Refused(integration_problem(404, f"{what} with id {identity} was not found.", "NOT_FOUND"))
 
 
 def attribute_problem(attribute: str, error: str, code: str) -> Reply:

@@ -35,6 +35,7 @@ from bot.sandbox.replies import (
     Reply,
     api_disabled,
     bad_scheme,
+    denied,
     error,
     integration_problem,
     problem,
@@ -265,8 +266,7 @@ class Sandbox:
         if family == "intelligence" and key.team == DISABLED:
             return api_disabled()
         if key.scopes is not None and not _in_scope(request.method, path, key.scopes):
-            denied = integration_problem(403, "Access is denied", "ACCESS_DENIED")
-            return error("access denied") if family == "intelligence" else denied
+            return error("access denied") if family == "intelligence" else denied()
         handler, args, known = find(request.method, path)
         if handler is None:
             if known:

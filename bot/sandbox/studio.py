@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.sandbox.pools import stable_id
-from bot.sandbox.replies import Refused, Reply, integration_problem, ok
+from bot.sandbox.replies import Refused, Reply, always, denied, not_found, ok
 
 if TYPE_CHECKING:
     from bot.sandbox.routes import Call
@@ -108,14 +108,7 @@ def _visible_spaces(call: Call) -> list[dict[str, str]]:
 
 
 def _space(call: Call, space: dict[str, str]) -> dict[str, object]:
-    return {
-        **space,
-        "iconReference": "folder",
-        "creationDate": 1_624_615_392_821,
-        "changeDate": call.sandbox.studio.changed,
-        "permissions": [],
-        "objectId": None,
-    }
+    return {**space, "changeDate": call.sandbox.studio.changed, **always("space")}
 
 
 def _node(call: Call, node: Node) -> dict[str, object]:
@@ -135,5 +128,5 @@ def _node(call: Call, node: Node) -> dict[str, object]:
 
 def _missing(what: str, identity: str, *, known: bool) -> Refused:
     if known:
-        return Refused(integration_problem(403, "Access is denied", "ACCESS_DENIED"))
-    return Refused(integration_problem(404, f"{what} with id {identity} was not found.", "NOT_FOUND"))
+        return Refused(denied())
+    return not_found(what, identity)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote_plus
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.keys import DEV, Key
 from bot.sandbox.pools import stable_id
-from bot.sandbox.replies import Reply, nothing, ok
+from bot.sandbox.replies import Reply, always, nothing, ok
 from bot.sandbox.switches import Switches
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ def team(call: Call) -> Reply:
     """The team, for every kind of key."""
     name = call.key.team
     return ok(
-        {
-            "id": stable_id("team" if name == DEV else name),
-            "name": name,
-            "domain": name,
-            "privacyType": "INVITE_ONLY",
-            "active": True,
-            "trackingEnabled": True,
-        }
+        {"id": stable_id("team" if name == DEV else name), "name": name, "domain": name} | always("team")
     )
 
 

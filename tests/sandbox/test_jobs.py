@@ -243,7 +243,7 @@ async def test_who_may_only_view_a_pool_cannot_change_it(
     client = client_of(sandbox.keys.viewer)
     assert await status_of(client, MAIN) == "RUNNING"
     load = f"/integration/api/pools/{SAP}/data-models/{next(iter(sandbox.pools)).data_models[0].id}/reload"
-    for path in (f"{MAIN}/cancel", f"{INITIAL}/execute", f"{MAIN}/alerts", load):
+    for path in (f"{MAIN}/cancel", f"{INITIAL}/execute", load):
         assert (await client.post(path)).status_code == 403
     sandbox.clock.shift(10)
     assert await status_of(client, MAIN) == "RUNNING"
@@ -287,20 +287,7 @@ async def test_equal_calls_at_once_cancel_once(sandbox: Sandbox, api: httpx.Asyn
     assert len(sandbox.log.where(method="POST", path="/cancel")) == 5
 
 
-async def test_alerts_are_kept_for_their_own_job(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    settings = {"enabled": True, "jobId": MAIN[-36:], "notifyIfdataJobFails": True}
-    assert (await api.post(f"{MAIN}/alerts", json=settings)).json() == settings
-    assert sandbox.pools.find("main job").alerts == settings
-    assert (await api.post(f"{INITIAL}/alerts", json=settings)).status_code == 400
-    assert sandbox.pools.find("initial job").alerts is None
-
-
-async def test_the_overview_and_the_pool_agree_with_the_jobs(api: httpx.AsyncClient) -> None:
-    overview = (await api.get(f"/integration/api/pools/{SAP}/overviews/data-jobs")).json()
-    statuses = (await api.get(f"/integration/api/pools/{SAP}/logs/status")).json()
-    assert {entry["id"]: (entry["executionStatus"], entry["lastExecutionDate"]) for entry in overview} == {
-        entry["id"]: (entry["status"], entry["lastExecutionStartDate"]) for entry in statuses
-    }
+async def test_the_pool_knows_that_it_has_jobs(api: httpx.AsyncClient) -> None:
     pool = (await api.get(f"/integration/api/pools/{SAP}")).json()
     assert (pool["name"], pool["configurationStatus"]) == ("SAP ECC", "CONFIGURED")
 
