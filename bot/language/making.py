@@ -303,6 +303,8 @@ class Maker:
         if test.measure and not test.named:
             test = replace(test, fields=self._measuring(test.measure, test.fields, usable, defaults))
         if isinstance(test.values, str):
+            if not test.values and test.op is not Op.IS_EMPTY:
+                return ()  # "shorter than", and then quotes with nothing in them
             if test.op in {Op.EQ, Op.NE} and self._lacking(usable(test.fields), test.values):
                 return ()
             # Text has no order, and a mere number is no date.

@@ -210,3 +210,11 @@ async def test_not_ends_with_the_field_that_it_is_about() -> None:
         await ready(scene)
         card = await scene.says("orders not delivered yet in france")
         assert card.headline.endswith("Status != Delivered, Country = France")
+
+
+async def test_a_comparison_with_nothing_in_its_quotes_is_none() -> None:
+    async with stage() as scene:
+        await ready(scene)
+        await scene.says("data sales orders of Order to Cash")
+        card = await scene.says('shorter than dem quartal zuvor "" rows longer then')
+        assert card.status is Status.NOT_UNDERSTOOD
