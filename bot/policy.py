@@ -94,9 +94,12 @@ _DOING = {
     Right.PUBLIC: "show that to everybody",
     Right.EXPORT: "export that",
     Right.CANCEL: "stop data jobs",
+    Right.RUN: "start data jobs",
+    Right.RUN_FULL: "start full reloads of data jobs",
     Right.MANAGE: "change what is set for this place",
     Right.ADMIN: "use what is for the bot's admins",
 }
+_DOING_TO = {Right.CANCEL: "stop", Right.RUN: "start", Right.RUN_FULL: "start a full reload of"}
 _STANDING = {
     Standing.GUEST: ("guests are refused", "Guests of this workspace cannot use me."),
     Standing.EXTERNAL: (
@@ -380,7 +383,9 @@ class Policy:
         return False
 
     def _refused(self, right: Right, job: Name | None = None, *, rule: str = _DENY) -> Decision:
-        doing = f"stop “{job.text}”" if job is not None and right is Right.CANCEL else _DOING[right]
+        doing = _DOING[right]
+        if job is not None and right in _DOING_TO:
+            doing = f"{_DOING_TO[right]} “{job.text}”"
         return self._denied(rule, f"You may not {doing} here.")
 
     def _denied(self, rule: str, sentence: str, *, change: str = "change that") -> Decision:

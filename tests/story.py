@@ -38,7 +38,7 @@ HOME = "T1"
 
 
 class StoryClock:
-    """Time that runs some times faster than ours and can be moved on; its date may stand still for golden files.
+    """Time that runs some times (`pace`) faster than ours and can be moved on; its date may stand still for golden files.
 
     It runs while the event loop does: a machine too busy to go on with the story takes no time from it.
     """
@@ -48,7 +48,7 @@ class StoryClock:
 
     def __init__(self, start: datetime = START, *, pace: float = 8.0, still: bool = False) -> None:
         self._start = start
-        self._pace = pace
+        self.pace = pace
         self._still = still
         self._passed = 0.0
         self._ran = 0.0
@@ -56,9 +56,9 @@ class StoryClock:
 
     def _elapsed(self) -> float:
         seen = SystemClock().monotonic()
-        self._ran += min(seen - self._seen, self.STEP)
+        self._ran += min(seen - self._seen, self.STEP) * self.pace
         self._seen = seen
-        return self._ran * self._pace
+        return self._ran
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._passed + (0.0 if self._still else self._elapsed()))
@@ -77,7 +77,7 @@ class StoryClock:
         until = self._elapsed() + seconds
         await asyncio.sleep(0)
         while (left := until - self._elapsed()) > 0:  # noqa: ASYNC110 - what is waited for is this clock
-            await asyncio.sleep(min(left / self._pace, self.STEP / 2))
+            await asyncio.sleep(min(left / self.pace, self.STEP / 2))
 
 
 class StoryChat:
@@ -237,6 +237,14 @@ class Stage:
             each.path for each in self.sandbox.log if each.method == "POST" and each.path.endswith("/cancel")
         ]
 
+    def starts(self) -> list[str]:
+        """Calls to start a job that reached the sandbox."""
+        return [
+            each.path
+            for each in self.sandbox.log
+            if each.method == "POST" and each.path.partition("?")[0].endswith("/execute")
+        ]
+
     def asked(self) -> int:
         return len(self.sandbox.log)
 
@@ -244,7 +252,11 @@ class Stage:
 def rules() -> tuple[config.Rule, ...]:
     who = config.Who(slack=tuple(f"{person.home}:{person.id}" for person in (OPERATOR, SECOND)))
     return (
-        config.Rule(name="operators", who=who, may=(config.Right.CANCEL, config.Right.EXPORT)),
+        config.Rule(
+            name="operators",
+            who=who,
+            may=(config.Right.CANCEL, config.Right.RUN, config.Right.RUN_FULL, config.Right.EXPORT),
+        ),
         config.Rule(
             name="what everybody in the channel may see",
             who=config.Who(places=(CHANNEL.key,)),

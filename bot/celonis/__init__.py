@@ -23,7 +23,18 @@ from bot.celonis.client import KeyInfo
 from bot.celonis.connection import Celonis, FamilyQuota, QuotaView
 from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.transport import CallRecord
-from bot.celonis.models import CancelRuns, DataPage, Execution, Header, Job, JobRun, JobStatus, Kpi, LogLine
+from bot.celonis.models import (
+    CancelRuns,
+    DataPage,
+    Execution,
+    Header,
+    Job,
+    JobRun,
+    JobStatus,
+    Kpi,
+    LogLine,
+    StartRun,
+)
 from bot.celonis.request import Caller, DataQuery, Family, Lane, Usage
 
 __all__ = [
@@ -49,5 +60,6 @@ __all__ = [
     "LogLine",
     "QuotaView",
     "Reads",
+    "StartRun",
     "Usage",
 ]

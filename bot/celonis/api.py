@@ -16,10 +16,10 @@ from bot.celonis import models
 from bot.celonis.auth import Identity
 from bot.celonis.cache import Entry, Reads
 from bot.celonis.client import Client, KeyInfo
-from bot.celonis.errors import odd_shape
+from bot.celonis.errors import Tried, odd_shape
 from bot.celonis.freshness import Lifetime
 from bot.celonis.limits.fair_queue import Purpose
-from bot.celonis.models import CancelRuns, DataPage, JobRun
+from bot.celonis.models import CancelRuns, DataPage, JobRun, StartRun
 from bot.celonis.request import Call, Caller, DataQuery, data_call, encoded, segment
 from bot.config import KeyType, Limits
 from bot.model.approval import Approval
@@ -330,7 +330,24 @@ class Api:
             CelonisError: Celonis refused it.
         """
         call = Call("POST", f"{_POOLS}/{segment(run.pool_id)}/jobs/{segment(run.job_id)}/cancel")
-        await self._client.cancel(approval, run, self.caller, call)
+        await self._client.carry_out(approval, run, self.caller, call, Tried("stop", run))
+
+    async def start_job(self, approval: Approval[StartRun]) -> None:
+        """Starts a run of a data job. Celonis answers before it runs: only reading the job again tells.
+
+        Args:
+            approval: Names the job and the mode; nothing else can be started.
+
+        Raises:
+            As `cancel_job` does.
+        """
+        target = approval.target
+        job = target.before
+        path = (
+            f"/integration/api/v2/data-pools/{segment(job.pool_id)}/data-jobs/{segment(job.job_id)}/execute"
+        )
+        call = Call("POST", path, encoded([("mode", target.mode)]))
+        await self._client.carry_out(approval, target, self.caller, call, Tried("start", job))
 
     # How it is asked ---------------------------------------------------------------------------------------
 

@@ -12,11 +12,11 @@ import httpx
 
 from bot.celonis.auth import CelonisAuth, Identity
 from bot.celonis.cache import Cache
-from bot.celonis.errors import is_web_page, no_reply, payload, refusal
+from bot.celonis.errors import Tried, is_web_page, no_reply, payload, refusal
 from bot.celonis.limits.fair_queue import Purpose
 from bot.celonis.limits.limiter import Limiter
 from bot.celonis.limits.transport import LimitedTransport
-from bot.celonis.models import CancelRuns, JobRun, Me
+from bot.celonis.models import CancelRuns, JobRun, Me, StartRun
 from bot.celonis.request import Call, Caller, Family
 from bot.config import Connection
 from bot.model.approval import Approval
@@ -238,8 +238,22 @@ class Client:
         in_time = now + max(wait, limiter.paused_for()) < purpose.deadline
         return in_time and limiter.may_retry() and self._retries.take(now)
 
-    async def cancel(self, approval: Approval[CancelRuns], run: JobRun, caller: Caller, call: Call) -> None:
+    async def carry_out(
+        self,
+        approval: Approval[CancelRuns] | Approval[StartRun],
+        part: JobRun | StartRun,
+        caller: Caller,
+        call: Call,
+        tried: Tried,
+    ) -> None:
         """Sends one confirmed write: once, whatever ledger, pause and breaker say, and never again.
+
+        Args:
+            approval: Covers the part.
+            part: What of its target is hit.
+            caller: On whose behalf.
+            call: The request.
+            tried: What it does, for a refusal.
 
         Raises:
             NotAllowed: The connection is read-only. Nothing was sent.
@@ -262,7 +276,7 @@ class Client:
 
         def spend() -> None:
             nonlocal spent
-            approval.use(run)
+            approval.use(part)
             spent = True
 
         try:
@@ -275,7 +289,7 @@ class Client:
         if reply.is_success:
             return
         status = reply.status_code
-        refused = refusal(reply, connection=connection, family=call.family, now=self.clock.now(), write=run)
+        refused = refusal(reply, connection=connection, family=call.family, now=self.clock.now(), write=tried)
         if reply.is_client_error and status != _TIMED_OUT and not is_web_page(reply):
             raise refused
         raise OutcomeUnknown(

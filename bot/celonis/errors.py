@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -223,13 +223,20 @@ def _envelope(reply: httpx.Response) -> _Envelope:
     return _Envelope(said, code if _CODE.fullmatch(code) else "", is_json=True)
 
 
+class Tried(NamedTuple):
+    """A write, in the words of who asked for it: "stop", and the run."""
+
+    doing: str
+    run: JobRun
+
+
 def refusal(
     reply: httpx.Response,
     *,
     connection: Connection,
     family: Family,
     now: datetime,
-    write: JobRun | None = None,
+    write: Tried | None = None,
 ) -> CelonisError:
     """The error for a reply that is no success.
 
@@ -238,7 +245,7 @@ def refusal(
         connection: For its name and the kind of its credential.
         family: Which API was asked.
         now: When the reply came.
-        write: The run that was to be stopped; None for a read.
+        write: What was to be done; None for a read.
     """
     status, name, said = reply.status_code, connection.name, _envelope(reply)
     match status:
@@ -305,15 +312,15 @@ def _web_page(reply: httpx.Response, connection: Connection) -> UnexpectedReply:
 
 
 def _forbidden(
-    reply: httpx.Response, connection: Connection, family: Family, write: JobRun | None
+    reply: httpx.Response, connection: Connection, family: Family, write: Tried | None
 ) -> CelonisError:
     """What was refused, in the words of what was tried, and who has to grant what."""
-    tried = "see this" if write is None else f"stop {foreign(write.job_name)}"
+    tried = "see this" if write is None else f"{write.doing} {foreign(write.run.job_name)}"
     sentence = f"{connection.name} does not let the bot {tried}"
     grant = _GRANTS[family]
     if write is not None and family is Family.INTEGRATION:
         grant = (
-            f"A Celonis admin has to grant the bot's key *manage* on the data pool {foreign(write.pool_name)} "
+            f"A Celonis admin has to grant the bot's key *manage* on the data pool {foreign(write.run.pool_name)} "
             "(Data Integration); to view it is not enough."
         )
     if scope := _missing_scope(connection, family, write=write is not None):

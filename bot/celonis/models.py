@@ -345,3 +345,19 @@ class CancelRuns:
 
     connection: str
     runs: tuple[JobRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Start a run: what people see in the question, and what an approval carries.
+
+    Attributes:
+        before: The data job, and the newest run that it had when it was asked about.
+        mode: FULL or DELTA.
+        usual: Seconds that such a run takes, where that is known.
+    """
+
+    connection: str
+    before: JobRun
+    mode: str
+    usual: float | None = None

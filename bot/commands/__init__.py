@@ -19,6 +19,7 @@ from bot.commands.kpis import KPI, KPIS
 from bot.commands.models import MODEL, MODELS
 from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
+from bot.commands.run import RUN
 from bot.commands.share import SHARE
 from bot.commands.switch import WRITES
 from bot.commands.triggers import TRIGGERS
@@ -43,6 +44,7 @@ COMMANDS: tuple[AnyCommand, ...] = (
     HISTORY,
     POOLS,
     CANCEL,
+    RUN,
     DATA_MODELS,
     LOADS_OF,
     SPACES,

@@ -8,11 +8,21 @@ from datetime import datetime
 from bot.audience import Shown
 from bot.celonis import CancelRuns, Execution, JobRun
 from bot.commands.command import Context
+from bot.commands.following import (
+    PATIENCE,
+    SOON,
+    called_now,
+    here,
+    jobs_beside,
+    not_done,
+    on_the_clock,
+    pause,
+    state_of,
+)
 from bot.commands.jobs import (
     ACTIVE,
     CancelJob,
     Jobs,
-    ShowJob,
     full_name,
     lasts,
     latest_run,
@@ -44,16 +54,11 @@ from bot.model.errors import BotError, CelonisError, NotFound, QuotaExhausted, S
 from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.card_text import error_text
-from bot.render.values import dated, when
 from bot.writes.guarded import Checked, Ended, GuardedCommand, Progress, Question
 from bot.writes.ticket import Outcome
 
-SOON = 60.0
-"""Seconds after which the card says that the run still goes on."""
 NEXT_RUN = 20.0
 """Seconds in which a stop that came too late for its run may still hit the next one."""
-PATIENCE = 30 * 60.0
-"""Seconds after which watching a stopped run ends."""
 
 
 # --- asking ----------------------------------------------------------------------------------------------------
@@ -62,13 +67,13 @@ PATIENCE = 30 * 60.0
 async def _ask(intent: CancelJob, context: Context) -> CancelRuns | Shown:
     if intent.job is None or intent.pool is None:
         return await _offer(intent, context)
-    run = await _called_now(await latest_run(intent.pool, intent.job, context), context)
+    run = await called_now(await latest_run(intent.pool, intent.job, context), context)
     if run.status in ACTIVE:
         return CancelRuns(context.connection, (run,))
     card = Card(
         headline(f"Nothing to stop: {full_name(run)} is not running"),
-        blocks=(_state_of(run),),
-        buttons=(_jobs_beside(run, intent.via),),
+        blocks=(state_of(run),),
+        buttons=(jobs_beside(run, intent.via),),
         source=context.live_source(run.pool_name),
     )
     return Shown(card, (touch_of(run, context.connection),))
@@ -87,7 +92,7 @@ async def _offer(intent: CancelJob, context: Context) -> Shown:
             buttons=(Button("All jobs", Run(Jobs(pool=intent.pool, via=intent.via))),),
             source=context.live_source(),
         )
-        return Shown(card, (Touch(connection=_here(context)),))
+        return Shown(card, (Touch(connection=here(context)),))
     card = Card(
         headline(
             f"Should I stop {full_name(stoppable[0])}?" if len(stoppable) == 1 else "Which job should I stop?"
@@ -114,7 +119,7 @@ def _question(target: CancelRuns, context: Context) -> Question:
     ]
     if run.started_at is not None:
         facts.append(Fact("For", Words(for_)))
-        since = f"{since} since {_clock(run.started_at, context)} ({for_})"
+        since = f"{since} since {on_the_clock(run.started_at, context)} ({for_})"
     if len(context.connections) > 1:
         facts.insert(0, Fact("Celonis team", Words(context.connection)))
     blocks: list[Block] = [
@@ -152,14 +157,6 @@ async def _look(run: JobRun, context: Context) -> JobRun:
     return await latest_run(**named(run), context=context)
 
 
-async def _called_now(run: JobRun, context: Context) -> JobRun:
-    """The run with its pool's name as it is now; nobody asks for that where no rule names pools."""
-    if not context.policy.names_pools:
-        return run
-    pool = await context.asking.pool(run.pool_id)
-    return replace(run, pool_name=pool.name or run.pool_name)
-
-
 def _identified(run: JobRun) -> bool:
     """Whether a run can be told from the ones before and after it; one in the queue has not started yet."""
     return bool(run.execution_id or (run.started_at and run.status != "QUEUED"))
@@ -182,14 +179,14 @@ def _same(shown: JobRun, now: JobRun) -> bool | None:
 async def _check(target: CancelRuns, context: Context) -> Checked[CancelRuns]:
     """Read again just before the call: Celonis cancels by job, so it must still be the run that was shown."""
     (shown,) = target.runs
-    now = await _called_now(await _look(shown, context), context)
+    now = await called_now(await _look(shown, context), context)
     run = replace(shown, pool_name=now.pool_name, job_name=now.job_name)
     called = CancelRuns(target.connection, (run,))
     same = _same(run, now)
-    blocks: tuple[Block, ...] = (_state_of(now),)
+    blocks: tuple[Block, ...] = (state_of(now),)
     if now.status not in ACTIVE:
         what = f"{run.job_name} had already ended ({said(now.status)})"
-        button, outcome = _jobs_beside(run, _here(context)), Outcome.ALREADY_OVER
+        button, outcome = jobs_beside(run, here(context)), Outcome.ALREADY_OVER
     elif same or (same is None and not _identified(run)):
         return Checked(called)
     else:
@@ -200,7 +197,7 @@ async def _check(target: CancelRuns, context: Context) -> Checked[CancelRuns]:
             what = f"I cannot tell whether the same run of {run.job_name} goes on"
             why = "Celonis does not tell of the run any more what it told when I asked. Look at it and decide again."
         blocks = (Text(why), *blocks)
-        again = CancelJob(**named(run), via=_here(context))
+        again = CancelJob(**named(run), via=here(context))
         button, outcome = Button("Ask about the active run", Run(again)), Outcome.NOTHING_SENT
     card = run_card(run, context, f"Nothing was stopped: {what}", *blocks, buttons=(button,))
     return Checked(called, Ended(card, outcome))
@@ -224,7 +221,6 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool, by: str,
     (run,) = target.runs
     began = context.clock.monotonic()
     told = False
-    pauses = iter((1.0, 1.0, 2.0, 2.0, 3.0, 3.0))
     sent = (
         "The stop was sent once"
         if taken
@@ -237,6 +233,7 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool, by: str,
 
     await tell("Stopping", f"{sent}. I look until it is known how the run ended.")
     while True:
+        await context.clock.sleep(pause(context.clock.monotonic() - began))
         waited = context.clock.monotonic() - began
         trouble: BotError | None = None
         ended: Ended | None = None
@@ -248,7 +245,7 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool, by: str,
             ended = (
                 _unknown(run, context, sent)
                 if trouble
-                else _not_done(
+                else not_done(
                     run,
                     context,
                     f"STILL RUNNING: {full_name(run)} did not stop",
@@ -266,7 +263,6 @@ async def _follow(target: CancelRuns, context: Context, *, taken: bool, by: str,
                 await tell("Unknown yet", f"I cannot see the run: {why} I keep looking.")
             else:
                 await tell("Still running", f"{sent}, and the run goes on. I keep looking.")
-        await context.clock.sleep(next(pauses, 5.0 if waited < SOON else 15.0))
 
 
 async def _seen(run: JobRun, context: Context, waited: float, by: str) -> Ended | None:
@@ -333,8 +329,8 @@ class _End:
 
 def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Context) -> Ended:
     """The card for a run whose end is known; `now` is the job's latest run."""
-    checked = _clock(context.clock.now(), context)
-    at = _clock(end.at, context) if end.at else checked
+    checked = on_the_clock(context.clock.now(), context)
+    at = on_the_clock(end.at, context) if end.at else checked
     status = Status.ANSWERED
     match outcome:
         case Outcome.STOPPED:
@@ -349,7 +345,7 @@ def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Con
                 "Start that one again if needed."
             )
     sign = f"{sign}: {full_name(run)}"
-    here = _here(context)
+    via = here(context)
     blocks: list[Block] = [
         Text(f"{text} Checked {checked}."),
         Facts(
@@ -360,48 +356,23 @@ def _outcome(run: JobRun, now: JobRun, end: _End, outcome: Outcome, context: Con
             )
         ),
     ]
-    buttons = [_jobs_beside(run, here)]
+    buttons = [jobs_beside(run, via)]
     if _same(run, now) is False and now.status in ACTIVE:
         sign = f"{sign}; a new run goes on"
         blocks.insert(1, Notice(Tone.WARNING, f"Another run of {run.job_name} has begun since, and goes on."))
-        again = CancelJob(**named(run), via=here)
+        again = CancelJob(**named(run), via=via)
         buttons.insert(0, Button("Stop the new run …", Run(again), Tone.DANGER))
     return Ended(run_card(run, context, sign, *blocks, buttons=tuple(buttons), status=status), outcome)
 
 
 def _unknown(run: JobRun, context: Context, sent: str) -> Ended:
-    return _not_done(
+    return not_done(
         run,
         context,
         f"UNKNOWN: what became of {full_name(run)}",
         f"{sent}, and I could not learn how the run ended. Look in Celonis, or ask again.",
         Outcome.UNKNOWN,
     )
-
-
-def _not_done(run: JobRun, context: Context, sign: str, text: str, outcome: Outcome) -> Ended:
-    """The end of a write that did not do what was asked, as far as anybody can see."""
-    look = Button("Look again", Run(ShowJob(**named(run), via=_here(context))))
-    notice = Notice(Tone.DANGER, text)
-    return Ended(run_card(run, context, sign, notice, buttons=(look,), status=Status.FAILED), outcome)
-
-
-def _state_of(run: JobRun) -> Facts:
-    return Facts((Fact("Status", Words(said(run.status))), Fact("Last start", moment(run.started_at))))
-
-
-def _jobs_beside(run: JobRun, via: Name | None) -> Button:
-    return Button("Jobs of the pool", Run(Jobs(pool=named(run)["pool"], via=via)))
-
-
-def _here(context: Context) -> Name:
-    """The connection, spelt out for buttons that outlive the place's default."""
-    return Name(context.connection, context.connection)
-
-
-def _clock(at: datetime, context: Context) -> str:
-    """A moment in the reader's zone. Following a run may go on past midnight, so today is asked for anew."""
-    return when(at, dated(context.reader, context.clock.now()))
 
 
 CANCEL = GuardedCommand(

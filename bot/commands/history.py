@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.audience import Shown
-from bot.celonis import CancelRuns, Execution
+from bot.celonis import CancelRuns, Execution, StartRun
 from bot.commands.command import Command, Context
 from bot.commands.jobs import ACTIVE, History, Jobs, ShowJob, Why, moment, said
 from bot.commands.lists import count, page_of, table, turn
@@ -23,7 +23,7 @@ from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.values import duration, when
 from bot.store import tickets
-from bot.store.tickets import Ticket
+from bot.store.tickets import Outcome, Ticket
 from bot.writes.cards import name_of
 from bot.writes.guarded import touches
 from bot.writes.ticket import target_of
@@ -38,6 +38,7 @@ ODD = 0.1
 """By how much a run has to differ from the usual for that to be said."""
 ANSWERS_READ = 500
 """Answered questions that are looked through for who stopped or started a run."""
+EARLY = timedelta(seconds=5)
 LATE = timedelta(minutes=10)
 """When a run that was started here may begin, counted from the click."""
 
@@ -200,30 +201,32 @@ async def _told(shown: Sequence[_Ran], context: Context) -> list[_Ran]:
     except StoreUnavailable:
         log.warning("who did it is not known", connection=context.connection)
         return list(shown)
-    stops: defaultdict[str, list[tuple[Ticket, CancelRuns]]] = defaultdict(list)
-    for each in answered:
-        if each.command == "cancel" and (target := target_of(each, CancelRuns)) is not None:
-            for run in target.runs:
-                stops[run.job_id].append((each, target))
-    return [_with_people(each, stops, context) for each in shown]
+    return [replace(each, by=_who(each, answered, context)) for each in shown]
 
 
-def _with_people(
-    ran: _Ran, stops: Mapping[str, Sequence[tuple[Ticket, CancelRuns]]], context: Context
-) -> _Ran:
-    run = ran.run
-    by = ""
-    if run.status == "CANCEL":
-        for ticket, target in stops.get(ran.job.id, ()):
-            if any(
-                each.execution_id == run.execution_id if each.execution_id else each.started_at == run.start
-                for each in target.runs
-                if each.job_id == ran.job.id
-            ):
-                by = _by("stopped", ticket, context)
-    if not by and run.schedule:
-        by = f"schedule {run.schedule}"
-    return _Ran(ran.job, run, ran.usual, by)
+def _who(ran: _Ran, answered: Sequence[Ticket], context: Context) -> str:
+    """Who started and stopped a run, as far as it is known here; else the schedule that started it."""
+    told = [each for ticket in answered if (each := _told_by(ticket, ran, context))]
+    if not any(each.startswith("started") for each in told) and ran.run.schedule:
+        told.append(f"schedule {ran.run.schedule}")
+    return ", ".join(reversed(told))
+
+
+def _told_by(ticket: Ticket, ran: _Ran, context: Context) -> str:
+    run, at = ran.run, ticket.claimed_at or ticket.created_at
+    stopped = target_of(ticket, CancelRuns) if ticket.command == "cancel" and run.status == "CANCEL" else None
+    if stopped is not None and any(
+        each.job_id == ran.job.id
+        and (each.execution_id == run.execution_id if each.execution_id else each.started_at == run.start)
+        for each in stopped.runs
+    ):
+        return _by("stopped", ticket, context)
+    started = target_of(ticket, StartRun) if ticket.outcome is Outcome.STARTED and not run.schedule else None
+    if started is not None and started.before.job_id == ran.job.id:
+        known = run.execution_id is not None and started.before.execution_id == run.execution_id
+        if run.start is not None and at - EARLY <= run.start <= at + LATE and not known:
+            return _by("started", ticket, context)
+    return ""
 
 
 def _by(done: str, ticket: Ticket, context: Context) -> str:

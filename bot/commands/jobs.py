@@ -111,6 +111,16 @@ class CancelJob(CelonisIntent):
 
 
 @dataclass(frozen=True, slots=True)
+class StartJob(CelonisIntent):
+    """Start a run of a data job."""
+
+    words: ClassVar[str] = "run"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    mode: str = field(default="", metadata=clause("", OneOf(("full", "delta"))))
+    pool: Name | None = field(default=None, metadata=clause("in", OneName(Kind.POOL)))
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """A data job with what is known of its latest run; a run is made of it only where it is shown."""
 
@@ -189,6 +199,19 @@ def may_stop(run: JobRun, context: Context) -> bool:
     return context.policy.may(context.asker, Right.CANCEL, touch).allowed and not context.asking.read_only
 
 
+def start_buttons(runs: Iterable[JobRun], via: Name | None, context: Context) -> tuple[Button, ...]:
+    """A way to start each job that is idle, for those who may; the click asks before anything happens."""
+    return tuple(
+        Button(
+            f"Start {run.job_name} …", Run(StartJob(job=named(run)["job"], pool=named(run)["pool"], via=via))
+        )
+        for run in runs
+        if run.status not in ACTIVE
+        and not context.asking.read_only
+        and context.policy.may(context.asker, Right.RUN, touch_of(run, context.connection)).allowed
+    )
+
+
 async def _job(intent: ShowJob, context: Context) -> Shown:
     if intent.job is None or intent.pool is None:
         raise BadArgument("Which data job?", hint="Say “jobs” for the list.")
@@ -209,6 +232,7 @@ async def _job(intent: ShowJob, context: Context) -> Shown:
         buttons=(
             *(stop_buttons((run,), intent.via, context) if run.status in ACTIVE else ()),
             *why_buttons((run,), intent.via),
+            *start_buttons((run,), intent.via, context),
             Button("Refresh", Run(intent)),
             Button("Its runs so far", Run(History(job=intent.job, pool=intent.pool, via=intent.via))),
             Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),

@@ -70,6 +70,8 @@ class Right(StrEnum):
     PUBLIC = "public"
     EXPORT = "export"
     CANCEL = "cancel"
+    RUN = "run"
+    RUN_FULL = "run full"
     MANAGE = "manage"
     ADMIN = "admin"
 
@@ -176,8 +178,12 @@ class Rule(Section):
             )
         if {Right.MANAGE, Right.ADMIN} & may and on != On():
             yield (), ": manage and admin cannot be narrowed by on; put them into a rule without it."
-        if Right.CANCEL in may and (data or studio or on.data_model):
-            yield (), ": cancel is about jobs; on must not speak of anything but pools and jobs."
+        about_jobs = sorted({Right.CANCEL, Right.RUN, Right.RUN_FULL} & may)
+        if about_jobs and (data or studio or on.data_model):
+            yield (
+                (),
+                f": {' and '.join(about_jobs)} are about jobs; on must not speak of anything but pools and jobs.",
+            )
 
 
 class HiddenField(Section):

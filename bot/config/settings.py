@@ -451,7 +451,7 @@ class Settings(Section):
         grant = Rule(
             name="whoever sits at the sandbox",
             who=Who(local=("*",)),
-            may=(Right.READ, Right.EXPORT, Right.CANCEL),
+            may=(Right.READ, Right.EXPORT, Right.CANCEL, Right.RUN, Right.RUN_FULL),
             on=On(connection=(SANDBOX_CONNECTION,)),
         )
         return self.model_copy(

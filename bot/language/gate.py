@@ -7,7 +7,7 @@ perhaps its pool, courtesy; and nothing else. It sees no costs and no nearness; 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bot.language.vocabulary import Writes, words_of
@@ -26,11 +26,13 @@ class Order:
         verb: Which write, as the settings of a language call it.
         name: What it is about, as it was typed; empty for "it", and where only the pool was named.
         pool: Where that lies; empty where nothing was said.
+        mode: How it is done ("full"), as the exact sentence says it; empty where nothing was said.
     """
 
     verb: str
     name: str
     pool: str = ""
+    mode: str = ""
 
 
 def orders(text: str, words: Writes) -> tuple[Order, ...]:
@@ -42,6 +44,21 @@ def orders(text: str, words: Writes) -> tuple[Order, ...]:
     if text.strip()[:1] in _QUOTES and text.strip()[-1:] in _QUOTES:
         return ()
     pieces, spans = _pieces(text)
+    found = _read(text, pieces, spans, words)
+    for verb, modes in words.modes.items():  # "run main job full": its name, or its name and how
+        for at in range(len(pieces)):
+            end = _phrase_at(pieces, at, modes)
+            if not end:
+                continue
+            rest = _read(text, (*pieces[:at], *pieces[end:]), [*spans[:at], *spans[end:]], words)
+            mode = modes[pieces[at:end]]
+            found += tuple(replace(each, mode=mode) for each in rest if each.verb == verb and each.name)
+    return found
+
+
+def _read(
+    text: str, pieces: tuple[str, ...], spans: Sequence[tuple[int, int]], words: Writes
+) -> tuple[Order, ...]:
     start, polite = _skipped(pieces, 0, words.courtesy)
     end = _skipped_back(pieces, start, len(pieces), words.courtesy)
     verb = next((at for at in range(start, end) if _phrase_at(pieces, at, words.verbs)), None)

@@ -78,6 +78,8 @@ class Writes:
     pools: frozenset[tuple[str, ...]]
     within: frozenset[tuple[str, ...]]
     it: frozenset[tuple[str, ...]]
+    modes: Mapping[str, Mapping[tuple[str, ...], str]]
+    """By verb: what may stand beside the name, and the word of the exact sentence for it."""
 
 
 @dataclass(slots=True)
@@ -243,6 +245,7 @@ class _Learner:
             part: set() for part in ("courtesy", "kinds", "pools", "within", "it")
         }
         self.verbs: dict[tuple[str, ...], str] = {}
+        self.modes: dict[str, dict[tuple[str, ...], str]] = {}
         self.glossary: list[tuple[str, str]] = []
 
     def learn(self, phrases: Iterable[str], sense: Sense) -> None:
@@ -266,6 +269,9 @@ class _Learner:
         for wish, about in spoken["wishes"].items():
             self.learn(about["words"], Sense(Class.WISH, f"{name}.{wish}"))
             self.made.wishes[f"{name}.{wish}"] = about["says"]
+        for verb, modes in spoken["writes"].pop("modes").items():
+            told = self.modes.setdefault(verb, {})
+            told.update((tuple(words_of(each)), mode) for mode, listed in modes.items() for each in listed)
         for part, phrases in spoken["writes"].items():
             if part in self.writes:
                 self.writes[part].update(tuple(words_of(each)) for each in phrases)
@@ -334,7 +340,7 @@ class _Learner:
         made.known = frozenset(word for word in every if len(word) > 1)
         made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate", "trailing"))
         parts = {part: frozenset(phrases) for part, phrases in self.writes.items()}
-        made.writes = Writes(self.verbs, **parts)
+        made.writes = Writes(self.verbs, **parts, modes=self.modes)
         return made
 
 

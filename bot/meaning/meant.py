@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from bot.catalog import Alternative, label_of
-from bot.commands.jobs import CancelJob, ShowJob
+from bot.commands.jobs import CancelJob, ShowJob, StartJob
 from bot.language.dates import period
 from bot.language.declare import CelonisIntent, map_names, names
 from bot.language.edges import Cost
@@ -24,6 +24,8 @@ from bot.model.intents import Intent, comparisons
 from bot.model.names import Kind, Name
 from bot.policy import Touch
 
+DOING = {CancelJob.words: "stop", StartJob.words: "start"}
+"""What people call the writes that can be asked for."""
 NOTHING_YET = "Nothing has been done yet."
 
 
@@ -110,12 +112,15 @@ def chosen(found: Sequence[Alternative]) -> Meaning:
     return Several("Which one do you mean?", NOTHING_YET, buttons)
 
 
-def stop_buttons(jobs: Iterable[Intent]) -> Iterator[Button]:
+def order_buttons(jobs: Iterable[Intent], verb: str) -> Iterator[Button]:
+    """Buttons that ask to stop or to start jobs."""
     for each in jobs:
         if isinstance(each, ShowJob) and each.job is not None:
             place = f" ({each.pool.text})" if each.pool else ""
-            ask = CancelJob(job=each.job, pool=each.pool, via=each.via)
-            yield Button(f"Ask to stop {each.job.text}{place}", Run(ask))
+            ask: Intent = CancelJob(job=each.job, pool=each.pool, via=each.via)
+            if verb == StartJob.words:
+                ask = StartJob(job=each.job, pool=each.pool, via=each.via)
+            yield Button(f"Ask to {DOING[verb]} {each.job.text}{place}", Run(ask))
 
 
 def plainly(intent: Intent) -> str:

@@ -1,4 +1,4 @@
-"""Plain orders to stop a job: which question they open."""
+"""Plain orders to stop or start a job: which question they open."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.catalog import Alternative
-from bot.commands.jobs import CancelJob, ShowJob
+from bot.commands.jobs import CancelJob, ShowJob, StartJob
 from bot.language.declare import CelonisIntent
 from bot.language.gate import Order
 from bot.language.say import say
 from bot.language.vocabulary import vocabulary, words_of
-from bot.meaning.meant import Meaning, Unclear, chosen, stop_buttons
+from bot.meaning.meant import Meaning, Unclear, chosen, order_buttons
 from bot.meaning.own_words import Commands, ContextOf, OwnWords, check
 from bot.model.errors import (
     NotUnderstood,
@@ -24,7 +24,7 @@ from bot.visit import Visit
 
 
 class Orders:
-    """Finds the job that is to be stopped.
+    """Finds the job that is meant.
 
     Args:
         commands: By intent.
@@ -45,14 +45,12 @@ class Orders:
             job = getattr(last, "job", None)
             if job is None or not fresh:
                 return Unclear(NotUnderstood("I do not know which job “it” is.", hint="Say the job's name."))
-            intents: list[Intent] = [CancelJob(job=job, pool=getattr(last, "pool", None))]
+            intents = [_about(asked[0], job, getattr(last, "pool", None))]
         elif tuple(words_of(asked[0].name)) in self._words.writes.kinds:
-            intents = [CancelJob()]  # "stop the job": which one?
+            intents = [_about(asked[0], None, None)]  # "stop the job": which one?
         else:
             intents = [
-                CancelJob(
-                    job=Name(each.name) if each.name else None, pool=Name(each.pool) if each.pool else None
-                )
+                _about(each, Name(each.name) if each.name else None, Name(each.pool) if each.pool else None)
                 for each in asked
             ]
         check(self._commands, intents[0], visit)
@@ -73,7 +71,7 @@ class Orders:
     async def _like(self, meant: Alternative, asked: Sequence[Order], visit: Visit) -> dict[str, Alternative]:
         """Other jobs whose names hold every word of the one that was said: that one may have been cut short."""
         intent = meant.intent
-        if not isinstance(intent, CancelJob) or intent.job is None or not asked[0].name:
+        if not isinstance(intent, CancelJob | StartJob) or intent.job is None or not asked[0].name:
             return {}
         catalog = self._context(visit, visit.connection(intent.via)).catalog
         said = set(words_of(intent.job.text))
@@ -94,7 +92,13 @@ class Orders:
             for each in (*understood.readings, *understood.offers)
             if isinstance(each.intent, ShowJob)
         ]
-        return Unclear(trouble, tuple(stop_buttons(jobs)))
+        return Unclear(trouble, tuple(order_buttons(jobs, intent.words)))
+
+
+def _about(order: Order, job: Name | None, pool: Name | None) -> Intent:
+    if order.verb == StartJob.words:
+        return StartJob(job=job, pool=pool, mode=order.mode)
+    return CancelJob(job=job, pool=pool)
 
 
 async def resolved(

@@ -25,6 +25,7 @@ from bot.language.scope import Scope
 from bot.language.understand import Reading, Understanding, understand
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.meaning.meant import (
+    DOING,
     NOTHING_YET,
     Meaning,
     One,
@@ -32,8 +33,8 @@ from bot.meaning.meant import (
     Unclear,
     date_fields,
     labels,
+    order_buttons,
     plainly,
-    stop_buttons,
 )
 from bot.model.cards import Button, Run
 from bot.model.errors import (
@@ -186,10 +187,13 @@ class OwnWords:
             return Several(question, prompt, buttons, dates=dates, understood=understood)
         offers, _ = self._allowed(understood.offers, visit)
         options = [Button(plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
-        if any((one,) in self._words.writes.verbs for each in understood.unknown for one in words_of(each)):
+        verbs = self._words.writes.verbs
+        ordered = [verbs[(one,)] for each in understood.unknown for one in words_of(each) if (one,) in verbs]
+        if ordered:
             jobs = [each.intent for each in understood.offers if isinstance(each.intent, ShowJob)]
-            options = list(dict.fromkeys((*stop_buttons(jobs), *options)))[:MOST_OFFERS]
-            return Unclear(_not_an_order(understood, self._words.writes), tuple(options), understood)
+            options = list(dict.fromkeys((*order_buttons(jobs, ordered[0]), *options)))[:MOST_OFFERS]
+            error = _not_an_order(understood, self._words.writes, DOING[ordered[0]])
+            return Unclear(error, tuple(options), understood)
         return Unclear(_not_understood(understood), tuple(options), understood)
 
     def _allowed(self, readings: Iterable[Reading], visit: Visit) -> tuple[list[Reading], NotAllowed | None]:
@@ -284,11 +288,11 @@ def rest_of(understood: Understanding, writes: Writes) -> list[str]:
     return list(filter(None, said))
 
 
-def _not_an_order(understood: Understanding, writes: Writes) -> NotUnderstood:
+def _not_an_order(understood: Understanding, writes: Writes, doing: str) -> NotUnderstood:
     rest = ", ".join(f"“{each}”" for each in rest_of(understood, writes)[:3])
     return NotUnderstood(
-        f"I ask to stop a job only if nothing else is said, and here is also {rest}."
+        f"I ask to {doing} a job only if nothing else is said, and here is also {rest}."
         if rest
-        else "I ask to stop one job at a time.",
-        hint="Say just “stop” and the job's name, or take one of these.",
+        else f"I ask to {doing} one job at a time.",
+        hint=f"Say just “{doing}” and the job's name, or take one of these.",
     )

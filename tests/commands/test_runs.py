@@ -257,7 +257,7 @@ async def test_a_history_that_lags_behind_is_waited_for() -> None:
     [ServerFault("down", status=503), StoreUnavailable("no database"), Forbidden("no grant", status=403)],
 )
 async def test_what_cannot_be_seen_for_a_while_is_looked_up_again(error: Exception) -> None:
-    looks = [*(Seen("", error=error) for _ in range(30)), Seen("CANCEL", "x1")]
+    looks = [*(Seen("", error=error) for _ in range(12)), Seen("CANCEL", "x1")]
     steps, ended = await follow(shown(), Told(looks))
     assert [card.headline.split(":")[0] for card in steps[:2]] == ["Stopping", "Unknown yet"]
     assert ended.outcome is Outcome.STOPPED

@@ -176,16 +176,13 @@ async def test_a_run_that_ends_just_before_the_call_takes_hold_ended_by_itself()
         assert len(scene.cancels()) == 1
 
 
-async def test_a_cancel_that_celonis_ignores_is_never_called_stopped() -> None:
+async def test_a_cancel_that_celonis_ignores_is_never_called_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.commands.cancel.PATIENCE", 200.0)
     async with stage(switches=Switches(cancel_effect="ignored")) as scene:
         scene.sandbox.switches.run_duration = 1e9
         question, ticket = await ask(scene)
-        click = scene.request(scene.what(question, "Stop this job"), OPERATOR, DIRECT)
-        cards = []
-        async for card in (each.card async for each in following(scene.built.bot, click)):
-            cards.append(card)
-            if card.headline.startswith(("Stopping", "Still running")):
-                scene.clock.pass_by(61 if card.headline.startswith("Stopping") else 1800)
+        scene.clock.pace = 60.0
+        cards = await scene.cards(scene.what(question, "Stop this job"))
         headlines = [card.headline for card in cards]
         assert any(each.startswith("Still running") for each in headlines), headlines
         assert headlines[-1].startswith("STILL RUNNING")

@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.commands.command import Command
-from bot.commands.jobs import CancelJob, ShowJob
+from bot.commands.jobs import CancelJob, ShowJob, StartJob
 from bot.language.conditions import Values
 from bot.language.dates import period
 from bot.language.frames import Frames
@@ -240,7 +240,10 @@ def _gone_on(intent: Intent, before: Intent | None) -> Intent:
     return intent
 
 
-def opened(text: str, lexicon: Lexicon, last: Intent | None = None) -> list[CancelJob]:
+Order: TypeAlias = CancelJob | StartJob
+
+
+def opened(text: str, lexicon: Lexicon, last: Intent | None = None) -> list[Order]:
     """The write questions that a text can open, by the rule of `bot.meaning`: exact names only; one alone is asked, unless
     another job's name holds all of its words."""
     try:
@@ -248,28 +251,30 @@ def opened(text: str, lexicon: Lexicon, last: Intent | None = None) -> list[Canc
     except NotExact:
         pass
     else:
-        if not isinstance(intent, CancelJob) or intent.job is None:
+        if not isinstance(intent, Order) or intent.job is None:
             return []
-        return _jobs(lexicon, intent.job.text, intent.pool.text if intent.pool else "")
-    found: dict[CancelJob, None] = {}
+        return _jobs(lexicon, type(intent), intent.job.text, intent.pool.text if intent.pool else "")
+    found: dict[Order, None] = {}
     asked = orders(text, lexicon.vocabulary.writes)
     for order in asked:
+        kind = StartJob if order.verb == StartJob.words else CancelJob
         if order.name:
-            found.update(dict.fromkeys(_jobs(lexicon, order.name, order.pool)))
+            found.update(dict.fromkeys(_jobs(lexicon, kind, order.name, order.pool)))
         elif isinstance(last, ShowJob) and last.job is not None:
-            found[CancelJob(job=last.job, pool=last.pool)] = None
+            found[kind(job=last.job, pool=last.pool)] = None
     if len(found) == 1 and asked and asked[0].name:
+        kind = type(next(iter(found)))
         pool = asked[0].pool
         said = set(words_of(asked[0].name))
         for job in lexicon.every(Kind.JOB):
             owner = job.owner(Kind.POOL)
             if said < set(words_of(job.name.text)) and (not pool or owner in {each.pool for each in found}):
-                found[CancelJob(job=job.name, pool=owner)] = None
+                found[kind(job=job.name, pool=owner)] = None
     return list(found)
 
 
-def _jobs(lexicon: Lexicon, name: str, pool: str) -> list[CancelJob]:
-    found = []
+def _jobs(lexicon: Lexicon, order: type[Order], name: str, pool: str) -> list[Order]:
+    found: list[Order] = []
     for each in lexicon.lists:
         if each.kind is Kind.JOB:
             for number in each.exact(fold(name)):
@@ -277,7 +282,7 @@ def _jobs(lexicon: Lexicon, name: str, pool: str) -> list[CancelJob]:
                 owner = job.owner(Kind.POOL)
                 inside = not pool or (owner is not None and fold(pool) in {fold(owner.text), fold(owner.id)})
                 if each.shown(number) and inside:
-                    found.append(CancelJob(job=job.name, pool=owner))
+                    found.append(order(job=job.name, pool=owner))
     return found
 
 

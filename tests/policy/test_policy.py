@@ -418,7 +418,7 @@ def test_a_refusal_does_not_name_what_the_asker_may_not_see() -> None:
     assert decision.sentence == "You may not stop data jobs here."
 
 
-def test_whoever_sits_at_the_sandbox_may_read_export_and_cancel_there_and_no_more() -> None:
+def test_whoever_sits_at_the_sandbox_may_read_export_stop_and_start_there_and_no_more() -> None:
     settings = Settings.for_demo(
         "http://127.0.0.1:8080", "sandbox-key", zone="Europe/Berlin", secret_key="s" * 32
     )
@@ -426,6 +426,6 @@ def test_whoever_sits_at_the_sandbox_may_read_export_and_cancel_there_and_no_mor
     here = Place("local", "box", "terminal", Visibility.PERSONAL)
     asker = Asker(Person("local", "box", "operator"), Profile(), here)
     assert found.connections(here) == ("sandbox",)
-    assert rights(found, asker) == {Right.READ, Right.EXPORT, Right.CANCEL}
+    assert rights(found, asker) == {Right.READ, Right.EXPORT, Right.CANCEL, Right.RUN, Right.RUN_FULL}
     assert found.may(asker, Right.CANCEL, replace(JOB, connection=Name("sandbox", "sandbox"))).allowed
     assert not found.may(ASKER, Right.READ).allowed
