@@ -26,6 +26,7 @@ from adapters.http import Deadlines, Handler, HttpServer, Routes, most_open, qui
 from adapters.metrics import CONTENT_TYPE, Measured, Metrics, reachable
 from adapters.outgoing import Answering
 from bot import config
+from bot.admin_place import AdminPlace
 from bot.audit import Audit
 from bot.celonis import Celonis
 from bot.dispatch import Bot
@@ -46,6 +47,7 @@ DRAIN_WITHIN = 25.0
 """Seconds that a shutdown waits for answers in the making; Kubernetes kills after 30."""
 RECOVER_EVERY = 30.0
 PURGE_EVERY = 3600.0
+LOOK_EVERY = 60.0
 COLLECT_AFTER = (5_000, 20, 50)
 """See `gc.set_threshold`: an answer makes some thousands of objects, nearly all of which die with it."""
 REPORT_EVERY = 60.0
@@ -69,6 +71,7 @@ class Built:
     policy: Policy
     audit: Audit
     tickets: Tickets
+    admins: AdminPlace
 
 
 @asynccontextmanager
@@ -117,6 +120,8 @@ async def build(
         tickets = Tickets(store, clock, token)
         audit = Audit(store, _secret_keys(settings), clock)
         stack.push_async_callback(audit.flush)
+        reader = Reader(zone=settings.zone, locale=settings.locale)
+        admins = AdminPlace(settings.admin.place, chats, store, clock, reader)
         parts = Parts(
             celonis=celonis,
             policy=policy,
@@ -125,8 +130,9 @@ async def build(
             chats=chats,
             clock=clock,
             ids=_request_id,
-            reader=Reader(zone=settings.zone, locale=settings.locale),
+            reader=reader,
             version=program_version(),
+            admins=admins,
             words=settings.aliases,
             synonyms={name: _synonyms(each) for name, each in settings.synonyms.items()},
             kpi_kinds={kpi: each.kind for kpi, each in settings.kpis.items()},
@@ -139,7 +145,7 @@ async def build(
             bot = Bot(parts, tickets)
         except ValueError as error:
             raise ConfigError([f"[aliases]: {error}."]) from error
-        yield Built(bot, store, celonis, policy, audit, tickets)
+        yield Built(bot, store, celonis, policy, audit, tickets, admins)
 
 
 def _synonyms(configured: config.Synonyms) -> dict[str, str]:
@@ -257,6 +263,7 @@ async def running(
             _recovering(built, clock),
             _purging(store, clock),
             _trying_keys(built, settings),
+            _looking(built, clock),
             _reporting(public, clock),
         ):
             stack.push_async_callback(_cancelled, asyncio.create_task(upkeep))
@@ -583,6 +590,13 @@ async def _reporting(server: HttpServer, clock: Clock) -> None:
         server.report()
 
 
+async def _looking(built: Built, clock: Clock) -> None:
+    """Lets the admins know of what nobody has asked about: a quota that will not last, a database that is gone."""
+    while True:
+        await built.admins.look(built.celonis)
+        await clock.sleep(LOOK_EVERY)
+
+
 async def _trying_keys(built: Built, settings: config.Settings) -> None:
     """Tries each key once at start and reads what it may, as PyCelonis does; what is wrong is said in the log."""
     for name, celonis in built.celonis.items():
@@ -597,3 +611,4 @@ async def _trying_keys(built: Built, settings: config.Settings) -> None:
             log.warning(
                 "connection does not work yet", connection=name, error=error.sentence, hint=error.hint
             )
+            await built.admins.failed(error, name, "")

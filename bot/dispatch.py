@@ -40,12 +40,13 @@ from bot.model.people import Clicked, MessageRef, Request, Said
 from bot.reading import Reading
 from bot.redaction import looks_secret
 from bot.visit import Parts, Show, Visit, entry
-from bot.writes.cards import ShowQuestion
+from bot.writes.cards import BREAK_GLASS, ShowQuestion
 from bot.writes.carry_out import Writes
 from bot.writes.guarded import GuardedCommand
 from bot.writes.question import Questions
 from bot.writes.recover import recover
 from bot.writes.ticket import Tickets
+from bot.writes.two_people import TwoPeople
 
 log = structlog.get_logger()
 
@@ -99,7 +100,8 @@ class Bot:
         guarded = [each for each in commands if isinstance(each, GuardedCommand)]
         parse = self._meanings.exact.parse
         self._questions = Questions(parts, tickets, guarded, parse, contexts.guarded)
-        self._writes = Writes(self._questions, tickets, parts.clock, contexts.guarded)
+        two = TwoPeople(parts, self._questions, tickets)
+        self._writes = Writes(self._questions, tickets, two, parts.clock, contexts.guarded)
         self._reading = Reading(parts, contexts, self._conversations)
         self._said: Kept[str, deque[float]] = Kept(PEOPLE)
 
@@ -120,11 +122,13 @@ class Bot:
             self._check_pace(request)
             visit = await self._parts.visit(request, showing.show)
             await self._attend(visit, trace)
+            await self._admins_hear(visit, trace, None)
         except BotError as error:
             log.info("refused", request=request.id, error=type(error).__name__, person=request.person.key)
             if isinstance(error, NotAllowed) and error.rule:
                 await self._note_refusal(request, error)
-            await showing.show(self._explained(error, request, visit))
+            told = visit is not None and await self._admins_hear(visit, trace, error)
+            await showing.show(self._explained(error, request, visit, told=told))
         except Exception:
             log.exception("unexpected", request=request.id)
             await showing.show(self._explained(Unexpected(request.id), request, visit))
@@ -148,10 +152,22 @@ class Bot:
         except StoreUnavailable:
             log.warning("audit row lost", request=request.id)
 
-    def _explained(self, error: BotError, request: Request, visit: Visit | None) -> Answer:
+    async def _admins_hear(self, visit: Visit, trace: Trace, error: BotError | None) -> bool:
+        """Lets the admins know what failed for a reason of theirs, or that it does no longer; whether they know."""
+        asked = [name for name, each in visit.usages.items() if each.calls.total()]
+        said = trace.meaning.recorded.sentence if isinstance(trace.meaning, One) else ""
+        if error is not None:
+            return await self._parts.admins.failed(error, next(iter(asked or visit.usages), ""), said)
+        for connection in asked:
+            await self._parts.admins.answered(connection, said)
+        return False
+
+    def _explained(
+        self, error: BotError, request: Request, visit: Visit | None, *, told: bool = False
+    ) -> Answer:
         """An error for the person who asked; with no visit, nothing is known of their zone."""
         reader = self._parts.today() if visit is None else visit.reader(private=True)[0]
-        card = self._parts.marked(explain(error, reader, request.id))
+        card = self._parts.marked(explain(error, reader, request.id, told=told))
         beside = isinstance(request.said, Clicked)
         return Answer(card, Only(request.person), reader, replaces=not beside)
 
@@ -196,6 +212,9 @@ class Bot:
         if len(text) > self._parts.text_length:
             raise NotUnderstood(f"That is longer than the {self._parts.text_length:,} characters I read.")
         plain = " ".join(text.split()).casefold().strip(".!")
+        if plain.startswith(f"{BREAK_GLASS} "):
+            await self._writes.alone(" ".join(text.split())[len(BREAK_GLASS) :], visit)
+            return
         if plain in ANSWERS | NO:
             asked = await self._questions.newest(visit)
             if asked is None:

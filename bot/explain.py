@@ -29,7 +29,14 @@ class Unexpected(BotError):
         )
 
 
-def explain(error: BotError, reader: Reader, reference: str = "", options: tuple[Button, ...] = ()) -> Card:
+def explain(
+    error: BotError,
+    reader: Reader,
+    reference: str = "",
+    options: tuple[Button, ...] = (),
+    *,
+    told: bool = False,
+) -> Card:
     """An error as a card: the sentence, what did not happen, the next step, and who can take it.
 
     Args:
@@ -37,6 +44,7 @@ def explain(error: BotError, reader: Reader, reference: str = "", options: tuple
         reader: For whom times in it are written.
         reference: The request's id, for those who look it up in the log.
         options: The same sentence with names that exist.
+        told: Whether the bot's admins know of it.
     """
     sentence, hint = error_text(error, reader)
     blocks: list[Block] = []
@@ -52,11 +60,12 @@ def explain(error: BotError, reader: Reader, reference: str = "", options: tuple
             status = Status.FAILED
         case _:
             status = Status.FAILED
+    know = " The admins of this bot were told." if told else ""
     match error.who:
         case Who.BOT_ADMIN:
-            blocks.append(Text("An admin of this bot can fix it.", quiet=True))
+            blocks.append(Text(f"An admin of this bot can fix it.{know}", quiet=True))
         case Who.CELONIS_ADMIN:
-            blocks.append(Text("A Celonis admin can fix it.", quiet=True))
+            blocks.append(Text(f"A Celonis admin can fix it.{know}", quiet=True))
         case Who.ASKER | Who.TIME:
             pass
     if options:
@@ -71,9 +80,9 @@ def explain(error: BotError, reader: Reader, reference: str = "", options: tuple
     )
 
 
-def undone(error: BotError, title: str, reader: Reader, reference: str) -> Card:
+def undone(error: BotError, title: str, reader: Reader, reference: str, *, told: bool = False) -> Card:
     """The same for a write that never took effect, which is what its headline says first."""
-    card = explain(error, reader, reference)
+    card = explain(error, reader, reference, told=told)
     sentence = error_text(error, reader)[0]
     said = f"Nothing was done: {sentence}"
     whole = headline(said) == said or Text(sentence) in card.blocks

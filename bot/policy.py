@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from bot.config import HiddenField, Right, Settings
+from bot.config import HiddenField, Right, SecondPerson, Settings
 from bot.model.errors import NotAllowed
 from bot.model.kept import Kept
 from bot.model.names import Name
@@ -146,6 +146,7 @@ class Policy:
             {key: Patterns(getattr(each, key)) for key in HiddenField.model_fields if getattr(each, key)}
             for each in settings.hide_fields
         )
+        self._second = tuple((Patterns((name,)), each) for name, each in settings.second_person.items())
         self._bound = {
             (each.platform, same(each.platform, each.home)): tuple(dict.fromkeys(each.connections))
             for each in settings.bindings
@@ -156,7 +157,18 @@ class Policy:
     @property
     def names_pools(self) -> bool:
         """Whether any rule depends on what a data pool is called, so that a write has to read its name first."""
-        return any("pool" in branch for rule in self._rules for branch in rule.branches)
+        return bool(self._second) or any("pool" in branch for rule in self._rules for branch in rule.branches)
+
+    def second_person(self, touches: Iterable[Touch]) -> SecondPerson | None:
+        """What is due where two people have to confirm a change of this; None where one is enough.
+
+        Where several marks hold, the first person may go on alone only under the strictest of them.
+        """
+        pools = [touch.pool for touch in touches if touch.pool is not None]
+        due = [each for patterns, each in self._second if any(map(patterns.match, pools))]
+        return min(
+            due, key=lambda each: (bool(each.break_glass_minutes), -each.break_glass_minutes), default=None
+        )
 
     def is_admin_place(self, place: Place) -> bool:
         """Whether the bot's admins are in a place."""

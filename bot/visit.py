@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
+from bot.admin_place import AdminPlace
 from bot.audience import PlaceAudience, Shown
 from bot.audit import Audit
 from bot.audit_entries import Decision as Step
@@ -101,6 +102,7 @@ class Parts:
         chats: Every running platform by name.
         ids: Makes request ids.
         reader: Zone and locale where a place chose none.
+        admins: Tells those who can put things right.
         words: Aliases of the settings: word -> canonical words.
         synonyms: By connection: folded word -> name as it stands in Celonis.
         kpi_kinds: By KPI's id: what the settings say that it measures.
@@ -120,6 +122,7 @@ class Parts:
     ids: Callable[[], str]
     reader: Reader
     version: str
+    admins: AdminPlace
     words: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)

@@ -346,7 +346,7 @@ async def stage(
         numbers = itertools.count(1 if store is None else 1_000)
         async with build(
             settings,
-            chats={"slack": chat},
+            chats={"slack": chat, "teams": chat},
             store=kept,
             clock=clock,
             token=lambda: f"ticket{next(numbers):016d}",

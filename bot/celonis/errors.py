@@ -37,6 +37,7 @@ from bot.model.errors import (
     Unauthorized,
     UnexpectedReply,
     Unreachable,
+    Who,
 )
 from bot.redaction import redact
 
@@ -149,6 +150,7 @@ def no_reply(error: httpx.HTTPError, connection: Connection) -> CelonisError:
     """The error for a request that got no usable reply, by what stood in its way."""
     host = connection.scope
     causes = list(_causes(error))
+    who = Who.BOT_ADMIN
     if isinstance(error, Oversized):
         return UnexpectedReply(
             f"{connection.name} sent more than {MOST_READ // 2**20} MB; the bot stopped reading.",
@@ -165,9 +167,12 @@ def no_reply(error: httpx.HTTPError, connection: Connection) -> CelonisError:
     elif isinstance(error, BEFORE_SENDING):
         sentence = f"{host} cannot be reached."
         hint = "Try again in a minute; if it stays so, the bot's admin should check the network."
+        who = Who.TIME
     else:
         return late() if isinstance(error, httpx.TimeoutException) else _broke_off(host)
-    return Unreachable(sentence, hint=hint, undone=NOT_SENT)
+    unreachable = Unreachable(sentence, hint=hint, undone=NOT_SENT)
+    unreachable.who = who
+    return unreachable
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -186,6 +186,18 @@ class Rule(Section):
             )
 
 
+class SecondPerson(Section):
+    """What changes a data pool needs two people who confirm it."""
+
+    break_glass_minutes: float = Field(
+        0,
+        ge=0,
+        le=55,
+        description="Minutes after the first confirmation from which on the first person may go on alone, with a reason that the "
+        "admins are told; 0 is never.",
+    )
+
+
 class HiddenField(Section):
     """Fields that nobody sees, sorts, filters, groups or searches by. Patterns of the name or the id."""
 

@@ -20,7 +20,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, is_network, team_root
 from bot.config.connection import Connection, DataModelRef, Limits
-from bot.config.rules import Binding, HiddenField, On, PlaceKey, Right, Rule, Who, is_uuid
+from bot.config.rules import Binding, HiddenField, On, PlaceKey, Right, Rule, SecondPerson, Who, is_uuid
 from bot.config.secret import Secret
 from bot.config.section import Fault, Loc, Need, Reading, Section, Several, checked, fault, meant, refuse
 from bot.model.clock import known_zones
@@ -82,7 +82,7 @@ class Admin(Section):
     )
     place: PlaceKey = Field(
         "",
-        description="Where the bot's admins are, such as `slack:T1:C1`: everybody there may say `writes off` and `writes on`.",
+        description="Where the bot's admins are, such as `slack:T1:C1`: what only they can put right is told there, once, and everybody there may say `writes off` and `writes on`.",
     )
 
 
@@ -240,6 +240,10 @@ class Settings(Section):
         description="Which connections exist where; a place without one gets nothing.",
     )
     policy: tuple[Rule, ...] = Field((), description="Who may do what, on what.")
+    second_person: dict[str, SecondPerson] = Field(
+        default_factory=dict,
+        description="Data pools, by name (`*` and `?`, any case) or exact id, in which two people have to confirm what changes something.",
+    )
     aliases: dict[str, str] = Field(
         default_factory=dict,
         description="Further words for commands: word to command; English and German ones are there.",

@@ -64,7 +64,7 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return clean(json.dumps(_adapter(self.kind).dump_python(value), ensure_ascii=False))
+        return clean(json.dumps(_adapter(self.kind).dump_python(value, mode="json"), ensure_ascii=False))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         return None if value is None else _adapter(self.kind).validate_json(value)

@@ -155,6 +155,27 @@ async def attach(store: Store, key: str, message: MessageRef) -> None:
     await store.write(note)
 
 
+async def confirm_first(
+    store: Store, key: str, first: Confirmed, *, instead_of: Confirmed | None
+) -> Ticket | None:
+    """Notes the first of two who confirm an open ticket; None where it is not open, or somebody else was first.
+
+    Args:
+        store: Where.
+        key: The ticket's id.
+        first: Who, where and when.
+        instead_of: The one before, whose yes no longer counts.
+    """
+    return await _move_one(
+        store,
+        key,
+        _T.c.state == State.OPEN,
+        _T.c.expires_at > first.at,
+        _T.c.first.is_(None) if instead_of is None else _T.c.first == instead_of,
+        first=first,
+    )
+
+
 async def answer(
     store: Store,
     key: str,
@@ -242,6 +263,14 @@ async def take_over(
     """Gives tickets that were being sent (or only this one), and whose lease has run out, to this caller alone."""
     left = (_only(key), _T.c.state == State.SENDING, _T.c.lease_until <= now)
     return await _move(store, *left, lease_until=lease_until)
+
+
+async def open_like(store: Store, beginning: str, now: datetime) -> tuple[Ticket, ...]:
+    """The questions that can still be answered and whose ids begin so; any text may be given."""
+    if not plausible_id(beginning):
+        return ()
+    begins = _T.c.id.startswith(beginning, autoescape=True)
+    return await _select(store, _T.c.state == State.OPEN, _T.c.expires_at > now, begins)
 
 
 async def open_in(store: Store, place_key: str, now: datetime) -> tuple[Ticket, ...]:

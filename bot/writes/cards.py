@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from bot.audience import Shown
+from bot.config import SecondPerson
 from bot.language.declare import Phrase, clause
-from bot.model.cards import Button, Card, Confirm, Dismiss, Reader, Run, Status, Text, Tone, headline
+from bot.model.cards import Button, Card, Confirm, Dismiss, Notice, Reader, Run, Status, Text, Tone, headline
 from bot.model.errors import TicketGone
 from bot.model.intents import Intent
-from bot.model.people import Person
+from bot.model.people import Confirmed, Person
 from bot.policy import Touch
 from bot.render.values import when
 from bot.store.tickets import Outcome, State, Ticket
@@ -28,19 +29,46 @@ class ShowQuestion(Intent):
     id: str = field(default="", metadata=clause("", Phrase()))
 
 
+BREAK_GLASS = "break glass"
+"""What the first of two people says who goes on alone: this, the beginning of the question's id, a colon, and why."""
+SHORT_ID = 8
+"""Characters of a ticket's id that people type."""
+
+
 def name_of(person: Person) -> str:
     """What people call somebody."""
     return person.name or person.id
 
 
-def whole_question(question: Question, ticket: Ticket, reader: Reader) -> Card:
-    """A question with its buttons, who asked and how long it is open."""
+def alone_from(first: Confirmed, due: SecondPerson) -> datetime | None:
+    """From when on who confirmed first may go on alone; None for never."""
+    minutes = due.break_glass_minutes
+    return first.at + timedelta(minutes=minutes) if minutes else None
+
+
+def _two_people(ticket: Ticket, due: SecondPerson, reader: Reader) -> str:
+    """What stands on a question that two people have to confirm."""
+    first = ticket.first
+    if first is None:
+        return "Two people have to confirm this."
+    text = f"Confirmed by {name_of(first.by)} at {when(first.at, reader)}, a second person must confirm."
+    if (alone := alone_from(first, due)) is not None:
+        text += (
+            f" From {when(alone, reader)} on {name_of(first.by)} can go on alone: "
+            f"{BREAK_GLASS} {ticket.id[:SHORT_ID]}: <why it cannot wait>"
+        )
+    return text
+
+
+def whole_question(question: Question, ticket: Ticket, reader: Reader, due: SecondPerson | None) -> Card:
+    """A question with its buttons, who asked and how long it is open; `due` where two people have to confirm it."""
     until, asker = when(ticket.expires_at, reader), name_of(ticket.asker)
+    two = (Notice(Tone.WARNING, _two_people(ticket, due, reader)),) if due is not None else ()
     note = f"Asked by {asker}. Open until {until}. Only a button answers this; nothing has been done yet."
     return replace(
         question.card,
         headline=headline(f"{question.card.headline} · asked by {asker}"),
-        blocks=(*question.card.blocks, Text(note, quiet=True)),
+        blocks=(*question.card.blocks, *two, Text(note, quiet=True)),
         buttons=(
             Button(question.yes, Confirm(ticket.id), Tone.DANGER),
             Button(question.no, Dismiss(ticket.id)),
@@ -80,7 +108,9 @@ def bare_end(plainly: str, ticket: Ticket, now: datetime, reader: Reader) -> Car
 def last_card(card: Card, write: Write, hits: tuple[Touch, ...]) -> Shown:
     """The end of a write that was claimed, for everybody whose message shows it."""
     by = write.ticket.claimed_by or write.visit.person
-    who = f"Asked by {name_of(write.ticket.asker)}, answered by {name_of(by)}."
+    first = write.ticket.first
+    before = f"confirmed by {name_of(first.by)} first, " if first and first.by.key != by.key else ""
+    who = f"Asked by {name_of(write.ticket.asker)}, {before}answered by {name_of(by)}."
     card = replace(card, blocks=(*card.blocks, Text(who, quiet=True)))
     return Shown(card, hits, editable=True, mention=(by,))
 

@@ -13,6 +13,7 @@ import structlog
 
 from bot.audience import Shown
 from bot.explain import Unexpected, undone
+from bot.masking import mask
 from bot.model.cards import Button, Card, Run, Status, Text, headline
 from bot.model.clock import Clock
 from bot.model.errors import (
@@ -26,6 +27,7 @@ from bot.model.errors import (
     TicketGone,
     UsageError,
 )
+from bot.model.people import Confirmed
 from bot.policy import Touch
 from bot.render.card_text import error_text
 from bot.store.tickets import Outcome, State, Ticket
@@ -34,6 +36,7 @@ from bot.writes.cards import last_card, name_of, past
 from bot.writes.guarded import ContextOf, Ended, TakenOver, Write
 from bot.writes.question import Questions, signed
 from bot.writes.ticket import Claimed, Tickets
+from bot.writes.two_people import TwoPeople
 
 log = structlog.get_logger()
 
@@ -47,15 +50,24 @@ class Writes:
     Args:
         questions: What is asked, and told.
         tickets: The questions' lives.
+        two_people: Whose yes counts, where two are needed.
         clock: For waiting.
         context: What a command works with.
     """
 
-    def __init__(self, questions: Questions, tickets: Tickets, clock: Clock, context: ContextOf) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        tickets: Tickets,
+        two_people: TwoPeople,
+        clock: Clock,
+        context: ContextOf,
+    ) -> None:
         self._questions = questions
         self._tickets = tickets
         self._clock = clock
         self._context = context
+        self._two = two_people
 
     # --- clicks ---
 
@@ -68,7 +80,20 @@ class Writes:
         write = await self._questions.load(ticket_id, visit)
         await self._questions.judge(write)
         await self._questions.check_writable(write.ticket.connection, visit.reader(private=True)[0])
-        claim = await self._tickets.claim(ticket_id, signed(visit.asker))
+        first = None
+        if write.ticket.state is State.OPEN and self._two.needed(write):
+            first = await self._two.first_of(write)
+            if first is None:
+                return  # somebody else has to say yes, too
+        await self._go_on(write, first)
+
+    async def alone(self, text: str, visit: Visit) -> None:
+        """The first of two goes on without the second: see `TwoPeople.alone`."""
+        await self._go_on(*await self._two.alone(text, visit))
+
+    async def _go_on(self, write: Write, first: Confirmed | None) -> None:
+        visit = write.visit
+        claim = await self._tickets.claim(write.ticket.id, signed(visit.asker), first)
         if not isinstance(claim, Claimed):
             await self._late(replace(write, ticket=claim.ticket or write.ticket))
             return
@@ -208,8 +233,9 @@ class Writes:
             log.error("unexpected", request=visit.request.id, exc_info=error)
             error = Unexpected(visit.request.id, undone="Nothing was sent.")
         reader = visit.reader(private=await visit.audience.private(write.hits))[0]
+        told = await visit.parts.admins.failed(error, write.ticket.connection, mask(write.intent))
         card = replace(
-            undone(error, write.title, reader, visit.request.id),
+            undone(error, write.title, reader, visit.request.id, told=told),
             buttons=(Button("Ask again", Run(write.intent)),),
         )
         last = last_card(card, write, write.hits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 from cachetools import TTLCache
@@ -84,6 +85,7 @@ class Questions:
         if isinstance(target, Shown):
             await visit.show(replace(target, card=replace(target.card, sentence=visit.said(intent))))
             return target.card
+        due = self._parts.policy.second_person(touched)
         ticket = await self._tickets.open(
             command=command.intent.words,
             sentence=say(intent),
@@ -91,12 +93,13 @@ class Questions:
             connection=connection,
             asker=signed(visit.asker),
             place=visit.place,
-            expires_in=self._parts.open_for,
+            expires_in=self._parts.open_for + timedelta(minutes=due.break_glass_minutes if due else 0),
         )
         await self.note(Write(ticket, command, intent, visit), "asked", rule=decision.rule)
 
         def question(reader: Reader) -> Card:
-            return whole_question(command.question(target, replace(context, reader=reader)), ticket, reader)
+            asked = command.question(target, replace(context, reader=reader))
+            return whole_question(asked, ticket, reader, due)
 
         private = await visit.audience.private(touched)
         if private:
@@ -139,13 +142,18 @@ class Questions:
         if ticket.state is not State.OPEN:
             await visit.show(replace(past(replace(write, ticket=ticket)), replaces=False))
             return
-        private = await visit.audience.private(write.hits)
-        context = self._context(write.visit, ticket.connection, private)
-        card = whole_question(write.command.question(write.target, context), ticket, context.reader)
-        assert card.source is not None
-        # It is shown as it was read when it was asked.
-        card = replace(card, source=replace(card.source, fetched_at=ticket.created_at))
+        card = self.whole(write, private=await visit.audience.private(write.hits))
         await visit.show(Shown(card, write.hits, editable=True, replaces=False, ticket=ticket.id))
+
+    def whole(self, write: Write, *, private: bool) -> Card:
+        """An open question again, as it was read when it was asked."""
+        ticket = write.ticket
+        context = self._context(write.visit, ticket.connection, private)
+        due = self._parts.policy.second_person(write.hits)
+        asked = write.command.question(write.target, context)
+        card = whole_question(asked, ticket, context.reader, due)
+        assert card.source is not None
+        return replace(card, source=replace(card.source, fetched_at=ticket.created_at))
 
     async def newest(self, visit: Visit) -> Ticket | None:
         """This person's newest open question here."""
@@ -269,16 +277,20 @@ class Questions:
             last: Its end in full.
             shown: Whether the answer to the request that ended it changes the message that was clicked.
         """
+        await self._close_refusals(write)
+        await self.spread(write, last, shown=shown)
+
+    async def spread(self, write: Write, said: Shown, *, shown: bool) -> None:
+        """Changes every message of a question. The arguments are those of `ended`."""
         visit, ticket = write.visit, write.ticket
         clicked = visit.request.message
-        if not shown or await visit.audience.private(last.touches):
+        if not shown or await visit.audience.private(said.touches):
             clicked = None
         try:
             ticket = await self._tickets.load(ticket.id) or ticket
         except StoreUnavailable:
             log.warning("messages of a question not read", ticket=ticket.id)
-        await self._close_refusals(write)
-        await self.tell(ticket, last, await visit.reader_of(last), but=clicked)
+        await self.tell(ticket, said, await visit.reader_of(said), but=clicked)
 
     async def _close_refusals(self, write: Write) -> None:
         """One row for all refusals of a person after their first, so that nobody fills the log with clicks."""
@@ -308,7 +320,7 @@ class Questions:
             personal = ref.place.visibility is Visibility.PERSONAL
             mention = (alone,) if said.mention and alone else said.mention
             if alone is None and (personal or await self._parts.audience(ref.place).private(said.touches)):
-                if card.status is Status.WORKING:
+                if card.status in {Status.WORKING, Status.QUESTION}:
                     continue
                 of, mention = await self._parts.reader_in(ref.place), ()
                 card = bare_end(self._plainly(ticket), ticket, self._parts.clock.now(), of)

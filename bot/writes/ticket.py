@@ -22,7 +22,7 @@ from typing import TypeAlias, TypeVar
 from bot.model.approval import Approval, spent
 from bot.model.clock import Clock
 from bot.model.errors import TicketGone
-from bot.model.people import MessageRef, Person, Place
+from bot.model.people import Confirmed, MessageRef, Person, Place
 from bot.store import Store, tickets
 from bot.store.store import plausible_id
 from bot.store.tickets import Outcome, State, Ticket
@@ -135,14 +135,34 @@ class Tickets:
         """Notes one more message that shows the question."""
         await tickets.attach(self._store, key, message)
 
-    async def claim(self, key: str, by: Person) -> Claim:
+    async def confirm_first(self, ticket: Ticket, by: Person, place: Place) -> Ticket | None:
+        """Notes the first of two who say yes, in place of the one whom the ticket names; nothing is claimed by that.
+
+        Returns:
+            The ticket; None where it is not open any more, or somebody else was quicker.
+        """
+        first = Confirmed(by, place, self._clock.now())
+        return await tickets.confirm_first(self._store, ticket.id, first, instead_of=ticket.first)
+
+    async def open_like(self, beginning: str) -> tuple[Ticket, ...]:
+        """The questions that can still be answered and whose ids begin so."""
+        return await tickets.open_like(self._store, beginning, self._clock.now())
+
+    async def claim(self, key: str, by: Person, first: Confirmed | None = None) -> Claim:
         """Answers a question with yes. Of all who try, one gets it; a question that has run out nobody.
+
+        Args:
+            key: The ticket's id.
+            by: Who says so.
+            first: Who has to have said so before, where it needs two.
 
         The caller has checked that this person may, and starts the lease with this.
         """
         now = self._clock.now()
         hold = self._hold(now)
-        won = await tickets.answer(self._store, key, by, now, to=State.CLAIMED, lease_until=hold.until)
+        won = await tickets.answer(
+            self._store, key, by, now, to=State.CLAIMED, lease_until=hold.until, first=first
+        )
         if won is None:
             return Lost(await self._as_it_stands(key, now))
         self._held[won.id] = hold
