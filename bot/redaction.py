@@ -51,13 +51,24 @@ _AFTER_A_WORD = re.compile(
     r"|schlüssel|kennwort|passwort)"
     r"((?:[\s\"'=:,<>`*_()“”„-]|\bis\b|\bist\b|\bvalue\b){1,12})([A-Za-z0-9+/_=.~-]{16,})"
 )
-_WORTH_A_LOOK = re.compile(r"[A-Za-z0-9+/_=.~-]{16}|-----|://|xox|xapp|eyJ|(?i:pass|pwd|kennwort)")
-"""What at least is in every text that one of the patterns above finds something in; most texts of a log have none of it."""
+_LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/_=.~-])[A-Za-z0-9+/_=.~-]{16}")
+_TELL_TALES = ("-----", "://", "xox", "xapp", "eyj", "pass", "pwd", "kennwort")
 _PLAIN_ID = re.compile(rf"(?:{_UUID}|[\w-]{{1,40}}(?:\.[\w-]{{1,40}})+)[.:,;]?\Z")
 _HEX = re.compile(r"[0-9a-fA-F]{24,}\Z")
 _TELLING = re.compile(r"(?i)token|secret|passw|bearer|appkey|credential|signature")
 _BITS_A_CHARACTER = 3.3
 _CHANGES_A_CHARACTER = 0.33
+
+
+def _worth_a_look(text: str) -> bool:
+    """Whether there is what at least is in every text that one of the patterns above finds something in.
+
+    Most texts of a log have none of it, and each request is looked at twice.
+    """
+    if _LONG_RUN.search(text):
+        return True
+    folded = text.casefold()
+    return any(each in folded for each in _TELL_TALES)
 
 
 def _kind(character: str) -> str:
@@ -94,7 +105,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 def redact(text: str) -> str:
     """The text with everything that looks secret replaced by `[redacted]`; the rest stays as it is."""
-    if not _WORTH_A_LOOK.search(text):
+    if not _worth_a_look(text):
         return text
     parts = []
     reached = 0
@@ -109,7 +120,7 @@ def redact(text: str) -> str:
 
 def looks_secret(text: str) -> bool:
     """Whether something in the text looks like a key, a token or a password."""
-    return _WORTH_A_LOOK.search(text) is not None and next(_spans(text), None) is not None
+    return _worth_a_look(text) and next(_spans(text), None) is not None
 
 
 # --- logging ---------------------------------------------------------------------------------------------------
@@ -169,7 +180,7 @@ def redacted_json(logger: object, method: str, event: MutableMapping[str, Any]) 
         except (TypeError, ValueError):  # something that is no JSON as it is
             pass
         else:
-            if "\\" not in line and not _WORTH_A_LOOK.search(line):
+            if "\\" not in line and not _worth_a_look(line):
                 return line
     return json.dumps(redact_event(logger, method, event))
 
