@@ -40,6 +40,7 @@ _JSON = "application/json; charset=utf-8"
 _FORM = "application/x-www-form-urlencoded"
 _TOO_MANY = 429
 _SERVER_FAULT = 500
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 _CODE = re.compile(r"[a-z][a-z0-9_]{1,60}", re.ASCII)
 
 _NO_ENTRY = frozenset(
@@ -334,7 +335,7 @@ class WebApi:
 
 
 def _joined(given: Json, message: bytes) -> bytes:
-    written = json.dumps(given, separators=(",", ":")).encode()
+    written = _encoded(given).encode()
     return written[:-1] + b"," + message if message else written
 
 
