@@ -38,7 +38,7 @@ async def test_a_card_for_one_person_is_ephemeral_and_stays_as_it_is(slack_world
 
 
 async def test_a_nudge_is_sent_once_however_often_its_card_is(slack_world: World) -> None:
-    nudging = but(CARD, headline="it failed & <stays> so", mention=CLERK)
+    nudging = but(CARD, headline="it failed & <stays> so", mention=(CLERK,))
     ref = await slack_world.chat.post(CHANNEL, nudging)
     await slack_world.chat.update(ref, nudging)
     _, reply = slack_world.slack.visible("U2", "C1")
