@@ -140,6 +140,7 @@ async def build(
             text_length=settings.chat.text_length,
             open_for=timedelta(minutes=settings.chat.question_minutes),
             per_minute=settings.chat.per_minute,
+            watching=settings.watching,
         )
         try:
             bot = Bot(parts, tickets)

@@ -81,6 +81,7 @@ class Contexts:
             chat=parts.chats.get(visit.person.platform),
             working=partial(_show_working, visit),
             kpi_kinds=parts.kpi_kinds,
+            watching=parts.watching,
             dates={
                 **{model: each.date_field for model, each in celonis.connection.data_models.items()},
                 **dict(visit.defaults.dates),

@@ -8,7 +8,10 @@ from typing import Any, assert_never
 
 from bot.language.declare import (
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -17,6 +20,7 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
     Where,
     clauses,
 )
@@ -77,7 +81,11 @@ def _masked(takes: Takes, value: Any) -> Any:
             return MASK
         case OneOf(words, or_period=True) if value not in words:
             return MASK
+        case Crosses():
+            return replace(value, value=MASK)
         case OneName() | Names() | OneOf() | SomeOf() | Count() | Flag() | SortBy():
+            return value
+        case TimeOfDay() | Lasting() | Days():
             return value
         case _:
             assert_never(takes)

@@ -17,7 +17,7 @@ from bot.audit import Audit
 from bot.audit_entries import Decision as Step
 from bot.audit_entries import Entry
 from bot.celonis import Celonis, Family, Usage
-from bot.config import KpiKind
+from bot.config import KpiKind, Watching
 from bot.language.declare import CelonisIntent, map_names
 from bot.language.say import say
 from bot.masking import Recorded
@@ -110,6 +110,7 @@ class Parts:
         text_length: Longest sentence, in characters.
         open_for: How long a question can be answered.
         per_minute: Sentences and clicks of one person in a minute.
+        watching: How much may be watched.
         askers: Those who asked lately, each as long as the platform says the same of them.
     """
 
@@ -130,6 +131,7 @@ class Parts:
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)
     per_minute: int = 30
+    watching: Watching = field(default_factory=Watching)
     askers: Kept[Hashable, Asker] = field(default_factory=lambda: Kept(ASKERS))
 
     def today(self) -> Reader:

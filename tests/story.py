@@ -16,6 +16,7 @@ from bot.language.say import say
 from bot.model.cards import Action, Answer, Button, Card, Chart, Choices, Confirm, Dismiss, Run, Status, Table
 from bot.model.chat import File
 from bot.model.clock import SystemClock
+from bot.model.names import Name
 from bot.model.people import (
     Clicked,
     MessageRef,
@@ -30,6 +31,8 @@ from bot.model.people import (
 )
 from bot.sandbox import Sandbox, SandboxOptions, Switches
 from bot.store import Store
+from bot.store.watches import Watch, WatchKind
+from bot.watching.orders import WatchJob
 
 SECRET_KEY = "not a secret - " * 3
 """The same for a bot that is started a second time."""
@@ -269,6 +272,12 @@ def rules() -> tuple[config.Rule, ...]:
             may=(config.Right.ADMIN, config.Right.MANAGE),
         ),
     )
+
+
+def set_before(owner: Person, place: Place) -> Watch:
+    """A watch by the id that the examples of commands name."""
+    sentence = say(WatchJob(job=Name("final job"), pool=Name("SAP ECC")))
+    return Watch("k3f7", WatchKind.JOB, sentence, "sandbox", owner, place, "Europe/Berlin", START, START)
 
 
 @asynccontextmanager

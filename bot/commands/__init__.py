@@ -23,6 +23,8 @@ from bot.commands.run import RUN
 from bot.commands.share import SHARE
 from bot.commands.switch import WRITES
 from bot.commands.triggers import TRIGGERS
+from bot.commands.watches.listing import EDIT, SNOOZE, UNWATCH, WATCHES
+from bot.commands.watches.orders import ALERT, DIGEST, GUARD, GUARD_POOL, WATCH, WATCH_POOL
 from bot.commands.why import WHY
 
 COMMANDS: tuple[AnyCommand, ...] = (
@@ -45,6 +47,16 @@ COMMANDS: tuple[AnyCommand, ...] = (
     POOLS,
     CANCEL,
     RUN,
+    WATCH,
+    WATCH_POOL,
+    ALERT,
+    GUARD,
+    GUARD_POOL,
+    DIGEST,
+    WATCHES,
+    UNWATCH,
+    SNOOZE,
+    EDIT,
     DATA_MODELS,
     LOADS_OF,
     SPACES,

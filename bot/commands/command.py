@@ -15,7 +15,7 @@ from bot.audience import Shown
 from bot.catalog import Catalog
 from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Celonis
-from bot.config import KpiKind
+from bot.config import KpiKind, Watching
 from bot.model.cards import Card, Reader, Source
 from bot.model.chat import Chat
 from bot.model.clock import Clock
@@ -59,6 +59,7 @@ class Context:
         working: Shows how far long work is.
         dates: By knowledge model's id: the field (`record.field`) that a period without a field is about.
         kpi_kinds: By KPI's id: what the settings say that it measures.
+        watching: How much may be watched.
     """
 
     asker: Asker
@@ -82,6 +83,7 @@ class Context:
     working: Callable[[Card], Awaitable[None]] = _unseen
     dates: Mapping[str, str] = field(default_factory=dict)
     kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)
+    watching: Watching = field(default_factory=Watching)
 
     def source(self, model: str = "") -> Source:
         """Where everything that was read for this answer came from."""

@@ -71,7 +71,7 @@ async def _curl(intent: Curl, context: Context) -> Card:
 
 def command_line(call: Call, url: str, scheme: str) -> str:
     """A request as a command for a POSIX shell, with a placeholder for the key."""
-    body = ""
+    body = "" if call.method == "GET" else f" -X {call.method}"
     if call.body is not None:
         body = f" -H 'Content-Type: application/json' --data {shlex.quote(json.dumps(call.body))}"
     return f'curl -H "Authorization: {scheme} {KEY}"{body} {shlex.quote(url + call.target)}'

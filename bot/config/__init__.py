@@ -25,6 +25,7 @@ from bot.config.settings import (
     Slack,
     Synonyms,
     Teams,
+    Watching,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Slack",
     "Synonyms",
     "Teams",
+    "Watching",
     "Who",
     "host_matches",
     "is_loopback",

@@ -184,6 +184,13 @@ class ChatLimits(Section):
     )
 
 
+class Watching(Section):
+    """How much may be watched, guarded and told at set times."""
+
+    per_person: int = Field(50, ge=1, description="Watches, guards, alerts and digests of one person.")
+    per_place: int = Field(500, ge=1, description="The same of one place.")
+
+
 def _hidden(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
@@ -260,6 +267,7 @@ class Settings(Section):
     # Only where a bot is registered, or for development.
     teams: Teams | None = Field(None, validate_default=True, description="Microsoft Teams.")
     chat: ChatLimits = Field(default_factory=ChatLimits, description="Bounds on what people may ask.")
+    watching: Watching = Field(default_factory=Watching, description="Bounds on what is watched.")
 
     @field_validator("secret_keys", mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
@@ -17,6 +18,14 @@ from bot.model.errors import BadArgument
 from bot.model.intents import Comparison, Intent, SortKey, comparisons, map_comparisons
 from bot.model.names import Kind, Name
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SETS_OF_DAYS: Mapping[str, tuple[str, ...]] = {
+    "day": WEEKDAYS,
+    "weekday": WEEKDAYS[:5],
+    "weekend": WEEKDAYS[5:],
+}
+"""Words for several days of the week."""
+LONGEST_LASTING = timedelta(days=366)
 LARGEST = 10**12
 """The largest whole number that is read: whatever is counted, added or stored with it stays within 64 bits."""
 
@@ -80,11 +89,35 @@ class SortBy:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """A time on the clock, `23:45`. Value: `time | None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """How long, in whole minutes or hours: `90 min`, `2 h`. Value: `timedelta | None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of the week, or words for several of them, with commas between. Value: `tuple[str, ...]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crosses:
+    """A line that a value crosses: `< 90%`. Value: `Bound | None`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """Another sentence, as a whole in quotes. Value: `Intent | None`."""
 
 
-Takes: TypeAlias = OneName | Names | OneOf | SomeOf | Count | Flag | Phrase | Where | SortBy | Sentence
+Timing: TypeAlias = TimeOfDay | Lasting | Days | Crosses
+"""What is said of times and limits; its words show where it ends."""
+Takes: TypeAlias = (
+    OneName | Names | OneOf | SomeOf | Count | Flag | Phrase | Where | SortBy | Timing | Sentence
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +159,7 @@ def whole_number(digits: str) -> int:
 
 def ends_itself(takes: Takes) -> bool:
     """Whether a clause's words show where it ends: fixed words and numbers do, names and free text do not."""
-    return isinstance(takes, OneOf | SomeOf | Count | Flag)
+    return isinstance(takes, OneOf | SomeOf | Count | Flag | Timing)
 
 
 _CLAUSES: dict[type[Intent], tuple[tuple[Field[Any], Clause], ...]] = {}
@@ -135,8 +168,8 @@ _CLAUSES: dict[type[Intent], tuple[tuple[Field[Any], Clause], ...]] = {}
 def clauses(intent: type[Intent]) -> tuple[tuple[Field[Any], Clause], ...]:
     """The fields of an intent with their clauses, in the order in which they are said.
 
-    First the one that stands directly behind the command's words, then fixed words without a keyword, then the
-    others as they are declared, `via` last.
+    First the one that stands directly behind the command's words, then fixed words without a keyword, a sentence
+    behind them, then the others as they are declared, `via` last.
     """
     found = _CLAUSES.get(intent)
     if found is None:
@@ -145,8 +178,10 @@ def clauses(intent: type[Intent]) -> tuple[tuple[Field[Any], Clause], ...]:
     return found
 
 
-def _place(how: Clause) -> tuple[bool, bool]:
-    return (True, how.keyword == "via") if how.keyword else (False, ends_itself(how.takes))
+def _place(how: Clause) -> tuple[bool, int]:
+    if how.keyword:
+        return True, how.keyword == "via"
+    return False, 2 if isinstance(how.takes, Sentence) else ends_itself(how.takes)
 
 
 def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
@@ -170,7 +205,17 @@ def names(intent: Intent) -> Iterator[tuple[str, Kind, Name]]:
             case Sentence():
                 if value is not None:
                     yield from names(value)
-            case OneOf() | SomeOf() | Count() | Flag() | Phrase():
+            case (
+                OneOf()
+                | SomeOf()
+                | Count()
+                | Flag()
+                | Phrase()
+                | TimeOfDay()
+                | Lasting()
+                | Days()
+                | Crosses()
+            ):
                 pass
             case _:
                 assert_never(how.takes)

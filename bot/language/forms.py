@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import time, timedelta
 from typing import Any, assert_never
 
 from bot.language.declare import (
     Clause,
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -16,11 +21,13 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
+    Timing,
     Where,
     clauses,
 )
 from bot.language.say import say
-from bot.model.intents import Comparison, Intent, Op, SortKey
+from bot.model.intents import Bound, Comparison, Intent, Op, SortKey
 from bot.model.names import Kind, Name
 
 _FIELD = Name("Country")
@@ -31,6 +38,18 @@ _CALLED = {
     Kind.FILTER: Name("Open orders"),
     Kind.POOL: Name("SAP ECC"),
     Kind.JOB: Name("main job"),
+}
+_TIMING: Mapping[type[Timing], str] = {
+    TimeOfDay: "<time>",
+    Lasting: "N min or h",
+    Days: "<day>, …",
+    Crosses: "< or > N",
+}
+_TIMED: Mapping[type[Timing], object] = {
+    TimeOfDay: time(23, 45),
+    Lasting: timedelta(hours=2),
+    Days: ("weekday",),
+    Crosses: Bound(Op.LT, "90%"),
 }
 _UNSAID = frozenset({"via", "page"})
 """Clauses that buttons say, and people hardly ever."""
@@ -59,6 +78,8 @@ def _taken(how: Clause) -> str:
             return "<text>"
         case Where():
             return "<condition>"
+        case TimeOfDay() | Lasting() | Days() | Crosses():
+            return _TIMING[type(how.takes)]
         case Sentence():
             return "<sentence>"
         case SortBy():
@@ -94,6 +115,8 @@ def _sample(takes: Takes) -> Any:
             return Comparison(_FIELD, Op.EQ, ("Germany",))
         case SortBy():
             return (SortKey(_FIELD, descending=True),)
+        case TimeOfDay() | Lasting() | Days() | Crosses():
+            return _TIMED[type(takes)]
         case Sentence():
             return None
         case _:

@@ -62,7 +62,7 @@ def _read(
     start, polite = _skipped(pieces, 0, words.courtesy)
     end = _skipped_back(pieces, start, len(pieces), words.courtesy)
     verb = next((at for at in range(start, end) if _phrase_at(pieces, at, words.verbs)), None)
-    if verb is None:
+    if verb is None or any(_phrase_at(pieces, at, words.unwatch) for at in range(start, end)):
         return ()
     behind = _phrase_at(pieces, verb, words.verbs)
     meant = words.verbs[pieces[verb:behind]]
@@ -95,6 +95,11 @@ def _read(
         else:
             made.extend(Order(meant, said(*name), said(*each)) for each in _bare(pieces, *pool, words.pools))
     return tuple(dict.fromkeys(made))
+
+
+def asks_politely(words: Sequence[str]) -> bool:
+    """Whether some words of courtesy ask for something, so that a question mark behind it says no more than "please"."""
+    return any(tuple(words[at : at + len(each)]) == each for each in _POLITE for at in range(len(words)))
 
 
 _Span: TypeAlias = tuple[int, int]

@@ -14,7 +14,10 @@ from bot.language.conditions import combined
 from bot.language.dates import DATES
 from bot.language.declare import (
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -23,6 +26,7 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
     Where,
     clauses,
 )
@@ -376,6 +380,8 @@ class Maker:
             case SortBy():
                 return tuple(SortKey(each, at in self.draft.descending) for at, each in enumerate(picked))
             case OneOf() | SomeOf() | Count() | Flag() | Phrase() | Where() | Sentence():
+                return None
+            case TimeOfDay() | Lasting() | Days() | Crosses():
                 return None
             case _:
                 assert_never(takes)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass
+from datetime import time, timedelta
 from typing import Any, NamedTuple, assert_never
 
 from bot.language.declare import (
+    LONGEST_LASTING,
+    SETS_OF_DAYS,
+    WEEKDAYS,
     Clause,
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -19,18 +26,30 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
+    Timing,
     Where,
     clauses,
     ends_itself,
     whole_number,
 )
 from bot.language.say import reserved_words
-from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey
+from bot.model.errors import BadArgument
+from bot.model.intents import ORDERINGS, And, Bound, Comparison, Condition, Intent, Not, Op, Or, SortKey
 from bot.model.names import Name
 
 LONGEST = 4000
 """Characters of the longest sentence that is read."""
 _DEEPEST = 60
+_CLOCK = re.compile("([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_DAYS = (*SETS_OF_DAYS, *WEEKDAYS)
+_TIMING: Mapping[type[Timing], str] = {
+    TimeOfDay: "a time",
+    Lasting: "how long",
+    Days: "days of the week",
+    Crosses: "a comparison",
+}
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1)}
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"]|"")*")|#(?P<id>"(?:[^"]|"")*"|[\w.:-]*[\w-])'
     r'|(?P<mention><[@#!][^\s<>]+>)|(?P<symbol><=|>=|!=|[=<>(),])|(?P<word>[^\s"#=<>!(),]+))'
@@ -156,6 +175,9 @@ class _Reader:
             case Count():
                 if not self._peek().text.isdecimal() or self._peek().kind != "word":
                     return None
+            case TimeOfDay() | Lasting() | Days() | Crosses():
+                if not self._timing_begins(takes):
+                    return None
             case Phrase():
                 return (
                     self._next().text
@@ -186,6 +208,8 @@ class _Reader:
                 return self._text()
             case Where():
                 return self._either(0)
+            case TimeOfDay() | Lasting() | Days() | Crosses():
+                return self._timing(takes)
             case Sentence():
                 return self.sentence(self._text())
             case SortBy():
@@ -262,6 +286,46 @@ class _Reader:
         self.at += 1
         return whole_number(token.text)
 
+    def _timing_begins(self, takes: Timing) -> bool:
+        match takes:
+            case TimeOfDay():
+                return _CLOCK.fullmatch(self._peek().folded) is not None
+            case Lasting():
+                return self._peek().text.isdecimal() and self._peek().kind == "word"
+            case Days():
+                return self._phrase(_DAYS, ahead=True) is not None
+            case Crosses():
+                return self._phrase(ORDERINGS, ahead=True) is not None
+            case _:
+                assert_never(takes)
+
+    def _timing(self, takes: Timing) -> Any:
+        match takes:
+            case TimeOfDay():
+                return self._time()
+            case Lasting():
+                return self._lasting()
+            case Days():
+                return tuple(self._listed(lambda: self._one_of(_DAYS)))
+            case Crosses():
+                return Bound(Op(self._one_of(ORDERINGS)), self._text())
+            case _:
+                assert_never(takes)
+
+    def _time(self) -> time:
+        found = _CLOCK.fullmatch(self._peek().folded)
+        if found is None:
+            raise self._unfit(["a time such as 23:45"])
+        self.at += 1
+        return time(int(found[1]), int(found[2]))
+
+    def _lasting(self) -> timedelta:
+        number = self._count()
+        unit = self._one_of(tuple(_UNITS))
+        if number > LONGEST_LASTING // _UNITS[unit]:
+            raise BadArgument("That is longer than a year.", hint="Say a shorter time.")
+        return number * _UNITS[unit]
+
     # --- conditions
 
     def _either(self, depth: int) -> Condition:
@@ -335,6 +399,8 @@ def _about(takes: Takes) -> str:
             return ", ".join(words)
         case Count():
             return "a number"
+        case TimeOfDay() | Lasting() | Days() | Crosses():
+            return _TIMING[type(takes)]
         case Sentence():
             return "a sentence in quotes"
         case Flag() | Phrase() | Where() | SortBy():

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, assert_never
 
 from bot.language.declare import (
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -22,6 +26,7 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
     Where,
     clauses,
 )
@@ -119,8 +124,14 @@ def _clause(takes: Takes, value: Any) -> str:
             return _text(value)
         case OneOf() | Count():
             return str(value)
-        case SomeOf():
+        case SomeOf() | Days():
             return ", ".join(value)
+        case TimeOfDay():
+            return f"{value:%H:%M}"
+        case Lasting():
+            return lasting(value)
+        case Crosses():
+            return f"{value.op} {_text(value.value)}"
         case Flag():
             return ""
         case Phrase():
@@ -133,6 +144,12 @@ def _clause(takes: Takes, value: Any) -> str:
             return ", ".join(("-" if key.descending else "") + _name(key.field) for key in value)
         case _:
             assert_never(takes)
+
+
+def lasting(value: timedelta) -> str:
+    """How long something is, in the exact language: `2 h`, `90 min`."""
+    minutes = value // timedelta(minutes=1)
+    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 def _condition(value: Condition, *, inside: bool = False) -> str:

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from importlib.resources import files
 from itertools import islice, product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 LANGUAGES = ("en", "de")
 _PIECES = re.compile(r"[^\W_]+(?:['’.%][^\W_]+)*(?:%|\+(?![^\W_]))?|[#ø]")
@@ -80,6 +80,11 @@ class Writes:
     it: frozenset[tuple[str, ...]]
     modes: Mapping[str, Mapping[tuple[str, ...], str]]
     """By verb: what may stand beside the name, and the word of the exact sentence for it."""
+    unwatch: frozenset[tuple[str, ...]]
+    """What ends only a watch: "stop watching"."""
+
+
+Roles: TypeAlias = dict[tuple[str, ...], str]
 
 
 @dataclass(slots=True)
@@ -104,6 +109,8 @@ class Vocabulary:
         languages: Which they are.
         joins: What may stand between two parts of a company's name, instead of a sign.
         things: Family -> code -> what people call things of `bot.language.things`, besides their names in CLDR.
+        clock: Part of a time on the clock -> phrase, in words apart -> what it says.
+        watching: The same for what asks to be told of something later.
     """
 
     phrases: dict[str, list[tuple[tuple[str, ...], tuple[Sense, ...]]]] = field(default_factory=dict)
@@ -123,6 +130,8 @@ class Vocabulary:
     languages: tuple[str, ...] = ()
     joins: tuple[str, ...] = ()
     things: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    clock: dict[str, Roles] = field(default_factory=dict)
+    watching: dict[str, Roles] = field(default_factory=dict)
     writes: Writes = field(init=False)
 
     def at(self, words: Sequence[str], start: int) -> Iterator[tuple[int, tuple[Sense, ...]]]:
@@ -278,6 +287,8 @@ class _Learner:
             else:
                 self.verbs.update((tuple(words_of(each)), part) for each in phrases)
                 self._way(part, phrases)
+        _add_roles(self.made.clock, spoken["clock"])
+        _add_roles(self.made.watching, spoken["watching"])
         self.glossary.extend((each, meant) for meant, nouns in spoken["glossary"].items() for each in nouns)
         self.made.shows.update(spoken["shows"])
         self.made.degrees.update(spoken["degrees"])
@@ -340,8 +351,17 @@ class _Learner:
         made.known = frozenset(word for word in every if len(word) > 1)
         made.neutral.update(f"~{each}" for each in ("average", "total", "count", "rate", "trailing"))
         parts = {part: frozenset(phrases) for part, phrases in self.writes.items()}
-        made.writes = Writes(self.verbs, **parts, modes=self.modes)
+        unwatch = frozenset(tuple(words_of(" ".join(each))) for each in made.watching["unwatch"])
+        made.writes = Writes(self.verbs, **parts, modes=self.modes, unwatch=unwatch)
         return made
+
+
+def _add_roles(to: dict[str, Roles], spoken: Mapping[str, Any]) -> None:
+    """Adds the phrases of a section; a part that is no table says nothing but itself."""
+    for role, said in spoken.items():
+        for value, phrases in (said if isinstance(said, dict) else {role: said}).items():
+            written = {one for each in phrases for one in (each, each.translate(_WRITTEN))}
+            to.setdefault(role, {}).update((tuple(each.split()), value) for each in written)
 
 
 @lru_cache(maxsize=8)

@@ -13,14 +13,16 @@ from bot.commands.find import Find
 from bot.commands.help import Help
 from bot.commands.jobs import Why
 from bot.commands.spelling import spelt
+from bot.commands.watches.asked import Edit
 from bot.conversation import Last
-from bot.language.declare import CelonisIntent, about_another, clauses
+from bot.language.declare import CelonisIntent, Sentence, about_another, clauses
 from bot.language.gate import orders
 from bot.language.parse import Exact, NotExact
 from bot.language.say import say
 from bot.language.vocabulary import vocabulary, words_of
 from bot.language.wrapping import wrapped
 from bot.masking import Recorded, mask
+from bot.meaning.later import Later
 from bot.meaning.meant import NOTHING_YET, Meaning, One, Several, Unclear, as_a_whole, chosen
 from bot.meaning.orders import Orders, resolved
 from bot.meaning.own_words import Commands, ContextOf, OwnWords, check, rest_of
@@ -34,6 +36,7 @@ from bot.model.kept import Kept
 from bot.model.names import Kind, Name
 from bot.model.people import Request
 from bot.visit import Visit
+from bot.watching.orders import ORDERS
 from bot.writes.cards import ShowQuestion
 from bot.writes.guarded import GuardedCommand
 
@@ -72,6 +75,7 @@ class Meanings:
         self.exact = Exact((*commands, *OWN_WORDS))
         self._own_words = OwnWords(commands, context, before, self.exact)
         self._orders = Orders(commands, context, self._own_words)
+        self._later = Later(commands, self._own_words)
         self._outer = {each.words: each for each in commands if about_another(each)}
         begins = {each.words for each in self.exact.intents}
         self._aliases = {tuple(words_of(word)): meant for word, meant in words.items()}
@@ -128,15 +132,14 @@ class Meanings:
     async def _about_another(self, text: str, visit: Visit) -> Meaning | None:
         """What a sentence about another sentence means; None if it is none."""
         unclear: Unclear | None = None
-        for outer, inside in self._around(text):
+        for outer, inside, notes in self._around(text, visit):
             check(self._commands, outer, visit)
             meaning = await self.mean(inside, visit)
             match meaning:
-                case One(intent) if self._can_stand_inside(intent):
+                case One(intent) if self._can_stand_inside(intent, outer):
                     about = _about(outer, intent)
-                    return replace(
-                        meaning, intent=about, recorded=replace(meaning.recorded, sentence=mask(about))
-                    )
+                    recorded = replace(meaning.recorded, sentence=mask(about))
+                    return replace(meaning, intent=about, recorded=recorded, notes=(*meaning.notes, *notes))
                 case Several(options=options):
                     return replace(meaning, options=self._wrapped(outer, options))
                 case Unclear(options=options):
@@ -145,17 +148,22 @@ class Meanings:
                     pass
         return unclear
 
-    def _around(self, text: str) -> Iterator[tuple[Intent, str]]:
-        """Every way to read a text as a question about another sentence: the question, and that sentence."""
+    def _around(self, text: str, visit: Visit) -> Iterator[tuple[Intent, str, tuple[str, ...]]]:
+        """Every way to read a text as a question about another sentence: the question, that sentence, and what is to be
+        said of it.
+        """
         if (whole := self._exactly_around(text)) is not None:
             inside = _inside(whole)
             if isinstance(inside, CelonisIntent) and isinstance(whole, CelonisIntent) and inside.via is None:
                 inside = replace(inside, via=whole.via)
             if inside is not None:
-                yield whole, say(inside)
+                yield whole, say(inside), ()
+            return
+        if (later := self._later.around(text, visit)) is not None:
+            yield later
             return
         for word, inside_it in wrapped(text, self._words, self._outer):
-            yield self._outer[word](), inside_it
+            yield self._outer[word](), inside_it, ()
 
     def _exactly_around(self, text: str) -> Intent | None:
         try:
@@ -164,7 +172,9 @@ class Meanings:
             return None
         return whole if isinstance(whole, tuple(self._outer.values())) else None
 
-    def _can_stand_inside(self, intent: Intent) -> bool:
+    def _can_stand_inside(self, intent: Intent, outer: Intent) -> bool:
+        if isinstance(outer, Edit):
+            return isinstance(intent, ORDERS)
         return not isinstance(intent, (*OWN_WORDS, *self._outer.values()))
 
     def _wrapped(self, outer: Intent, options: Iterable[Button]) -> tuple[Button, ...]:
@@ -191,6 +201,32 @@ class Meanings:
                 return " ".join((meant, *typed[length:]))
         return text
 
+    async def _exactly(self, intent: Intent, text: str, visit: Visit) -> tuple[Meaning, bool]:
+        """What an exact sentence means, once its names were looked up."""
+        if isinstance(intent, OWN_WORDS):
+            return as_a_whole(text, "exact", One(intent)), True
+        check(self._commands, intent, visit)
+        if isinstance(intent, tuple(self._outer.values())) and (inside := _inside(intent)) is not None:
+            # Its names are those of the sentence inside, which was looked at as a sentence of its own.
+            if self._can_stand_inside(inside, intent):
+                return Unclear(NotUnderstood("I do not understand that.")), True
+            return as_a_whole(text, "exact", One(intent)), True
+        intent = await self._own_words.about_the_last_job(intent, visit)
+        found, trouble = await resolved(intent, self._context, visit)
+        foreign = isinstance(trouble, UnknownName) and trouble.kind is Kind.CONNECTION
+        if found:
+            return as_a_whole(text, "exact", chosen(found)), not isinstance(intent, Why)
+        if foreign or not isinstance(trouble, UnknownName):
+            return Unclear(trouble or NotUnderstood("I do not understand that.")), True
+        if isinstance(self._commands[type(intent)], GuardedCommand):
+            return await self._orders.unknown_target(intent, trouble, visit), True
+        if (later := await self._later.mean(text, visit)) is not None:
+            return later, False
+        meaning, steady = await self._own_words.mean(text, visit)
+        if isinstance(meaning, Unclear):
+            return Unclear(trouble, meaning.options, meaning.understood), True
+        return meaning, steady
+
     async def _mean(self, text: str, visit: Visit) -> tuple[Meaning, bool]:
         """What a text means, and whether that hangs on nothing that was said before."""
         try:
@@ -198,31 +234,13 @@ class Meanings:
         except NotExact:
             pass
         else:
-            if isinstance(intent, OWN_WORDS):
-                return as_a_whole(text, "exact", One(intent)), True
-            check(self._commands, intent, visit)
-            if isinstance(intent, tuple(self._outer.values())) and (inside := _inside(intent)) is not None:
-                # Its names are those of the sentence inside, which was looked at as a sentence of its own.
-                if self._can_stand_inside(inside):
-                    return Unclear(NotUnderstood("I do not understand that.")), True
-                return as_a_whole(text, "exact", One(intent)), True
-            intent = await self._own_words.about_the_last_job(intent, visit)
-            found, trouble = await resolved(intent, self._context, visit)
-            foreign = isinstance(trouble, UnknownName) and trouble.kind is Kind.CONNECTION
-            if found:
-                return as_a_whole(text, "exact", chosen(found)), not isinstance(intent, Why)
-            if foreign or not isinstance(trouble, UnknownName):
-                return Unclear(trouble or NotUnderstood("I do not understand that.")), True
-            if isinstance(self._commands[type(intent)], GuardedCommand):
-                return await self._orders.unknown_target(intent, trouble, visit), True
-            meaning, steady = await self._own_words.mean(text, visit)
-            if isinstance(meaning, Unclear):
-                return Unclear(trouble, meaning.options, meaning.understood), True
-            return meaning, steady
+            return await self._exactly(intent, text, visit)
         choice = await self._own_words.choice(text, visit)
         if choice is not None:
             check(self._commands, choice, visit)
             return as_a_whole(text, "choice", One(choice)), False
+        if (later := await self._later.mean(text, visit)) is not None:
+            return later, False
         if asked := orders(text, self._words.writes):
             opened = await self._orders.mean(asked, visit)
             if opened is not None:
@@ -240,15 +258,18 @@ class Meanings:
 
 def _inside(outer: Intent) -> Intent | None:
     """The sentence that another one is about."""
-    (sentence, _), *_ = clauses(type(outer))
-    found: Intent | None = getattr(outer, sentence.name)
+    found: Intent | None = getattr(outer, _sentence(outer))
     return found
+
+
+def _sentence(outer: Intent) -> str:
+    """The field of an intent that takes another sentence."""
+    return next(each.name for each, how in clauses(type(outer)) if isinstance(how.takes, Sentence))
 
 
 def _about(outer: Intent, intent: Intent) -> Intent:
     """A sentence about another one; which connection is meant, both say."""
-    (sentence, _), *_ = clauses(type(outer))
-    changed: dict[str, Any] = {sentence.name: intent}
+    changed: dict[str, Any] = {_sentence(outer): intent}
     if isinstance(intent, CelonisIntent):
-        changed = {sentence.name: replace(intent, via=None), "via": intent.via}
+        changed = {_sentence(outer): replace(intent, via=None), "via": intent.via}
     return replace(outer, **changed)

@@ -23,6 +23,7 @@ from bot.model.errors import (
 from bot.model.intents import Intent, comparisons
 from bot.model.names import Kind, Name
 from bot.policy import Touch
+from bot.watching.orders import GuardJob
 
 DOING = {CancelJob.words: "stop", StartJob.words: "start"}
 """What people call the writes that can be asked for."""
@@ -121,6 +122,15 @@ def order_buttons(jobs: Iterable[Intent], verb: str) -> Iterator[Button]:
             if verb == StartJob.words:
                 ask = StartJob(job=each.job, pool=each.pool, via=each.via)
             yield Button(f"Ask to {DOING[verb]} {each.job.text}{place}", Run(ask))
+
+
+def guard_buttons(jobs: Iterable[Intent]) -> Iterator[Button]:
+    """Ways to have a job looked at later, for a stop that names a time or a condition."""
+    for each in jobs:
+        if isinstance(each, ShowJob) and each.job is not None:
+            place = f" ({each.pool.text})" if each.pool else ""
+            ask = GuardJob(job=each.job, pool=each.pool, via=each.via)
+            yield Button(f"Guard {each.job.text}{place} at a time …", Run(ask))
 
 
 def plainly(intent: Intent) -> str:

@@ -32,6 +32,7 @@ from bot.meaning.meant import (
     Several,
     Unclear,
     date_fields,
+    guard_buttons,
     labels,
     order_buttons,
     plainly,
@@ -191,7 +192,8 @@ class OwnWords:
         ordered = [verbs[(one,)] for each in understood.unknown for one in words_of(each) if (one,) in verbs]
         if ordered:
             jobs = [each.intent for each in understood.offers if isinstance(each.intent, ShowJob)]
-            options = list(dict.fromkeys((*order_buttons(jobs, ordered[0]), *options)))[:MOST_OFFERS]
+            guards = guard_buttons(jobs) if ordered[0] == "cancel" else ()
+            options = list(dict.fromkeys((*order_buttons(jobs, ordered[0]), *guards, *options)))[:MOST_OFFERS]
             error = _not_an_order(understood, self._words.writes, DOING[ordered[0]])
             return Unclear(error, tuple(options), understood)
         return Unclear(_not_understood(understood), tuple(options), understood)

@@ -134,6 +134,22 @@ def map_comparisons(condition: Condition, change: Callable[[Comparison], Compari
             assert_never(condition)
 
 
+ORDERINGS = (Op.GE, Op.LE, Op.GT, Op.LT)
+"""Comparisons of what has an order, those that begin as another one before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A line that a value may cross: on which side, and the line as it was written (`90`, `90%`)."""
+
+    op: Op
+    value: str
+
+    def __post_init__(self) -> None:
+        if self.op not in ORDERINGS:
+            raise ValueError(f"{self.op} has no two sides")
+
+
 @dataclass(frozen=True, slots=True)
 class SortKey:
     """One field to sort by."""

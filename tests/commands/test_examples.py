@@ -26,9 +26,11 @@ from bot.model.names import Kind, Name
 from bot.policy import Right
 from bot.render.card_json import to_json
 from bot.render.values import dated
+from bot.store import watches
+from bot.watching.orders import ORDERS
 from bot.writes.guarded import GuardedCommand
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
-from tests.story import CHANNEL, DIRECT, OPERATOR, START, StoryClock, rules, someone, stage
+from tests.story import CHANNEL, DIRECT, OPERATOR, START, StoryClock, rules, set_before, someone, stage
 
 Golden = Callable[[str, object], None]
 FORMS = (FORM, FORM_KPI, FORM_DATA)
@@ -76,11 +78,16 @@ async def test_the_example_of_each_command_is_answered_alike_on_all_platforms(
         admins = right is Right.ADMIN or command is WRITES
         person = someone("UADMIN") if admins else OPERATOR
         place = CHANNEL if right is Right.PUBLIC else DIRECT
+        if hasattr(command.example, "which"):
+            await watches.insert(scene.built.store, set_before(person, place))
         answer = await scene.answer(say(command.example), person, place)
         wanted = Status.QUESTION if isinstance(command, GuardedCommand) else Status.ANSWERED
         wanted = Status.ASKED if command in FORMS else wanted
         assert answer.card.status is wanted, answer
         compare(assert_golden, words.replace(" ", "-"), at_home(answer, scene.sandbox.url))
+        if isinstance(command.example, ORDERS):
+            ((_, card),) = scene.chat.posted
+            compare(assert_golden, f"{words.replace(' ', '-')}-set", at_home(card, scene.sandbox.url))
 
 
 def test_no_two_commands_start_alike_and_each_example_is_read_back_as_itself() -> None:

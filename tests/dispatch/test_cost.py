@@ -17,9 +17,9 @@ from bot.model.people import Clicked, Said
 from bot.policy import Right
 from bot.render.card_text import footer
 from bot.sandbox import Fault
-from bot.store import Store
+from bot.store import Store, watches
 from bot.writes.guarded import GuardedCommand
-from tests.story import CHANNEL, DIRECT, OPERATOR, Stage, StoryClock, answers_to, someone, stage
+from tests.story import CHANNEL, DIRECT, OPERATOR, Stage, StoryClock, answers_to, set_before, someone, stage
 
 FORMS = (FORM, FORM_KPI, FORM_DATA)
 BY_WORDS = {command.intent.words: command for command in COMMANDS}
@@ -55,6 +55,8 @@ async def test_every_call_of_every_command_is_on_its_card_and_in_debug_by_api(wo
     command = BY_WORDS[words]
     person = someone("UADMIN") if command.right_for(command.example) is Right.ADMIN else OPERATOR
     async with stage() as scene:
+        if hasattr(command.example, "which"):
+            await watches.insert(scene.built.store, set_before(person, DIRECT))
         request = scene.request(Said(say(command.example)), person, DIRECT)
         card = (await answers_to(scene.built.bot, request))[-1].card
         asks = Status.ASKED if command in FORMS else Status.ANSWERED

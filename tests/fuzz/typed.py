@@ -31,7 +31,10 @@ from bot import config
 from bot.commands import COMMANDS
 from bot.language.declare import (
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
@@ -40,6 +43,7 @@ from bot.language.declare import (
     SomeOf,
     SortBy,
     Takes,
+    TimeOfDay,
     Where,
     clauses,
 )
@@ -226,6 +230,14 @@ class Typist:
                 return self._pick((" and ", " or ", " and not ")).join(tests)
             case SortBy():
                 return f"{self._pick(('', '-'))}{some(Kind.FIELD)} {self._pick(('', 'desc', 'asc'))}"
+            case TimeOfDay():
+                return self._pick(("23:45", "0:05", "24:00", "8", self._value()))
+            case Lasting():
+                return self._pick(("2 h", "90 min", "0 min", "9999999999 h", self._value()))
+            case Days():
+                return self._pick(("weekday", "monday, friday", "day", self._value()))
+            case Crosses():
+                return f"{self._operator()} {self._value()}"
             case Sentence():
                 inner = f"kpi {some(Kind.KPI)}"
                 return self._pick((inner, quote(inner)))

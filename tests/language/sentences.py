@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import time, timedelta
 from typing import ClassVar
 
 from bot.language.declare import (
     CelonisIntent,
     Count,
+    Crosses,
+    Days,
     Flag,
+    Lasting,
     Names,
     OneName,
     OneOf,
     Phrase,
     SomeOf,
     SortBy,
+    TimeOfDay,
     Where,
     clause,
 )
 from bot.language.parse import Exact
-from bot.model.intents import Condition, Intent, SortKey
+from bot.model.intents import Bound, Condition, Intent, SortKey
 from bot.model.names import Kind, Name
 
 
@@ -126,6 +131,25 @@ class ListAll(Intent):
     keys: tuple[SortKey, ...] = field(default=(), metadata=clause("", SortBy()))
 
 
+@dataclass(frozen=True, slots=True)
+class Guard(CelonisIntent):
+    words: ClassVar[str] = "guard"
+    job: Name | None = field(default=None, metadata=clause("", OneName(Kind.JOB)))
+    at: time | None = field(default=None, metadata=clause("at", TimeOfDay()))
+    longer: timedelta | None = field(default=None, metadata=clause("longer than", Lasting()))
+    when: Bound | None = field(default=None, metadata=clause("when", Crosses()))
+    days: tuple[str, ...] = field(default=(), metadata=clause("every", Days()))
+
+
+@dataclass(frozen=True, slots=True)
+class Every(CelonisIntent):
+    words: ClassVar[str] = "every"
+    days: tuple[str, ...] = field(default=(), metadata=clause("", Days()))
+    at: time | None = field(default=None, metadata=clause("", TimeOfDay()))
+    lasting: timedelta | None = field(default=None, metadata=clause("", Lasting()))
+    line: Bound | None = field(default=None, metadata=clause("", Crosses()))
+
+
 INTENTS: tuple[type[Intent], ...] = (
     Jobs,
     ShowJob,
@@ -139,5 +163,7 @@ INTENTS: tuple[type[Intent], ...] = (
     Audit,
     Check,
     ListAll,
+    Guard,
+    Every,
 )
 EXACT = Exact(INTENTS)

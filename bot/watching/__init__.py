@@ -1,0 +1,1 @@
+"""What is watched, guarded and told at set times."""
