@@ -19,7 +19,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -30,22 +30,27 @@ from bot.commands import COMMANDS
 from bot.commands.again import AGAIN
 from bot.commands.command import Command
 from bot.commands.jobs import CancelJob, ShowJob, StartJob
+from bot.commands.watches.asked import Snooze, Unwatch
 from bot.language.conditions import Values
 from bot.language.dates import period
+from bot.language.edges import Cost
 from bot.language.frames import Frames
 from bot.language.gate import orders
 from bot.language.lexicon import Entity, Lexicon, NameIndex, NameList
 from bot.language.parse import Exact, NotExact
-from bot.language.say import say
+from bot.language.say import lasting, say
 from bot.language.scope import Scope
-from bot.language.understand import Understanding, understand
+from bot.language.standing import Asks, standing
+from bot.language.understand import Reading, Understanding, understand
 from bot.language.values import FieldValues
 from bot.language.vocabulary import vocabulary, words_of
+from bot.meaning.later import ordered
 from bot.model.errors import BadArgument
-from bot.model.intents import And, Comparison, Condition, Intent, Not, Op, Or, SortKey
+from bot.model.intents import And, Bound, Comparison, Condition, Intent, Not, Op, Or, SortKey
 from bot.model.names import Kind, Name, fold
 from bot.sandbox.content import DATA, DEFAULT_SEED, make_knowledge_models, make_pools, read
 from bot.sandbox.schema import KnowledgeModel, Record
+from bot.watching.orders import Digest
 
 CATALOGS = Path(__file__).parent / "catalogs"
 SETS = Path(__file__).parent / "sets"
@@ -223,13 +228,43 @@ def converse(line: Mapping[str, Any], here: World) -> tuple[Understanding, Inten
     default = here.models.get(line.get("default") or "")
     for text in line["say"]:
         before, asked_before = last, certain
-        found = understand(text, here.lexicon, frames(), Scope(default, last, NOW, dates=here.dates))
+        scope = Scope(default, last, NOW, dates=here.dates)
+        found = _later(text, here, scope) or understand(text, here.lexicon, frames(), scope)
         if found.readings:
             last = _gone_on(found.readings[0].intent, before)
             if len(found.readings) == 1:
                 found = replace(found, readings=(replace(found.readings[0], intent=last),))
             certain = last if len(found.readings) == 1 else None
     return found, asked_before
+
+
+def _later(text: str, here: World, scope: Scope) -> Understanding | None:
+    """What a text asks for later or again, by the rule of `bot.meaning.later`; None if it does not."""
+    said = standing(text, here.lexicon.vocabulary, NOW.astimezone(ZONE))
+    if said is None:
+        return None
+    if said.asks is Asks.UNWATCH:
+        return Understanding((Reading(Unwatch(which=said.about), Cost(), ()),))
+    if said.asks is Asks.SNOOZE:
+        snooze = Snooze(which=said.about, lasting=said.lasting, until=said.until)
+        return Understanding((Reading(snooze, Cost(), ()),))
+    if said.asks is Asks.EDIT or not said.about:
+        return Understanding(unknown=(text,))
+    found = understand(said.about, here.lexicon, frames(), replace(scope, last=None))
+    sure = [each for each in found.readings if not each.cost.edits and not each.cost.missing]
+
+    def orders_of(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+        made = (
+            Digest(days=said.days, at=said.at, of=each.intent)
+            if said.asks is Asks.DIGEST
+            else ordered(said, each.intent)
+            for each in readings
+        )
+        return tuple(Reading(each, Cost(), ()) for each in made if each is not None)
+
+    if said.asks is Asks.DIGEST:
+        sure = list(found.readings)
+    return Understanding(orders_of(sure), orders_of((*found.readings, *found.offers)))
 
 
 def _gone_on(intent: Intent, before: Intent | None) -> Intent:
@@ -296,9 +331,14 @@ def framed(intent: Intent, here: World) -> Frame:
         value = getattr(intent, each.name)
         if not value or value == each.default or each.name in {"via", "model"}:
             continue
-        key = {"of": "names", "kpis": "names", "record": "names", "job": "names", "filter": "filters"}.get(
-            each.name, each.name
-        )
+        key = {
+            "of": "names",
+            "kpis": "names",
+            "record": "names",
+            "job": "names",
+            "kpi": "names",
+            "filter": "filters",
+        }.get(each.name, each.name)
         if key == "where":
             made["where"] = list(_tests(value))
         elif key in {"best", "worst"}:
@@ -306,6 +346,15 @@ def framed(intent: Intent, here: World) -> Frame:
             made["top" if (key == "best") != low else "bottom"] = value
         elif isinstance(value, Name):
             made[key] = value.text
+        elif isinstance(value, Intent):
+            inside = framed(value, here)
+            made["asks"] = " ".join([inside["do"], *inside.get("names", ())])
+        elif isinstance(value, time):
+            made[key] = f"{value:%H:%M}"
+        elif isinstance(value, timedelta):
+            made[key] = lasting(value)
+        elif isinstance(value, Bound):
+            made[key] = f"{value.op} {value.value}"
         elif isinstance(value, tuple):
             made[key] = [_called(one) for one in value]
         else:
