@@ -262,7 +262,7 @@ async def running(
             await listener.start()
         for upkeep in (
             _recovering(built, clock),
-            _purging(store, clock),
+            _purging(built, settings.audit.keep_days, clock),
             _trying_keys(built, settings),
             _looking(built, clock),
             _reporting(public, clock),
@@ -576,11 +576,13 @@ async def _recovered(built: Built) -> None:
         log.exception("unfinished confirmations not looked up")
 
 
-async def _purging(store: Store, clock: Clock) -> None:
+async def _purging(built: Built, keep_days: int, clock: Clock) -> None:
     while True:
         try:
-            await store.purge(clock.now())
-        except StoreUnavailable as error:
+            await built.store.purge(clock.now())
+            if keep_days and await built.store.first_time("audit pruned", timedelta(hours=23)):
+                await built.audit.prune(keep_days)
+        except BotError as error:
             log.warning("nothing purged", error=error.sentence)
         await clock.sleep(PURGE_EVERY)
 

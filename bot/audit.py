@@ -17,11 +17,22 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
-from bot.audit_entries import Checkpoint, Entry, Gap, Keys, as_json, name_in, same, told_by, written
+from bot.audit_entries import (
+    Checkpoint,
+    Entry,
+    Gap,
+    Keys,
+    as_json,
+    name_in,
+    same,
+    told_by,
+    written,
+    written_at,
+)
 from bot.model.clock import Clock
 from bot.model.errors import BadArgument, ConfigError, StoreUnavailable
 from bot.store import Store, audit_rows
@@ -159,6 +170,46 @@ class Audit:
         if not found.first <= upto <= found.count:
             raise BadArgument(f"The audit log has no row {upto}.", undone="Nothing was deleted.")
         await self._append(checkpoint=upto)
+
+    async def prune(self, keep_days: int) -> int:
+        """Deletes the rows that are older than so many days, under a checkpoint; the newest row always stays.
+
+        Returns:
+            How many went.
+
+        Raises:
+            BadArgument: The log is broken; nothing is deleted then.
+        """
+        before = self._clock.now() - timedelta(days=keep_days)
+        first = upto = 0
+        while rows := await audit_rows.after(self._store, upto or _BEFORE_ALL, _PAGE):
+            old = [each.seq for each in rows if (at := written_at(each)) is not None and at < before]
+            first, upto = first or (old[0] if old else 0), old[-1] if old else upto
+            if len(old) < len(rows):
+                break
+        end, _ = await audit_rows.end(self._store)
+        upto = min(upto, end.count - 1)
+        if not first or upto < first:
+            return 0
+        await self.checkpoint(upto)
+        return upto - first + 1
+
+    async def forget(self, person: str, entry: Entry) -> int:
+        """Takes the name of a person (`Person.key`) off their rows; the chain stays whole.
+
+        Args:
+            person: Whose.
+            entry: Says who did so; it is in the log before.
+
+        Returns:
+            Off how many rows.
+        """
+        await self.write(entry)
+        return await audit_rows.forget(self._store, person)
+
+    async def newest(self, most: int) -> tuple[Row, ...]:
+        """The last rows, newest first."""
+        return await audit_rows.newest(self._store, most)
 
     async def head(self) -> Head:
         """Where the log ends now. The log stream is told where it does not hold what this program saw before.

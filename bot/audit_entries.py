@@ -127,6 +127,14 @@ def told_by(row: Row) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def written_at(row: Row) -> datetime | None:
+    """When a row was written; None where nobody can read it any more."""
+    try:
+        return datetime.fromisoformat(str(told_by(row).get("at")))
+    except ValueError:
+        return None
+
+
 # --- what vouches for them
 
 

@@ -73,6 +73,7 @@ class Contexts:
             values=self._values[connection],
             policy=parts.policy,
             store=parts.store,
+            audit=parts.audit,
             clock=parts.clock,
             table=self._table,
             version=parts.version,

@@ -80,7 +80,6 @@ VALUES = {
 }
 """What stands in for the `…` of the pages."""
 OTHER = {
-    "UPDATE audit_rows SET person = NULL WHERE person = 'slack:T0123456:U0123456'": "SQL",
     **dict.fromkeys(("response_url", "users.info", "https://hooks.slack.com", "team_id"), "Slack's"),
     **dict.fromkeys(("connections:write", "/celonis", "@Celonis …"), "in Slack's forms and messages"),
     "usergroups:read": "a scope that --groups adds",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from bot.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from bot.audit import Audit
+    from bot.audit_entries import Entry
     from bot.store import Store
 
 EXIT_BROKEN = 3
@@ -74,6 +76,52 @@ async def _export(toml: Path | None) -> None:
     async with opened_audit(toml) as (log, _):
         async for line in log.export():
             click.echo(line)
+
+
+@audit.command()
+@with_settings
+def prune(toml: Path | None) -> None:
+    """Delete the rows older than [audit] keep_days, under a checkpoint; a bot that serves does so once a day."""
+    run(_prune(toml))
+
+
+async def _prune(toml: Path | None) -> None:
+    keep_days = loaded(toml, need=config.Need.NOTHING, connections=False).audit.keep_days
+    if not keep_days:
+        raise ConfigError(["[audit] keep_days is not set, so every row is kept."])
+    async with opened_audit(toml) as (log, _):
+        gone = await log.prune(keep_days)
+    click.echo(f"{gone} rows older than {keep_days} days were deleted." if gone else "No row is that old.")
+
+
+@audit.command()
+@click.argument("person")
+@with_settings
+def forget(person: str, toml: Path | None) -> None:
+    """Take the name of PERSON, such as slack:T1:U1, off all rows; the log stays checkable."""
+    run(_forget(person, toml))
+
+
+async def _forget(person: str, toml: Path | None) -> None:
+    async with opened_audit(toml) as (log, _):
+        rows = await log.forget(person, by_hand("audit forget …"))
+    click.echo(f"The name was taken off {rows} rows.")
+
+
+def by_hand(sentence: str) -> Entry:
+    """The row of what somebody changed on the command line."""
+    from adapters.terminal.chat import local_person
+    from bot.audit_entries import Entry
+
+    person = local_person()
+    return Entry(
+        request=secrets.token_hex(4),
+        person=person.key,
+        place=f"local:{person.home}:command line",
+        decision="changed",
+        right="admin",
+        sentence=sentence,
+    )
 
 
 @asynccontextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import click
 
-from adapters.cli.audit import opened_audit
+from adapters.cli.audit import by_hand, opened_audit
 from adapters.cli.program import run
 from adapters.cli.settings import with_settings
 
@@ -22,7 +21,6 @@ def writes(to: str, toml: Path | None) -> None:
 
 async def _switch(to: str, toml: Path | None) -> None:
     from adapters.terminal.chat import local_person
-    from bot.audit_entries import Entry
     from bot.store.switches import switch_writes, writes_off
 
     async with opened_audit(toml) as (log, store):
@@ -31,16 +29,7 @@ async def _switch(to: str, toml: Path | None) -> None:
         if (to == "on") == (off is None):
             click.echo(f"Writes are {to} already.")
             return
-        await log.write(
-            Entry(
-                request=secrets.token_hex(4),
-                person=person.key,
-                place=f"local:{person.home}:command line",
-                decision="changed",
-                right="admin",
-                sentence=f"writes {to}",
-            )
-        )
+        await log.write(by_hand(f"writes {to}"))
         await switch_writes(store, person, on=to == "on")
     click.echo(
         "Writes are on again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.commands.access import ALLOW, DEBUG, PERMISSIONS, QUOTA, STATUS, WHOAMI
+from bot.commands.audit import AUDIT
 from bot.commands.browse import ANALYSES, DATA_MODELS, LOADS_OF, PACKAGES, SPACES
 from bot.commands.cancel import CANCEL
 from bot.commands.command import AnyCommand
@@ -79,4 +80,5 @@ COMMANDS: tuple[AnyCommand, ...] = (
     ALLOW,
     DEBUG,
     WRITES,
+    AUDIT,
 )

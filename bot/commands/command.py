@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from bot.audience import Shown
+from bot.audit import Audit
 from bot.catalog import Catalog
 from bot.catalog.values import FieldValueLists
 from bot.celonis import Api, Celonis
@@ -49,6 +50,7 @@ class Context:
         values: What the fields of the connection hold.
         policy: For what a card may offer.
         store: The place's defaults.
+        audit: What was decided.
         clock: For waiting; `now` does not move.
         table: Every command, for `help`.
         version: The bot's version.
@@ -73,6 +75,7 @@ class Context:
     values: FieldValueLists
     policy: Policy
     store: Store
+    audit: Audit
     clock: Clock
     table: tuple[AnyCommand, ...]
     version: str

@@ -71,7 +71,13 @@ class KpiSettings(Section):
 class AuditSettings(Section):
     """What the log keeps beyond writes, refusals, expiries and failures."""
 
-    reads: bool = Field(False, description="Whether reads are logged too (who asked what, without values).")
+    reads: bool = Field(True, description="Whether reads are logged too (who asked what, without values).")
+    keep_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days after which rows are deleted, under a signed checkpoint that keeps the rest checkable; 0 keeps all.",
+    )
 
 
 class Admin(Section):

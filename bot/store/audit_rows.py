@@ -112,6 +112,18 @@ async def after(store: Store, seq: int, limit: int) -> tuple[Row, ...]:
     return tuple(map(_row, await store.read(lambda connection: connection.execute(asked).all())))
 
 
+async def newest(store: Store, limit: int) -> tuple[Row, ...]:
+    """The last rows, newest first, at most `limit`."""
+    asked = sa.select(_ROWS).order_by(_ROWS.c.seq.desc()).limit(limit)
+    return tuple(map(_row, await store.read(lambda connection: connection.execute(asked).all())))
+
+
+async def forget(store: Store, person: str) -> int:
+    """Takes a person's name off all their rows; how many they were."""
+    nameless = _ROWS.update().where(_ROWS.c.person == person).values(person=None)
+    return await store.write(lambda connection: connection.execute(nameless).rowcount)
+
+
 async def end(store: Store) -> tuple[Head, int]:
     """The head, and the highest number of a row (0 without any), both of the same moment."""
     highest = sa.select(sa.func.coalesce(sa.func.max(_ROWS.c.seq), 0)).scalar_subquery()

@@ -528,3 +528,41 @@ async def test_what_no_column_should_hold_is_broken_and_no_crash(store: Store, a
     assert isinstance(await audit.verify(), Broken)
     await tamper(store, "UPDATE audit_head SET length = 'many', digest = x'ff'")
     assert isinstance(await audit.verify(), Broken)
+
+
+async def test_rows_older_than_the_days_that_are_kept_go_under_a_checkpoint(
+    store: Store, audit: Audit, clock: FakeClock
+) -> None:
+    await write(audit, 5)
+    clock.advance(10 * 86400)
+    await write(audit, 3)
+    assert await audit.prune(11) == 0
+    assert await audit.prune(9) == 5
+    found = await audit.verify()
+    assert isinstance(found, Verified)
+    assert (found.first, found.count) == (6, 9)
+    assert await audit.prune(9) == 0
+    clock.advance(100 * 86400)
+    assert await audit.prune(1) == 3  # the newest row stays
+    assert isinstance(await audit.verify(), Verified)
+
+
+async def test_nothing_of_a_broken_log_is_pruned(store: Store, audit: Audit, clock: FakeClock) -> None:
+    await write(audit, 3)
+    clock.advance(10 * 86400)
+    await tamper(store, "UPDATE audit_head SET seal = 'x'")
+    with pytest.raises(BadArgument):
+        await audit.prune(1)
+    assert len([line async for line in audit.export()]) == 3
+
+
+async def test_a_person_is_forgotten_and_the_log_stays_whole(audit: Audit) -> None:
+    await write(audit, 3)
+    name = (await audit.newest(1))[0].person
+    assert name
+    doer = Entry("r", "local:box:admin", "local:box:command line", "changed")
+    assert await audit.forget(name, doer) == 3
+    assert name not in "".join([line async for line in audit.export()])
+    found = await audit.verify()
+    assert isinstance(found, Verified)
+    assert (found.count, found.nameless) == (4, 3)

@@ -125,6 +125,7 @@ def context(told: Told, connections: tuple[str, ...] = ("sandbox",)) -> Context:
         values=FieldValueLists(),
         policy=Policy(Settings()),
         store=nobody,
+        audit=nobody,
         clock=FrozenClock(),
         table=(),
         version="0",
