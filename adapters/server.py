@@ -607,6 +607,7 @@ async def _trying_keys(built: Built, settings: config.Settings) -> None:
         try:
             if configured.connect:
                 await celonis.connect()
+                await celonis.try_write_key()
             if configured.permissions:
                 granted = [each.service_name for each in await celonis.grants() if each.permissions]
                 log.info("key has grants", connection=name, services=granted)

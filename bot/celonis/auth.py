@@ -51,16 +51,24 @@ class CelonisAuth(httpx.Auth):
         connection: With the credential.
         clock: For the life of tokens.
         replaced: Called when another key is tried; it may have other rights.
+        own: A key in place of the connection's own, whose kind is found out.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, replaced: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        replaced: Callable[[], None],
+        own: Secret | None = None,
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._replaced = replaced
-        credential = connection.api_token or connection.oauth
+        credential = own or connection.api_token or connection.oauth
         assert credential is not None, "a connection has an API key or an OAuth client"
         self._credential: Secret | OAuthClient = credential
-        self._kind = connection.key_type
+        self._kind_set = None if own else connection.key_type
+        self._kind = self._kind_set
         self._proven = False
         self._tried_other = False
         self._token: _Token | None = None
@@ -77,13 +85,18 @@ class CelonisAuth(httpx.Auth):
         return Identity.APPLICATION if self._kind is KeyType.APP_KEY else Identity.USER
 
     @property
+    def proven(self) -> bool:
+        """Whether Celonis has accepted the key, so that its kind is known."""
+        return self._proven
+
+    @property
     def tail(self) -> str:
         """Enough of the key to tell it from another."""
         return self._credential.tail
 
     def is_a(self, kind: KeyType) -> None:
         """Takes a key whose kind was not set for this kind from now on."""
-        if self._connection.oauth is None and self._connection.key_type is None:
+        if isinstance(self._credential, Secret) and self._kind_set is None:
             self._kind = kind
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
@@ -125,7 +138,7 @@ class CelonisAuth(httpx.Auth):
             return True
         if not sent.endswith(f" {self._credential.reveal()}") or self._read_again():
             return True
-        if self._connection.key_type is not None or self._proven:
+        if self._kind_set is not None or self._proven:
             return False
         if self._tried_other:
             self._kind = None

@@ -130,6 +130,11 @@ class Client:
         self.cache = Cache(clock)
         self.me: Me | None = None
         self.auth = CelonisAuth(connection, clock, self.cache.clear)
+        self._write_auth = (
+            CelonisAuth(connection, clock, lambda: None, connection.write_key)
+            if connection.write_key is not None
+            else self.auth
+        )
         self.transport = LimitedTransport(connection, limiters, clock, transport)
         seconds = connection.timeout
         self._http = httpx.AsyncClient(
@@ -156,6 +161,7 @@ class Client:
         *,
         is_write: bool = False,
         authorization: str | None = None,
+        for_writes: bool = False,
     ) -> httpx.Response:
         """Sends one request, once; after a 401 once more where there is another key or token to try.
 
@@ -164,6 +170,7 @@ class Client:
             call: The request.
             is_write: It changes something.
             authorization: A header's value in place of the connection's own.
+            for_writes: It is sent with the key for writes, and changes nothing.
 
         Raises:
             BotError: It was refused before sending.
@@ -183,7 +190,8 @@ class Client:
             request.headers["Authorization"] = authorization or ""
             return request
 
-        auth = self.auth if authorization is None else as_given
+        own = self._write_auth if is_write or for_writes else self.auth
+        auth = own if authorization is None else as_given
         before = purpose.calls
         try:
             return await self._http.send(request, auth=auth)
@@ -238,6 +246,27 @@ class Client:
         in_time = now + max(wait, limiter.paused_for()) < purpose.deadline
         return in_time and limiter.may_retry() and self._retries.take(now)
 
+    async def try_write_key(self, caller: Caller) -> None:
+        """Finds out with a read whether Celonis accepts the key for writes, and of which kind it is: a write is never sent
+        twice to do so. Without such a key, and where it is known, nothing is asked.
+
+        Raises:
+            Unauthorized: It does not.
+            CelonisError: Celonis cannot be asked.
+        """
+        if self._write_auth is self.auth or self._write_auth.proven:
+            return
+        call = Call("GET", "/api/cloud/team")
+        reply = await self.send(Purpose(caller), call, for_writes=True)
+        if reply.status_code == httpx.codes.UNAUTHORIZED:
+            raise refusal(
+                reply,
+                connection=self.connection,
+                family=call.family,
+                now=self.clock.now(),
+                key="key for writes",
+            )
+
     async def carry_out(
         self,
         approval: Approval[CancelRuns] | Approval[StartRun],
@@ -272,6 +301,7 @@ class Client:
             raise ApprovalSpent(
                 "This was confirmed for another Celonis team.", hint="Ask again.", undone="Nothing was sent."
             )
+        await self.try_write_key(caller)
         spent = False
 
         def spend() -> None:
@@ -289,7 +319,14 @@ class Client:
         if reply.is_success:
             return
         status = reply.status_code
-        refused = refusal(reply, connection=connection, family=call.family, now=self.clock.now(), write=tried)
+        refused = refusal(
+            reply,
+            connection=connection,
+            family=call.family,
+            now=self.clock.now(),
+            write=tried,
+            key="key" if connection.write_key is None else "key for writes",
+        )
         if reply.is_client_error and status != _TIMED_OUT and not is_web_page(reply):
             raise refused
         raise OutcomeUnknown(

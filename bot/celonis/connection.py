@@ -281,6 +281,10 @@ class Celonis:
             ) from None
         return self._client.key()
 
+    async def try_write_key(self) -> None:
+        """Tries the key for writes with a read, where there is one. Raises as `connect` does."""
+        await self._client.try_write_key(self._starting(Lane.GUARDED))
+
     def _starting(self, lane: Lane) -> Caller:
         return Caller("bot:start", "", lane, self._clock.monotonic() + self.connection.timeout)
 

@@ -242,6 +242,7 @@ def refusal(
     family: Family,
     now: datetime,
     write: Tried | None = None,
+    key: str = "key",
 ) -> CelonisError:
     """The error for a reply that is no success.
 
@@ -251,6 +252,7 @@ def refusal(
         family: Which API was asked.
         now: When the reply came.
         write: What was to be done; None for a read.
+        key: Which of the bot's keys was sent.
     """
     status, name, said = reply.status_code, connection.name, _envelope(reply)
     match status:
@@ -260,18 +262,18 @@ def refusal(
             return _web_page(reply, connection)
         case 401 if not said.is_json and _SCHEME_MISSING in reply.text:
             return Unauthorized(
-                f"{name} could not read the bot's key: it came without a kind.",
+                f"{name} could not read the bot's {key}: it came without a kind.",
                 hint="The bot's admin should set the key type (APP_KEY or USER_KEY).",
                 status=status,
             )
         case 401:
             return Unauthorized(
-                f"{name} does not accept the bot's key.",
+                f"{name} does not accept the bot's {key}.",
                 hint="The bot's admin should check the key and its type (application or user key), or make a new one.",
                 status=status,
             )
         case 403:
-            return _forbidden(reply, connection, family, write)
+            return _forbidden(reply, connection, family, write, key)
         case 404 if said.code.startswith("LIMIT_"):
             return CelonisError(
                 f"{name} has no limits configured for its API, so it refuses every question.",
@@ -317,7 +319,7 @@ def _web_page(reply: httpx.Response, connection: Connection) -> UnexpectedReply:
 
 
 def _forbidden(
-    reply: httpx.Response, connection: Connection, family: Family, write: Tried | None
+    reply: httpx.Response, connection: Connection, family: Family, write: Tried | None, key: str
 ) -> CelonisError:
     """What was refused, in the words of what was tried, and who has to grant what."""
     tried = "see this" if write is None else f"{write.doing} {foreign(write.run.job_name)}"
@@ -325,7 +327,7 @@ def _forbidden(
     grant = _GRANTS[family]
     if write is not None and family is Family.INTEGRATION:
         grant = (
-            f"A Celonis admin has to grant the bot's key *manage* on the data pool {foreign(write.run.pool_name)} "
+            f"A Celonis admin has to grant the bot's {key} *manage* on the data pool {foreign(write.run.pool_name)} "
             "(Data Integration); to view it is not enough."
         )
     if scope := _missing_scope(connection, family, write=write is not None):

@@ -19,6 +19,7 @@ DEFAULT_OAUTH_SCOPE = "intelligence.knowledge-models:read integration.data-pools
 
 POINTERS = {
     "api_token": ("api_token",),
+    "write_key": ("write_key",),
     "oauth_client_id": ("oauth", "id"),
     "oauth_client_secret": ("oauth", "secret"),
 }
@@ -116,6 +117,8 @@ class Connection(Section):
     oauth: SkipJsonSchema[OAuthClient | None] = None
     # This or `oauth` is there, never both.
     api_token: SkipJsonSchema[Secret | None] = Field(None, validate_default=True)
+    # Sends what was confirmed, where it is not `api_token` that does.
+    write_key: SkipJsonSchema[Secret | None] = None
     team: str = Field("", description="The team's name, the first part of the address; with `cluster`.")
     cluster: str = Field("", description="The cluster, the second part of the address, such as `eu-1`.")
     # Once it is read: `https://team.cluster.celonis.cloud`, without a slash at the end.
@@ -130,6 +133,11 @@ class Connection(Section):
     ] = Field(None, description="`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given.")
     api_token_env: str = Field("", description="Environment variable that holds the API key.")
     api_token_file: str = Field("", description="File that holds the API key, read again when refused.")
+    write_key_env: str = Field(
+        "",
+        description="Environment variable that holds the key for confirmed writes; else the reading one sends them.",
+    )
+    write_key_file: str = Field("", description="File that holds the key for confirmed writes.")
     oauth_client_id_env: str = Field("", description="Environment variable with the OAuth client id.")
     oauth_client_id_file: str = Field("", description="File that holds the OAuth client id.")
     oauth_client_secret_env: str = Field("", description="Environment variable with the OAuth client secret.")

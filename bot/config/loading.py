@@ -62,6 +62,11 @@ ENVIRONMENT = (
         "connections.default.key_type",
         "`APP_KEY` or `USER_KEY` (also `BEARER`); found out when not given.",
     ),
+    _filed(
+        "CELONIS_WRITE_KEY",
+        "connections.default.write_key",
+        "Key for what was confirmed, so that the other one needs no right to change anything.",
+    ),
     _filed("CELONIS_OAUTH_CLIENT_ID", "connections.default.oauth.id", "OAuth client, instead of a key."),
     _filed("CELONIS_OAUTH_CLIENT_SECRET", "connections.default.oauth.secret", "Its secret."),
     _plain("CELONIS_OAUTH_SCOPE", "connections.default.oauth_scope", "Its scopes, with blanks between them."),
@@ -95,7 +100,7 @@ _SECRET_KEYS = frozenset(
     {
         *("api_key", "api_token", "app_key", "app_password", "app_token", "application_key", "bearer"),
         *("bot_token", "client_id", "client_secret", "key", "oauth_client_id", "oauth_client_secret"),
-        *("password", "secret", "secret_key", "signing_secret", "token", "user_key"),
+        *("password", "secret", "secret_key", "signing_secret", "token", "user_key", "write_key"),
     }
     | {each.name.casefold() for each in ENVIRONMENT if each.filed}
 )
@@ -287,7 +292,9 @@ class _Reader:
 
     def _point(self, table: dict[str, Any]) -> None:
         """Lets the default connection find its key or client where the `CELONIS_…` variables say."""
-        token, *client = POINTERS
+        token, write, *client = POINTERS
+        if self._is_given(f"CELONIS_{write.upper()}"):
+            table[f"{write}_env"], table[f"{write}_file"] = f"CELONIS_{write.upper()}", ""
         kinds = ([token], client)
         for kind, other in (kinds, kinds[::-1]):
             if any(self._is_given(f"CELONIS_{key.upper()}") for key in kind):

@@ -58,6 +58,7 @@ def test_the_example_loads_as_it_is(tmp_path: Path) -> None:
     environ = {
         "CELONIS_API_TOKEN": "made-up-default-key",
         "CELONIS_API_TOKEN_PRODUCTION": "made-up-production-key",
+        "CELONIS_WRITE_KEY_PRODUCTION": "made-up-key-for-writes",
         "CELONIS_FINANCE_CLIENT_ID": "made-up-client",
         "SLACK_BOT_TOKEN": "xoxb-made-up",
         "SLACK_SIGNING_SECRET": "made-up-signing-secret",
@@ -95,6 +96,7 @@ def test_the_example_shows_every_setting() -> None:
     every = {(kind.__name__, key) for kind in sections(Settings) for key in kind.written()}
     elsewhere = {
         ("Connection", "api_token_file"),  # the other half of a pair of which one is shown
+        ("Connection", "write_key_file"),
         ("Connection", "oauth_client_id_file"),
         ("Connection", "oauth_client_secret_env"),
     }

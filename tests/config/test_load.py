@@ -137,6 +137,22 @@ def test_the_kind_of_key_is_said_as_in_pycelonis(said: str, meant: KeyType | Non
     assert load(LEAST | {"CELONIS_KEY_TYPE": said}, None).connections["default"].key_type is meant
 
 
+def test_a_key_for_writes_stands_beside_the_key(read: Any, tmp_path: Path) -> None:
+    assert read().connections["default"].write_key is None
+    file = tmp_path / "key"
+    file.write_text(KEY[::-1])
+    for found in (
+        read(environ=LEAST | {"CELONIS_WRITE_KEY": KEY[::-1]}),
+        read(environ=LEAST | {"CELONIS_WRITE_KEY_FILE": str(file)}),
+        read('[connections.default]\nwrite_key_env = "OTHER"', LEAST | {"OTHER": KEY[::-1]}),
+        read('[connections.default]\nwrite_key_file = "key"'),
+    ):
+        default = found.connections["default"]
+        assert (default.api_token.reveal(), default.write_key.reveal()) == (KEY, KEY[::-1])
+    with pytest.raises(ConfigError, match="write_key holds a secret"):
+        read('[connections.default]\nwrite_key = "hush"')
+
+
 def test_an_oauth_client_does_instead_of_a_key() -> None:
     environ = {
         "CELONIS_URL": LEAST["CELONIS_URL"],
