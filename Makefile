@@ -10,7 +10,7 @@ DEV_READY := $(VENV)/.dev-ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: help setup hooks demo test lint types imports unit fuzz laws docs e2e cards bench bench-quick size lock sbom audit clean
+.PHONY: help setup hooks demo test lint types imports unit fuzz laws faults docs e2e cards bench bench-quick size lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to run
@@ -56,6 +56,9 @@ fuzz: $(DEV_READY)  ## two minutes of what people may type, other texts each tim
 
 laws: $(DEV_READY)  ## what holds for every sentence and catalog, with a hundred thousand examples each; EXAMPLES=N takes N
 	LAWS_EXAMPLES=$(or $(EXAMPLES),100000) $(BIN)/pytest -n $(WORKERS) tests/language/test_laws.py
+
+faults: $(DEV_READY)  ## every fault on Slack and Teams, for stopping and starting: calls that reached Celonis, and whether the message is true
+	$(BIN)/python -m tests.writes.fault_matrix
 
 docs: $(DEV_READY)  ## write what is generated: the table of commands, docs/commands.md, the tables of settings
 	PYTHONPATH=. $(BIN)/python docs/generate.py

@@ -104,6 +104,8 @@ async def town(
     changed: Callable[[config.Settings], config.Settings] = lambda settings: settings,
     rules: Sequence[config.Rule] | None = None,
     deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+    shared: Store | None = None,
+    clock: StoryClock | None = None,
 ) -> AsyncIterator[Town]:
     """A town.
 
@@ -115,8 +117,10 @@ async def town(
         changed: Last changes to the settings.
         rules: Instead of `policy()`.
         deadlines: For whoever connects.
+        shared: What every copy has open, in place of a database; a restarted copy is one more of them.
+        clock: The one of that store.
     """
-    clock = StoryClock()
+    clock = clock or StoryClock()
     quick = replace(switches or Switches(cancel_delay=2.0), per_second=100_000)
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox(SandboxOptions(now=clock.seconds, switches=quick)))
@@ -154,8 +158,8 @@ async def town(
         )
         made = Town(slack, sandbox, clock, settings)
         for _ in range(copies):
-            store = None
-            if not database:
+            store = shared
+            if store is None and not database:
                 store = await stack.enter_async_context(await Store.temporary(clock))
             made.copies.append(
                 await stack.enter_async_context(

@@ -135,6 +135,8 @@ async def stage(
     bound: bool = True,
     signed: bool = True,
     policy: tuple[config.Rule, ...] | None = None,
+    shared: Store | None = None,
+    clock: StoryClock | None = None,
 ) -> AsyncIterator[Stage]:
     """A running bot.
 
@@ -145,8 +147,10 @@ async def stage(
         bound: Whether the tenant has a connection.
         signed: Whether the bot has a registration, so that messages carry a signature.
         policy: Instead of `rules()`.
+        shared: What every replica has open, in place of a database; a restarted one is one more of them.
+        clock: The one of that store.
     """
-    clock = StoryClock()
+    clock = clock or StoryClock()
     async with AsyncExitStack() as stack:
         teams = await stack.enter_async_context(FakeTeams(ACCOUNTS))
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -171,11 +175,12 @@ async def stage(
         )
         running = []
         for number in range(replicas):
-            store = await stack.enter_async_context(
+            store = shared or await stack.enter_async_context(
                 await Store.open(database, clock, secret_keys=[SECRET_KEY.encode()])
                 if database
                 else await Store.temporary(clock)
             )
+            assert store is not None
             running.append(
                 await stack.enter_async_context(_replica(settings, store, clock, number, signed=signed))
             )
