@@ -136,6 +136,7 @@ async def build(
             words=settings.aliases,
             synonyms={name: _synonyms(each) for name, each in settings.synonyms.items()},
             kpi_kinds={kpi: each.kind for kpi, each in settings.kpis.items()},
+            notify={pattern: each.to for pattern, each in settings.notify.items()},
             audit_reads=settings.audit.reads,
             text_length=settings.chat.text_length,
             open_for=timedelta(minutes=settings.chat.question_minutes),

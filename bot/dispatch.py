@@ -43,6 +43,7 @@ from bot.visit import Parts, Show, Visit, entry
 from bot.writes.cards import BREAK_GLASS, ShowQuestion
 from bot.writes.carry_out import Writes
 from bot.writes.guarded import GuardedCommand
+from bot.writes.notices import Notices
 from bot.writes.question import Questions
 from bot.writes.recover import recover
 from bot.writes.ticket import Tickets
@@ -101,7 +102,8 @@ class Bot:
         parse = self._meanings.exact.parse
         self._questions = Questions(parts, tickets, guarded, parse, contexts.guarded)
         two = TwoPeople(parts, self._questions, tickets)
-        self._writes = Writes(self._questions, tickets, two, parts.clock, contexts.guarded)
+        notices = Notices(parts)
+        self._writes = Writes(self._questions, tickets, two, notices, parts.clock, contexts.guarded)
         self._reading = Reading(parts, contexts, self._conversations)
         self._said: Kept[str, deque[float]] = Kept(PEOPLE)
 

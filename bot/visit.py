@@ -106,6 +106,7 @@ class Parts:
         words: Aliases of the settings: word -> canonical words.
         synonyms: By connection: folded word -> name as it stands in Celonis.
         kpi_kinds: By KPI's id: what the settings say that it measures.
+        notify: By pattern of data pools: the keys of places and people who are told of writes there.
         audit_reads: Whether reads are written to the audit log too.
         text_length: Longest sentence, in characters.
         open_for: How long a question can be answered.
@@ -127,6 +128,7 @@ class Parts:
     words: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     kpi_kinds: Mapping[str, KpiKind] = field(default_factory=dict)
+    notify: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     audit_reads: bool = False
     text_length: int = 4000
     open_for: timedelta = timedelta(minutes=5)

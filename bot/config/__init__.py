@@ -11,7 +11,7 @@ toml cannot write.
 from bot.config.address import host_matches, is_loopback, team_root
 from bot.config.connection import Connection, DataModelRef, KeyType, Limits, OAuthClient
 from bot.config.loading import ENVIRONMENT, load
-from bot.config.rules import Binding, HiddenField, On, Right, Rule, SecondPerson, Who
+from bot.config.rules import Binding, HiddenField, Notify, On, Right, Rule, SecondPerson, Who
 from bot.config.secret import Secret
 from bot.config.section import Need, Section
 from bot.config.settings import (
@@ -42,6 +42,7 @@ __all__ = [
     "KpiSettings",
     "Limits",
     "Need",
+    "Notify",
     "OAuthClient",
     "On",
     "Right",

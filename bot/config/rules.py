@@ -63,6 +63,15 @@ PlaceKey: TypeAlias = Annotated[
 """One place; empty for none."""
 
 
+_Told: TypeAlias = Annotated[
+    str,
+    form(
+        rf"slack:{_TEAM}:[CGDUW][A-Z0-9]+|teams:{_UUID}:.+",
+        "look like slack:T1:C1 (a place) or slack:T1:U1 (a person), or teams:tenant id:conversation or object id",
+    ),
+]
+
+
 class Right(StrEnum):
     """What a rule of the policy can grant. None of them implies another."""
 
@@ -195,6 +204,16 @@ class SecondPerson(Section):
         le=55,
         description="Minutes after the first confirmation from which on the first person may go on alone, with a reason that the "
         "admins are told; 0 is never.",
+    )
+
+
+class Notify(Section):
+    """Who is told of every write on some data pools."""
+
+    to: Several[_Told] = Field(
+        min_length=1,
+        description="Places (`slack:T1:C1`, `teams:tenant:conversation`) and people (`slack:T1:U1`, `teams:tenant:object id`); "
+        "who may not see the data pool is told without names.",
     )
 
 

@@ -20,7 +20,18 @@ from pydantic.json_schema import SkipJsonSchema
 
 from bot.config.address import https_or_loopback, is_host_pattern, is_loopback, is_network, team_root
 from bot.config.connection import Connection, DataModelRef, Limits
-from bot.config.rules import Binding, HiddenField, On, PlaceKey, Right, Rule, SecondPerson, Who, is_uuid
+from bot.config.rules import (
+    Binding,
+    HiddenField,
+    Notify,
+    On,
+    PlaceKey,
+    Right,
+    Rule,
+    SecondPerson,
+    Who,
+    is_uuid,
+)
 from bot.config.secret import Secret
 from bot.config.section import Fault, Loc, Need, Reading, Section, Several, checked, fault, meant, refuse
 from bot.model.clock import known_zones
@@ -267,6 +278,10 @@ class Settings(Section):
         description='Further names, by connection; "*" is every connection.',
     )
     kpis: dict[str, KpiSettings] = Field(default_factory=dict, description="KPIs by id.")
+    notify: dict[str, Notify] = Field(
+        default_factory=dict,
+        description="Who is told of every write that took effect, or may have, by data pool: its id, or a pattern of its name.",
+    )
     audit: AuditSettings = Field(default_factory=AuditSettings, description="The log.")
     admin: Admin = Field(default_factory=Admin, description="Who runs the bot.")
     server: Server = Field(default_factory=Server, description="Where `serve` listens.")

@@ -32,8 +32,9 @@ from bot.policy import Touch
 from bot.render.card_text import error_text
 from bot.store.tickets import Outcome, State, Ticket
 from bot.visit import Visit
-from bot.writes.cards import last_card, name_of, past
+from bot.writes.cards import NOT_DONE, last_card, name_of, past
 from bot.writes.guarded import ContextOf, Ended, TakenOver, Write
+from bot.writes.notices import Notices
 from bot.writes.question import Questions, signed
 from bot.writes.ticket import Claimed, Tickets
 from bot.writes.two_people import TwoPeople
@@ -51,6 +52,7 @@ class Writes:
         questions: What is asked, and told.
         tickets: The questions' lives.
         two_people: Whose yes counts, where two are needed.
+        notices: Told of what was done.
         clock: For waiting.
         context: What a command works with.
     """
@@ -60,10 +62,12 @@ class Writes:
         questions: Questions,
         tickets: Tickets,
         two_people: TwoPeople,
+        notices: Notices,
         clock: Clock,
         context: ContextOf,
     ) -> None:
         self._questions = questions
+        self._notices = notices
         self._tickets = tickets
         self._clock = clock
         self._context = context
@@ -288,13 +292,15 @@ class Writes:
         return replace(past(now), touches=hits)
 
     async def _finish(self, write: Write, outcome: Outcome, last: Shown, *, note: str = "") -> bool:
-        """Writes down how a write ended, and shows it in every message of its question but the one that is answered.
+        """Shows how a write ended in every message of its question, and writes it down.
 
-        A database that fails now hides nothing: the end is shown and logged.
+        The messages come first: whoever dies between the two has the end looked up and shown once more, not never. A
+        database that fails now hides nothing: the end is shown and logged.
 
         Returns:
             False: somebody else has said before how it ended.
         """
+        await self._questions.ended(write, last, outcome=outcome)
         try:
             if not await self._tickets.finish(write.ticket.id, outcome, note or last.card.headline):
                 return False
@@ -306,7 +312,8 @@ class Writes:
                 ticket=write.ticket.id,
                 outcome=outcome.value,
             )
-        await self._questions.ended(write, last, shown=True)
+        if outcome not in NOT_DONE:
+            self._notices.tell(replace(write.ticket, outcome=outcome), last, write.command.plainly)
         return True
 
     @asynccontextmanager

@@ -21,7 +21,7 @@ from bot.model.people import MessageRef, Person, Place, Visibility
 from bot.policy import Asker, Touch
 from bot.render.values import when
 from bot.store.switches import writes_off
-from bot.store.tickets import State, Ticket
+from bot.store.tickets import Outcome, State, Ticket
 from bot.visit import Parts, Visit, entry
 from bot.writes.cards import bare_end, bare_question, name_of, past, whole_question
 from bot.writes.guarded import AnyGuarded, ContextOf, Write, called_now
@@ -269,18 +269,21 @@ class Questions:
 
     # --- the end ---
 
-    async def ended(self, write: Write, last: Shown, *, shown: bool = False) -> None:
+    async def ended(
+        self, write: Write, last: Shown, *, shown: bool = False, outcome: Outcome | None = None
+    ) -> None:
         """What is due when a question has come to its end: every message that shows it gets the end it may show.
 
         Args:
             write: The question.
             last: Its end in full.
             shown: Whether the answer to the request that ended it changes the message that was clicked.
+            outcome: How it ended, where that is not written down yet.
         """
         await self._close_refusals(write)
-        await self.spread(write, last, shown=shown)
+        await self.spread(write, last, shown=shown, outcome=outcome)
 
-    async def spread(self, write: Write, said: Shown, *, shown: bool) -> None:
+    async def spread(self, write: Write, said: Shown, *, shown: bool, outcome: Outcome | None = None) -> None:
         """Changes every message of a question. The arguments are those of `ended`."""
         visit, ticket = write.visit, write.ticket
         clicked = visit.request.message
@@ -290,6 +293,8 @@ class Questions:
             ticket = await self._tickets.load(ticket.id) or ticket
         except StoreUnavailable:
             log.warning("messages of a question not read", ticket=ticket.id)
+        if outcome is not None:
+            ticket = replace(ticket, outcome=outcome)
         await self.tell(ticket, said, await visit.reader_of(said), but=clicked)
 
     async def _close_refusals(self, write: Write) -> None:

@@ -311,3 +311,10 @@ async def test_a_headline_with_a_long_name_is_cut_and_keeps_the_verdict_first() 
     _, last = await follow(long, Told([Seen("CANCEL", "x1")]))
     assert last.card.headline.startswith("STOPPED")
     assert last.card.status is Status.ANSWERED
+
+
+async def test_following_a_stop_that_does_nothing_takes_few_calls() -> None:
+    told = Told([Seen("RUNNING", "x1")])
+    _, ended = await follow(shown(), told)
+    assert ended.outcome is Outcome.STILL_RUNNING
+    assert told.calls == ["job"] * 24, "7 in the first minute, 4 until the fifth, then every other minute"

@@ -428,8 +428,8 @@ def _true(said: str, calls: int, *, happened: bool, open_: bool) -> bool:
     """Whether the first line of a message is no lie about what happened to the job."""
     if said.startswith(("STOPPED", "STARTED")):
         return happened and calls == 1
-    if said.startswith(("UNKNOWN", "Unknown yet")):
-        return calls == 1
+    if said.startswith("UNKNOWN"):  # it claims nothing
+        return True
     if said.startswith("STILL RUNNING"):
         return open_ and not happened
     if said.startswith(("Stop ", "Start ")):  # still a question
