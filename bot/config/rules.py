@@ -189,10 +189,7 @@ class Rule(Section):
             yield (), ": manage and admin cannot be narrowed by on; put them into a rule without it."
         about_jobs = sorted({Right.CANCEL, Right.RUN, Right.RUN_FULL} & may)
         if about_jobs and (data or studio or on.data_model):
-            yield (
-                (),
-                f": {' and '.join(about_jobs)} are about jobs; on must not speak of anything but pools and jobs.",
-            )
+            yield (), f": {about_jobs[0]} is about jobs; on must not speak of anything but pools and jobs."
 
 
 class SecondPerson(Section):

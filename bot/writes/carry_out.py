@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -43,6 +43,21 @@ log = structlog.get_logger()
 
 KEEP_EVERY = 20.0
 """Seconds between renewals of a ticket's lease while work on it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """How a write ended; without an outcome somebody else says so.
+
+    Attributes:
+        shown: What is shown of it.
+        outcome: How it ended.
+        note: One line more for whoever clicks later; the headline where there is none.
+    """
+
+    shown: Shown
+    outcome: Outcome | None = None
+    note: str = ""
 
 
 class Writes:
@@ -106,7 +121,11 @@ class Writes:
         async with self.keeping(claim.ticket) as lost:
             looking = Card(headline(f"Looking once more before: {write.title}"), status=Status.WORKING)
             await visit.show(Shown(looking, write.hits, editable=True))
-            await visit.show(await self._carry_out(claim, write, lost))
+            last = await self._carry_out(claim, write, lost)
+            if last.outcome is not None:
+                await self._questions.ended(write, last.shown, shown=True, outcome=last.outcome)
+            await visit.show(last.shown)
+            await self._write_down(write, last)
 
     async def dismiss(self, ticket_id: str, visit: Visit) -> None:
         """A click on no; whoever may do it may leave it, and so may who asked.
@@ -155,7 +174,11 @@ class Writes:
         match write.ticket.state:
             case State.SENDING:
                 async with self.keeping(write.ticket) as lost:
-                    return await self.watch(write, lost, show)
+                    last = await self.watch(write, lost, show)
+                    if last.outcome is not None:
+                        await self._questions.ended(write, last.shown, shown=True, outcome=last.outcome)
+                    await self._write_down(write, last)
+                    return last.shown
             case State.ABANDONED:
                 await self._questions.note(write, "abandoned", outcome=Outcome.NOTHING_SENT.value)
             case _:
@@ -165,7 +188,7 @@ class Writes:
 
     # --- behind the gate ---
 
-    async def _carry_out(self, claim: Claimed, write: Write, lost: asyncio.Event) -> Shown:
+    async def _carry_out(self, claim: Claimed, write: Write, lost: asyncio.Event) -> _Last:
         """The steps behind the gate, in the only order there is: look, note, send once, look until it is known."""
         command, ticket = write.command, claim.ticket
         context = self._context(write.visit, ticket.connection, False)
@@ -179,8 +202,7 @@ class Writes:
             return await self._undone(error, write, Outcome.NOTHING_SENT)
         if checked.over is not None:
             last = last_card(checked.over.card, write, command.hits(checked.target))
-            await self._finish(write, checked.over.outcome, last)
-            return last
+            return _Last(last, checked.over.outcome)
         taken = False
         try:
             await command.send(approval, context)
@@ -230,7 +252,7 @@ class Writes:
                 undone="Nothing was sent.",
             )
 
-    async def _undone(self, error: Exception, write: Write, outcome: Outcome) -> Shown:
+    async def _undone(self, error: Exception, write: Write, outcome: Outcome) -> _Last:
         """The end of a write that never took effect."""
         visit = write.visit
         if not isinstance(error, BotError):
@@ -245,8 +267,7 @@ class Writes:
         last = last_card(card, write, write.hits)
         # Who clicks later reads the note on another day.
         note, _ = error_text(error, reader._replace(today=None))
-        await self._finish(write, outcome, last, note=note)
-        return last
+        return _Last(last, outcome, note)
 
     async def watch(
         self,
@@ -256,7 +277,7 @@ class Writes:
         *,
         target: Any = None,
         taken: bool = False,
-    ) -> Shown:
+    ) -> _Last:
         """Looks until the outcome is known; also after a crash, since looking changes nothing.
 
         Args:
@@ -284,37 +305,32 @@ class Writes:
         except TakenOver:
             log.info("taken over", ticket=ticket.id)
         if ended is not None and not lost.is_set():
-            last = last_card(ended.card, write, hits)
-            if await self._finish(write, ended.outcome, last):
-                return last
+            return _Last(last_card(ended.card, write, hits), ended.outcome)
         # Another copy of the program has it, and tells the end in the message; here it is only said beside.
         now = replace(write, ticket=await self._tickets.load(ticket.id) or ticket)
-        return replace(past(now), touches=hits)
+        return _Last(replace(past(now), touches=hits))
 
-    async def _finish(self, write: Write, outcome: Outcome, last: Shown, *, note: str = "") -> bool:
-        """Shows how a write ended in every message of its question, and writes it down.
-
-        The messages come first: whoever dies between the two has the end looked up and shown once more, not never. A
-        database that fails now hides nothing: the end is shown and logged.
-
-        Returns:
-            False: somebody else has said before how it ended.
+    async def _write_down(self, write: Write, last: _Last) -> None:
+        """Writes down how a write ended, once every message shows it: whoever dies between the two has the end looked up
+        and shown once more, not never. A database that fails now hides nothing.
         """
-        await self._questions.ended(write, last, outcome=outcome)
+        if last.outcome is None:
+            return
         try:
-            if not await self._tickets.finish(write.ticket.id, outcome, note or last.card.headline):
-                return False
-            await self._questions.note(write, "done", outcome=outcome.value)
+            note = last.note or last.shown.card.headline
+            if not await self._tickets.finish(write.ticket.id, last.outcome, note):
+                return
+            await self._questions.note(write, "done", outcome=last.outcome.value)
         except StoreUnavailable:
             log.exception(
                 "outcome not kept",
                 request=write.visit.request.id,
                 ticket=write.ticket.id,
-                outcome=outcome.value,
+                outcome=last.outcome.value,
             )
-        if outcome not in NOT_DONE:
-            self._notices.tell(replace(write.ticket, outcome=outcome), last, write.command.plainly)
-        return True
+        if last.outcome not in NOT_DONE:
+            ticket = replace(write.ticket, outcome=last.outcome)
+            self._notices.tell(ticket, last.shown, write.command.plainly)
 
     @asynccontextmanager
     async def keeping(self, ticket: Ticket) -> AsyncGenerator[asyncio.Event, None]:

@@ -386,7 +386,7 @@ def test_every_problem_is_reported_at_once(problems: Any) -> None:
         'connections.prod.api_token is missing; add api_token_env = "CELONIS_API_TOKEN_PROD" and set that variable.',
         "CELONIS_CHAT_LIMITS__PER_DAY must be a whole number.",
         "bindings[1] names the connection prd, which is not there; did you mean prod?",
-        "policy[1].may[1] must be one of 'read', 'public', 'export', 'cancel', 'manage' or 'admin'.",
+        "policy[1].may[1] must be one of 'read', 'public', 'export', 'cancel', 'run', 'run full', 'manage' or 'admin'.",
         "policy[1].who.slak is not a setting; did you mean slack?",
         "policy[2].who.slack[1] must look like T1:U1, the user's own team and id (or T1:* for everybody of T1).",
         "DATABASE_URL must begin with sqlite:// or postgresql://; nothing else is supported.",
