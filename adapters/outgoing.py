@@ -13,7 +13,19 @@ from cachetools import LRUCache
 
 from bot.commands.again import Recall
 from bot.language.say import say
-from bot.model.cards import Answer, Block, Button, Card, Chart, Choices, Reader, Run, Table
+from bot.model.cards import (
+    Answer,
+    Block,
+    Button,
+    Card,
+    Chart,
+    Choices,
+    Input,
+    Reader,
+    Run,
+    Submit,
+    Table,
+)
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
 from bot.model.kept import Kept
@@ -199,7 +211,7 @@ def _without(card: Card, sentences: Collection[str]) -> Card:
 
     def stays(button: Button | None) -> bool:
         return button is None or not (
-            isinstance(button.action, Run) and say(button.action.intent) in sentences
+            isinstance(button.action, Run | Submit) and say(button.action.intent) in sentences
         )
 
     def left(block: Block) -> Block:
@@ -213,6 +225,8 @@ def _without(card: Card, sentences: Collection[str]) -> Card:
 
     return replace(
         card,
-        blocks=tuple(left(block) for block in card.blocks),
+        blocks=tuple(
+            left(block) for block in card.blocks if not isinstance(block, Input) or stays(block.submit)
+        ),
         buttons=tuple(each for each in card.buttons if stays(each)),
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 import structlog
 
 from bot.commands.again import Back, Next, Recall, Refresh
-from bot.language.say import say
+from bot.language.say import say, with_typed
 from bot.model.cards import Button, Card, Run, buttons
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable, TicketGone
@@ -123,13 +123,13 @@ class Conversations:
         """
         me = request.person.key
         match word:
-            case Recall(id=key):
+            case Recall(id=key, typed=typed):
                 kept = await self._store.sentence(key)
                 if kept is None:
                     raise TicketGone(
                         "This button is too old to know what it stood for.", hint="Ask again in words."
                     )
-                return kept, me
+                return with_typed(kept, typed) if typed else kept, me
             case Refresh(sentence=sentence) if sentence:
                 return sentence, me
         last = await self._last_of(Conversation.of(request)[-1]) or Last(me, "")

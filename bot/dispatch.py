@@ -22,6 +22,7 @@ from bot.model.cards import (
     Card,
     Choices,
     Only,
+    Run,
     Status,
     buttons,
     headline,
@@ -261,8 +262,15 @@ class Bot:
 
     async def _ask_back(self, meaning: Several | Unclear, visit: Visit) -> None:
         match meaning:
-            case Several(question, prompt, options, source):
+            case Several(question, options, prompt, source):
                 await self._conversations.offered(options, visit.request, dates=meaning.dates)
+                changes = (
+                    self._commands.get(type(each.action.intent))
+                    for each in options
+                    if isinstance(each.action, Run)
+                )
+                if any(isinstance(each, GuardedCommand) for each in changes):
+                    prompt = f"Nothing has been done yet. {prompt}".rstrip()
                 card = Card(
                     headline(question),
                     blocks=(Choices(prompt, options),),

@@ -122,6 +122,8 @@ def drawn(blocks: list[Json]) -> Iterator[str]:
                     yield " | ".join(cell["text"] if "text" in cell else _rich(cell) for cell in row)
             case "actions":
                 yield " ".join(_pressable(element) for element in block["elements"])
+            case "input":
+                yield f"{block['label']['text']}: ____ ({block['element']['placeholder']['text']})"
             case other:
                 raise AssertionError(f"nobody has drawn {other} yet")
 
@@ -513,8 +515,10 @@ class FakeSlack:
             "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True}],
         }
 
-    def press_payload(self, user: str, message: Message, label: str, **more: Any) -> Json:
-        """A click on the button, or a choice of the menu's entry, that is called so on a message."""
+    def press_payload(self, user: str, message: Message, label: str, typed: str = "", **more: Any) -> Json:
+        """A click on the button, or a choice of the menu's entry, that is called so on a message; with what stands in
+        its text field.
+        """
         private = {"is_ephemeral": True} if message.only_for else {"is_ephemeral": False}
         shown = {} if message.only_for else {"message": {"ts": message.ts, "text": message.text}}
         return (
@@ -533,6 +537,7 @@ class FakeSlack:
                 "trigger_id": self._trigger(),
                 "response_url": self.response_url(user, message.channel, message),
                 "actions": [_action(message, label)],
+                "state": {"values": _state(message, typed)},
             }
             | shown
             | more
@@ -549,8 +554,10 @@ class FakeSlack:
     async def tell(self, user: str, text: str) -> int:
         return await self.deliver(self.direct_payload(user, text))
 
-    async def press(self, user: str, message: Message, label: str, *, target: str = "") -> int:
-        return await self.deliver(self.press_payload(user, message, label), target=target)
+    async def press(
+        self, user: str, message: Message, label: str, *, typed: str = "", target: str = ""
+    ) -> int:
+        return await self.deliver(self.press_payload(user, message, label, typed), target=target)
 
     async def deliver(self, payload: Json, *, target: str = "") -> int:
         """Hands a payload to the bot and gives its HTTP status; over a socket 200 is an acknowledgement."""
@@ -654,6 +661,15 @@ def _action(message: Message, label: str) -> Json:
                         "selected_option": option,
                     }
     raise AssertionError(f"nothing called {label!r} to press in:\n{message.shown}")
+
+
+def _state(message: Message, typed: str) -> Json:
+    """What stands in a message's text fields; the client does not tell the block ids of others."""
+    fields = (each for each in message.blocks if each["type"] == "input")
+    return {
+        each["block_id"]: {each["element"]["action_id"]: {"type": "plain_text_input", "value": typed or None}}
+        for each in fields
+    }
 
 
 def encoded(payload: Json) -> tuple[bytes, str]:

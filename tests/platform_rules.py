@@ -317,12 +317,14 @@ def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
             raise AssertionError(f"{kind} has no place on our cards")
         case "Action.Execute":
             assert part["title"].strip()
-            assert part["verb"] in ("run", "confirm", "dismiss", "pick")
+            assert part["verb"] in ("run", "submit", "confirm", "dismiss", "pick")
             assert part["fallback"]["type"] == "Action.Submit"
             assert part["fallback"]["data"] == part["data"]
             assert part["fallback"]["title"] == part["title"]
             if "pick" in part["data"]:
                 assert part["data"]["pick"] in ids
+            if "submit" in part["data"]:
+                assert "typed" in ids
         case "Action.OpenUrl":
             assert urlsplit(part["url"]).scheme == "https"
         case "Input.ChoiceSet":
@@ -330,6 +332,9 @@ def _assert_teams_part(part: dict[str, Any], ids: list[str]) -> None:
             assert part["label"].strip()
             if part.get("style") == "expanded":
                 assert not any("](" in choice["title"] for choice in part["choices"]), "a link in Markdown"
+        case "Input.Text":
+            assert part["label"].strip()
+            assert part["id"] == "typed"
         case "Table":
             wide = len(part["columns"])
             assert wide <= 8

@@ -12,8 +12,22 @@ from datetime import UTC, datetime, timedelta
 from adapters.outgoing import Answering
 from adapters.server import Built, build
 from bot import config
-from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Card, Chart, Choices, Confirm, Dismiss, Run, Status, Table
+from bot.language.say import say, with_typed
+from bot.model.cards import (
+    Action,
+    Answer,
+    Button,
+    Card,
+    Chart,
+    Choices,
+    Confirm,
+    Dismiss,
+    Input,
+    Run,
+    Status,
+    Submit,
+    Table,
+)
 from bot.model.chat import File
 from bot.model.clock import SystemClock
 from bot.model.names import Name
@@ -179,13 +193,17 @@ def all_buttons(card: Card) -> tuple[Button, ...]:
                 found.extend(options)
             case Table(more=Button() as more) | Chart(more=Button() as more):
                 found.append(more)
+            case Input(submit=submit):
+                found.append(submit)
             case _:
                 pass
     return tuple(found)
 
 
-def press(action: Action) -> Utterance:
+def press(action: Action, typed: str = "") -> Utterance:
     match action:
+        case Submit(intent):
+            return Clicked(sentence=with_typed(say(intent), typed))
         case Run(intent):
             return Clicked(sentence=say(intent))
         case Confirm(ticket):

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
 from adapters.slack.charts import CHARTS, chart_block
+from bot.language.declare import TYPED
 from bot.model.cards import (
     Block,
     Button,
@@ -25,16 +27,18 @@ from bot.model.cards import (
     Choices,
     Fact,
     Facts,
+    Input,
     Notice,
     OpenUrl,
     Reader,
+    Submit,
     Table,
     Text,
     Tone,
     buttons_of,
 )
 from bot.model.people import Person
-from bot.render.button_codec import Shorten, Verb, can_be_pressed, encode, pack
+from bot.render.button_codec import LONGEST_TYPED, Shorten, Verb, can_be_pressed, encode, pack
 from bot.render.card_text import Grid, announce, footer, grid, left_out, noticed, title_of
 from bot.render.layout import (
     PHONE,
@@ -149,7 +153,11 @@ def render(
         ValueError: A sentence is longer than a button can carry, and `shorten` gave no stand-in that fits.
     """
     head = announce(card)
-    message = _Message(card, reader, shorten, charts=CHARTS if charts else 0)
+    lines = [cut(line, _SENTENCE) for line in footer(card, reader)]
+    # What always stands there is counted first.
+    below = [head, *lines, *(text for each in card.buttons for text in button_label(each))]
+    room = _MESSAGE_TEXT - sum(map(units, below))
+    message = _Message(card, reader, shorten, lines, room, charts=CHARTS if charts else 0)
     message.add({"type": "header", "text": _plain(head, HEADER)})
     if title := title_of(card):
         message.write(title, _TITLE)
@@ -164,8 +172,9 @@ class _Message:
     card: Card
     reader: Reader
     shorten: Shorten | None
+    footer: list[str]
+    room: int
     blocks: list[Json] = field(default_factory=list)
-    room: int = _MESSAGE_TEXT
     has_table: bool = False
     charts: int = 0
     pressables: int = 0
@@ -198,7 +207,7 @@ class _Message:
     def block(self, block: Block) -> None:
         if self.full():
             self.left_out += 1
-            self.late.extend(buttons_of(block))
+            self.late.extend(each for each in buttons_of(block) if not isinstance(each.action, Submit))
             return
         match block:
             case Text(text, quiet, code):
@@ -213,6 +222,8 @@ class _Message:
                 self.notice(tone, clean(text, lines=True))
             case Choices(prompt, options):
                 self.choices(clean(prompt, lines=True), options)
+            case Input():
+                self.input(block)
             case _:
                 assert_never(block)
 
@@ -331,6 +342,26 @@ class _Message:
         else:
             self.add(*self.menus(options))
 
+    def input(self, typed: Input) -> None:
+        """A field in the message itself: what stands in it comes with the click on the button below."""
+        (pressed,) = self.action_blocks((typed.submit,))
+        # Slack keeps what was typed under a name that stays, so another question is another name.
+        asked = zlib.crc32(pressed["elements"][0]["value"].encode())
+        self.add(
+            {
+                "type": "input",
+                "block_id": f"{TYPED}:{asked:08x}",
+                "label": _plain(clean(typed.label), _TITLE),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": TYPED,
+                    "placeholder": _plain(clean(typed.example), PLACEHOLDER),
+                    "max_length": LONGEST_TYPED,
+                },
+            },
+            pressed,
+        )
+
     def action_blocks(self, pressed: Iterable[Button]) -> list[Json]:
         pressed = tuple(pressed)
         unsafe = [each for each in pressed if not can_be_pressed(each, URL)]
@@ -407,9 +438,8 @@ class _Message:
         else:
             tail += self.action_blocks(pressed[: ACTION_ELEMENTS - 1])
             tail += self.menus(pressed[ACTION_ELEMENTS - 1 :])
-        lines = footer(self.card, self.reader)
-        if lines:
-            tail.append(_context("\n".join(cut(line, _SENTENCE) for line in lines)))
+        if self.footer:
+            tail.append(_context("\n".join(self.footer)))
         body = self.blocks[: BLOCKS - 1 - len(tail)]
         if self.left_out or len(body) < len(self.blocks):
             body.append(_context(left_out(self.left_out + len(self.blocks) - len(body), "part")))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from bot.language.declare import TYPED
 from bot.model.errors import BadArgument
 from bot.model.people import Clicked, Person, Place, Said, Utterance, Visibility
 from bot.render.button_codec import decode
@@ -198,7 +199,7 @@ def read_click(body: Json) -> Incoming | None:
     action = actions[0] if isinstance(actions, list) and actions else None
     said: Utterance | None
     try:
-        said = read_action(action)
+        said = read_action(action, body.get("state"))
     except BadArgument:
         said = Clicked()
     if said is None:
@@ -227,8 +228,12 @@ def read_click(body: Json) -> Incoming | None:
     )
 
 
-def read_action(action: object) -> Clicked | None:
+def read_action(action: object, state: object = None) -> Clicked | None:
     """One entry of `actions` in a `block_actions` payload; None where a page was opened.
+
+    Args:
+        action: The entry.
+        state: What stands in the message's fields.
 
     Raises:
         BadArgument: Not one of our buttons.
@@ -237,8 +242,14 @@ def read_action(action: object) -> Clicked | None:
         verb = str(action.get("action_id", "")).partition(":")[0]
         chosen = action.get("selected_option")
         value = chosen.get("value") if isinstance(chosen, Mapping) else action.get("value")
-        return decode(verb, value)
+        return decode(verb, value, _typed(state))
     return decode("", None)
+
+
+def _typed(state: object) -> str:
+    """What stands in the text field of a message; it has one at most."""
+    fields = [_map(_map(block).get(TYPED)) for block in _map(_map(state).get("values")).values()]
+    return next((text for each in fields if (text := _text(each.get("value")))), "")
 
 
 def _person(body: Json) -> tuple[Person, str]:

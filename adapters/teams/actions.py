@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from bot.model.cards import Action, Button, Card, Choices, Confirm, Dismiss, OpenUrl, Run, buttons_of
+from bot.model.cards import (
+    Action,
+    Button,
+    Card,
+    Choices,
+    Confirm,
+    Dismiss,
+    OpenUrl,
+    Run,
+    Submit,
+    buttons_of,
+)
 from bot.render.button_codec import can_be_pressed
 from bot.render.layout import can_be_buttons
 
@@ -69,7 +80,8 @@ def planned(card: Card) -> Plan:
     for index, found in own.items():
         if cost[index] > left:
             plan.moved.add(index)
-            plan.rest.extend(found)
+            # A menu takes no text.
+            plan.rest.extend(each for each in found if not isinstance(each.action, Submit))
         left -= 0 if index in plan.moved else cost[index]
     kept = {*urgent, *[at for at in by_rank if at not in urgent][:left]}
     plan.bottom = [each for at, each in enumerate(bottom) if at in kept]
@@ -85,7 +97,7 @@ def _rank(action: Action) -> int:
             return 0
         case OpenUrl():
             return 1
-        case Run():
+        case Run() | Submit():
             return 2
         case _:
             assert_never(action)

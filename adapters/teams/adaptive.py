@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, assert_never
 
 from adapters.teams.actions import VALUE, Plan, planned
 from adapters.teams.charts import chart_element
+from bot.language.declare import TYPED
 from bot.model.cards import (
     Block,
     Button,
@@ -26,6 +27,7 @@ from bot.model.cards import (
     Chart,
     Choices,
     Facts,
+    Input,
     Notice,
     OpenUrl,
     Reader,
@@ -34,7 +36,7 @@ from bot.model.cards import (
     Tone,
 )
 from bot.model.people import Person
-from bot.render.button_codec import Shorten, Verb, encode, pack
+from bot.render.button_codec import LONGEST_TYPED, Shorten, Verb, encode, pack
 from bot.render.card_text import announce, footer, grid, label_of, left_out, noticed, title_of
 from bot.render.layout import Layout, Line, button_label, button_rows, layout
 from bot.render.safe_text import ELLIPSIS, clean, cut
@@ -167,11 +169,13 @@ class _Sheet:
     charts: bool
     room: int = CARD_SIZE
     menus: int = 0
-    lonely_menu: bool = False
+    lonely: bool = False
+    """Whether the card has one field only, so that no button but its own is held up where it is empty."""
 
     def render(self) -> Json:
         plan = planned(self.card)
-        self.lonely_menu = len(plan.menus - plan.moved) + bool(plan.rest) == 1
+        typed = sum(isinstance(each, Input) for each in self.card.blocks)
+        self.lonely = len(plan.menus - plan.moved) + bool(plan.rest) + typed == 1
         head = announce(self.card)
         top = [_rich(_run(head, size="Large", weight="Bolder"))]
         if title := title_of(self.card):
@@ -205,7 +209,7 @@ class _Sheet:
         missing = 0
         for index, block in enumerate(self.card.blocks):
             if self.room < _NOTE:
-                missing += 0 if isinstance(block, Choices) else 1
+                missing += 0 if isinstance(block, Choices | Input) else 1
             else:
                 elements.extend(self.readable(block))
             elements.extend(pressed[index])
@@ -235,6 +239,8 @@ class _Sheet:
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
             case Table(more=Button() as more) | Chart(more=Button() as more):
                 return self.spend(self.action_sets([] if isinstance(more.action, OpenUrl) else [more]))
+            case Input():
+                return self.input(block)
             case Text() | Facts() | Table() | Chart() | Notice():
                 return []
             case _:
@@ -245,6 +251,23 @@ class _Sheet:
             {"type": "ActionSet", "actions": [_action(each, self.shorten) for each in row]}
             for row in button_rows(pressed)
         ]
+
+    def input(self, typed: Input) -> list[Json]:
+        """A field in the card itself: what stands in it comes with the press of the button below."""
+        verb, value = encode(typed.submit.action, _fits, self.shorten)
+        field_: Json = {
+            "type": "Input.Text",
+            "id": TYPED,
+            "label": cut(clean(typed.label).strip(), _TITLE) or ELLIPSIS,
+            "placeholder": cut(clean(typed.example), _OPTION_LABEL),
+            "maxLength": LONGEST_TYPED,
+            "errorMessage": "Type something first.",
+        }
+        if self.lonely:
+            field_["isRequired"] = True
+        how = {"title": button_label(typed.submit)[0]}
+        press = {"type": "ActionSet", "actions": [_execute(verb, {verb.value: value}, "auto", how)]}
+        return self.spend([field_, press])
 
     def menu(self, label: str, options: Sequence[Button]) -> list[Json]:
         key = f"{Verb.PICK}:{self.menus}"
@@ -268,7 +291,7 @@ class _Sheet:
             "errorMessage": "Choose an entry of the list first.",
             "choices": choices,
         }
-        if self.lonely_menu:
+        if self.lonely:
             field_["isRequired"] = True
         press = {
             "type": "ActionSet",
@@ -301,7 +324,7 @@ class _Sheet:
                 return self.table(block)
             case Notice(tone, text):
                 return self.notice(tone, clean(text, lines=True))
-            case Choices():
+            case Choices() | Input():
                 return []
             case _:
                 assert_never(block)
@@ -395,7 +418,7 @@ class _Sheet:
         return [*([table] if kept else []), *self.spend([_quiet(left_out(len(rows) - kept, "row"))])]
 
 
-_PRESSED = ("ActionSet", "Input.ChoiceSet")
+_PRESSED = ("ActionSet", "Input.ChoiceSet", "Input.Text")
 _NOTE = size(_quiet(left_out(10**9, "choice"))) + 100
 
 

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from adapters.terminal.text import render_rich
 from bot.dispatch import Bot
-from bot.language.say import say
-from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run, buttons
+from bot.language.say import say, with_typed
+from bot.model.cards import Action, Answer, Button, Confirm, Dismiss, OpenUrl, Run, Submit, buttons
 from bot.model.chat import File
 from bot.model.errors import Undelivered
 from bot.model.people import (
@@ -114,11 +114,13 @@ def _written(file: File) -> Path:
     return path
 
 
-def pressed(action: Action) -> Utterance | None:
-    """What a button says when it is pressed here; None for those that lead to a page."""
+def pressed(action: Action, typed: str = "") -> Utterance | None:
+    """What a button says when it is pressed here, after something was typed; None for those that lead to a page."""
     match action:
         case Run(intent):
             return Clicked(sentence=say(intent))
+        case Submit(intent):
+            return Clicked(sentence=with_typed(say(intent), typed))
         case Confirm(ticket):
             return Clicked(confirm=ticket)
         case Dismiss(ticket):
@@ -156,17 +158,20 @@ async def converse(bot: Bot, console: Console, *, ids: Callable[[], str], greeti
         line = await asyncio.to_thread(_read_line, console)
         if line is None or line.strip().casefold() in {"exit", "quit", "bye"}:
             return
-        said = _meant(line, shown)
+        chosen = _chosen(line, shown)
+        if chosen is not None and isinstance(chosen.action, Submit):
+            line = await asyncio.to_thread(_read_line, console, "…") or ""
+        said = pressed(chosen.action, line) if chosen is not None else Said(line.strip())
         if said is None:
             continue
         request = Request(id=ids(), said=said, person=person, place=place)
         await bot.answer(request, show)
 
 
-def _read_line(console: Console) -> str | None:
+def _read_line(console: Console, prompt: str = ">") -> str | None:
     if sys.stdin.isatty():
         try:
-            return console.input("[bold cyan]>[/] ")
+            return console.input(f"[bold cyan]{prompt}[/] ")
         except (EOFError, KeyboardInterrupt):
             return None
     line = sys.stdin.readline()
@@ -176,11 +181,8 @@ def _read_line(console: Console) -> str | None:
     return line
 
 
-def _meant(line: str, shown: tuple[Button, ...]) -> Utterance | None:
+def _chosen(line: str, shown: tuple[Button, ...]) -> Button | None:
     """A number presses that button, a button's own words press it too; everything else is a sentence."""
     text = line.strip()
     words = {each.label.casefold(): each for each in reversed(shown)}
-    chosen = {str(at): each for at, each in enumerate(shown, 1)}.get(text) or words.get(text.casefold())
-    if chosen is not None:
-        return pressed(chosen.action)
-    return Said(text)
+    return {str(at): each for at, each in enumerate(shown, 1)}.get(text) or words.get(text.casefold())

@@ -24,6 +24,7 @@ from bot.model.cards import (
     Chart,
     Choices,
     Facts,
+    Input,
     Notice,
     OpenUrl,
     Reader,
@@ -92,8 +93,12 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
         case Notice(tone, text):
             yield noticed(tone, clean(text, lines=True))
         case Choices(prompt, options):
-            yield clean(prompt, lines=True)
+            if prompt:
+                yield clean(prompt, lines=True)
             yield from (_label(option, numbers) for option in options)
+        case Input(label, example, submit):
+            yield f"{clean(label)} (such as {clean(example)})"
+            yield _label(submit, numbers)
         case _:
             assert_never(block)
 
@@ -167,7 +172,10 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
         case Notice(tone, text):
             return RichText(noticed(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])
         case Choices(prompt, options):
-            return Group(RichText(clean(prompt, lines=True)), _pressed(options, numbers))
+            said = [RichText(clean(prompt, lines=True))] if prompt else []
+            return Group(*said, _pressed(options, numbers))
+        case Input(label, example, submit):
+            return Group(RichText(f"{clean(label)} (such as {clean(example)})"), _pressed((submit,), numbers))
         case Facts() | Table() | Chart():
             return RichText("\n".join(_lines(block, reader, numbers)))
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bot.language.declare import Phrase, clause
+from bot.language.declare import TYPED, Phrase, clause
 from bot.model.intents import Intent
 
 
@@ -40,6 +40,7 @@ class Recall(Intent):
 
     words: ClassVar[str] = "again"
     id: str = field(default="", metadata=clause("", Phrase()))
+    typed: str = field(default="", metadata=clause(TYPED, Phrase()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A form: from a knowledge model to an answer by choosing, with a card for each step.
 
-A form is a sentence with gaps, and each option says the sentence with one gap less. So a form keeps no state, and what
-comes back from a chat platform is read and judged like a typed sentence.
+A form is a sentence with gaps, and each option says the sentence with one gap less; what is typed into a field is one
+more clause of it. So a form keeps no state, and what comes back from a chat platform is read and judged like a typed
+sentence.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
+from zoneinfo import ZoneInfo
 
 from bot.audience import Shown
 from bot.catalog import Item
@@ -21,9 +23,10 @@ from bot.commands.counts import Count
 from bot.commands.kpis import ShowKpi
 from bot.commands.lists import count
 from bot.commands.records import Data
+from bot.language.conditions import Values
 from bot.language.dates import DATES
-from bot.language.declare import CelonisIntent, OneName, OneOf, clause, map_names
-from bot.language.say import say, spoken
+from bot.language.declare import TYPED, CelonisIntent, OneName, OneOf, Phrase, clause
+from bot.language.say import spoken
 from bot.language.scope import date_key
 from bot.model.cards import (
     Block,
@@ -32,9 +35,12 @@ from bot.model.cards import (
     Choices,
     Fact,
     Facts,
+    Input,
+    Notice,
     Run,
     Source,
     Status,
+    Submit,
     Text,
     Tone,
     Words,
@@ -62,13 +68,19 @@ PERIODS = (
     "last year",
 )
 COMPARED: Mapping[str, Mapping[Op, str]] = {
-    **{each: {Op.EQ: "is in", Op.GE: "from", Op.LT: "before"} for each in DATES},
-    **{each: {Op.EQ: "is", Op.GE: "at least", Op.LE: "at most"} for each in NUMERIC},
-    "string": {Op.EQ: "is", Op.NE: "is not"},
+    **{each: {Op.EQ: "is in", Op.GE: "is from", Op.LT: "is before"} for each in DATES},
+    **{each: {Op.EQ: "is", Op.GE: "is at least", Op.LE: "is at most"} for each in NUMERIC},
+    "string": {Op.EQ: "is", Op.NE: "is not", Op.CONTAINS: "contains"},
     "boolean": {Op.EQ: "is"},
 }
 """By Celonis' type of a field: the comparisons that are offered, and how they are called."""
 OPS = tuple(dict.fromkeys(op.value for called in COMPARED.values() for op in called))
+EXAMPLES: Mapping[str, str] = {
+    **dict.fromkeys(DATES, "last 30 days, Q3 2026, since 2026-03-01"),
+    **dict.fromkeys(NUMERIC, "1000, 1,000 or 10k"),
+    "string": "the text",
+}
+"""What stands in a field where nothing is typed yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,7 @@ class FormKpi(ShowKpi):
     words: ClassVar[str] = "form kpi"
     narrow: Name | None = field(default=None, metadata=clause("values", OneName(Kind.FIELD)))
     op: str = field(default="", metadata=clause("with", OneOf(OPS)))
+    typed: str = field(default="", metadata=clause(TYPED, Phrase()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,7 @@ class FormData(Data):
     words: ClassVar[str] = "form data"
     narrow: Name | None = field(default=None, metadata=clause("values", OneName(Kind.FIELD)))
     op: str = field(default="", metadata=clause("with", OneOf(OPS)))
+    typed: str = field(default="", metadata=clause(TYPED, Phrase()))
 
 
 F = TypeVar("F", bound="FormKpi | FormData")
@@ -134,14 +148,16 @@ async def _form_kpi(intent: FormKpi, context: Context) -> Shown:
     assert intent.model is not None
     if not intent.kpis:
         raise BadArgument("Which KPI?", hint="Say “form” to choose one.", undone="Nothing was asked.")
-    known = [each for seen in await context.catalog.fields_of_all(intent.model) for each in seen]
+    model = intent.model
+    known = [each for seen in await context.catalog.fields_of_all(model) for each in seen]
+    intent, wrong = _taken(intent, known, context)
     asked = _complete(ShowKpi, intent)
     called = ", ".join(each.text for each in intent.kpis)
     chosen = [Fact("By", Words(", ".join(each.text for each in intent.by)))] if intent.by else []
     if intent.narrow is not None:
         by = Button(f"By {intent.narrow.text}", Run(_closed(intent, by=(*intent.by, intent.narrow))))
-        return await _narrow(intent, called, known, by, context)
-    date = context.dates.get(date_key(intent.model.id, "")) or context.dates.get(intent.model.id)
+        return await _narrow(intent, wrong, called, known, by, context)
+    date = context.dates.get(date_key(model.id, "")) or context.dates.get(model.id)
     return _draft(
         intent, called, chosen, known, date, (Button("Show the value", Run(asked), Tone.GOOD),), context
     )
@@ -152,10 +168,11 @@ async def _form_data(intent: FormData, context: Context) -> Shown:
     assert intent.record is not None
     model, record = intent.model, intent.record
     known = list(await context.catalog.listed(Kind.FIELD, model, record))
+    intent, wrong = _taken(intent, known, context)
     chosen = [Fact("Fields", Words(", ".join(each.text for each in intent.show)))] if intent.show else []
     if intent.narrow is not None:
         show = Button(f"Show {intent.narrow.text}", Run(_closed(intent, show=(*intent.show, intent.narrow))))
-        return await _narrow(intent, record.text, known, show, context)
+        return await _narrow(intent, wrong, record.text, known, show, context)
     date = context.dates.get(date_key(model.id, record.id)) or context.dates.get(model.id) or ""
     owner, _, own = date.partition(".")
     ends = (
@@ -194,11 +211,17 @@ def _draft(
         facts.append(Fact("Only", Words(spoken(intent.where))))
     used = {each.field.id for each in comparisons(intent.where)} if intent.where else set()
     when = next((each for each in known if each.id == date and each.id not in used), None)
-    periods = [
-        Button(each.capitalize(), Run(_where(intent, Comparison(when.as_name, Op.EQ, (each,)))))
-        for each in PERIODS
-        if when is not None
-    ]
+    period: list[Block] = []
+    if when is not None:
+        options = [
+            Button(each.capitalize(), Run(_where(intent, Comparison(when.as_name, Op.EQ, (each,)))))
+            for each in PERIODS
+        ]
+        another = replace(intent, narrow=when.as_name, op=Op.EQ.value)
+        period = [
+            *_menu(f"Period ({when.name})", options),
+            _typed(another, f"Another period ({when.name})", "date"),
+        ]
     return _step(
         f"{called}: show it, or choose more",
         (
@@ -208,15 +231,26 @@ def _draft(
                 [each for each in known if (each.about or "string") in COMPARED],
                 lambda each: replace(intent, narrow=each.as_name, op=""),
             ),
-            *_menu(f"Period ({when.name})" if when else "", periods),
+            *period,
         ),
         (*ends, Button("Start again", Run(Form(model=intent.model, via=intent.via)))),
         context.live_source(intent.model.text),
     )
 
 
-async def _narrow(intent: F, called: str, known: Iterable[Item], split: Button, context: Context) -> Shown:
-    """How a field is used; then, with a comparison, which of its values are meant."""
+async def _narrow(
+    intent: F, wrong: str, called: str, known: Iterable[Item], split: Button, context: Context
+) -> Shown:
+    """How a field is used; then, with a comparison, which of its values are meant.
+
+    Args:
+        intent: The form.
+        wrong: What is wrong with the value that was typed.
+        called: What it is about.
+        known: Its fields.
+        split: Another use of the field.
+        context: For its values.
+    """
     assert intent.narrow is not None
     assert intent.model is not None
     of = next((each for each in known if each.id == intent.narrow.id), None)
@@ -236,23 +270,45 @@ async def _narrow(intent: F, called: str, known: Iterable[Item], split: Button, 
         )
     op = Op(intent.op)
     word = compared.get(op, op.value)
-    found: Mapping[str, Condition]
+    found: Mapping[str, Condition] = {}
+    whole = False
     if kind in DATES:
-        found, whole = {each: Comparison(intent.narrow, op, (each,)) for each in PERIODS}, True
-    else:
+        found = {each: Comparison(intent.narrow, op, (each,)) for each in PERIODS}
+    elif op in {Op.EQ, Op.NE}:
         found, whole = await _values(intent, kind, op, context)
-    options = [Button(label, Run(_where(intent, each))) for label, each in found.items()]
     lists = whole or kind not in NUMERIC  # the smallest of many numbers are no choice
-    rest: tuple[Text, ...] = () if found else (Text("It has no values."),)
-    if found and not whole:
-        written = say(_plain(_where(intent, list(found.values())[-1])))
-        rest = (Text(f"It has more values. For one that is not listed, write it: {written}"),)
+    options = [Button(label, Run(_where(intent, each))) for label, each in found.items()] if lists else []
+    what = "period" if kind in DATES else "value"
+    nothing = (Text("It has no values."),) if whole and not found else ()
+    typed = () if whole else (_typed(intent, f"{'Another' if options else 'Which'} {what}", kind),)
     return _step(
         f"{called} where {intent.narrow.text} {word} …",
-        (*_menu("Which value?", options if lists else ()), *rest),
+        (
+            *((Notice(Tone.WARNING, wrong),) if wrong else ()),
+            *_menu(f"Which {what}?", options),
+            *nothing,
+            *typed,
+        ),
         (leave,),
         context.source(intent.model.text),
     )
+
+
+def _taken(intent: F, known: Iterable[Item], context: Context) -> tuple[F, str]:
+    """A form with what was typed as a condition; or without, and what is wrong with it."""
+    narrow = intent.narrow
+    if not intent.typed or narrow is None:
+        return intent, ""
+    kind = next((each.about for each in known if each.id == narrow.id), "") or "string"
+    said = Comparison(narrow, Op(intent.op or Op.EQ), (intent.typed.strip(),))
+    again = replace(intent, op=said.op.value, typed="")
+    if not intent.typed.strip():
+        return again, "Nothing was typed."
+    try:
+        Values({said.field.id: kind}, zone=ZoneInfo(context.reader.zone), now=context.now).read(said)
+    except BadArgument as error:
+        return again, f"{error.sentence} {error.hint}"
+    return _where(intent, said), ""
 
 
 async def _values(intent: F, kind: str, op: Op, context: Context) -> tuple[dict[str, Condition], bool]:
@@ -293,7 +349,7 @@ def _complete(whole: type[CelonisIntent], intent: FormKpi | FormData) -> Intent:
 
 def _closed(intent: F, **chosen: Any) -> F:
     """A form with something chosen, and no field under choice any more."""
-    return replace(intent, narrow=None, op="", **chosen)
+    return replace(intent, narrow=None, op="", typed="", **chosen)
 
 
 def _where(intent: F, condition: Condition) -> F:
@@ -304,9 +360,10 @@ def _order(value: object) -> tuple[bool, Decimal, str]:
     return value is None, decimal(value) or Decimal(0), str(value).casefold()
 
 
-def _plain(intent: F) -> F:
-    """The form for people to read and to write: without ids, and without the connection."""
-    return replace(map_names(intent, lambda _at, _kind, name: Name(name.text)), via=None)
+def _typed(intent: FormKpi | FormData, label: str, kind: str) -> Input:
+    """A field for what is not in the list."""
+    use = "Use this period" if kind in DATES else "Use this value"
+    return Input(label, EXAMPLES.get(kind, EXAMPLES["string"]), Button(use, Submit(intent)))
 
 
 def _names(prompt: str, items: Sequence[Item], chosen: Callable[[Item], Intent]) -> tuple[Block, ...]:

@@ -18,6 +18,8 @@ from bot.model.errors import BadArgument
 from bot.model.intents import Comparison, Intent, SortKey, comparisons, map_comparisons
 from bot.model.names import Kind, Name
 
+TYPED = "typed"
+"""Opens what was typed into the text field of a card: a click sends it behind the sentence of its button."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SETS_OF_DAYS: Mapping[str, tuple[str, ...]] = {
     "day": WEEKDAYS,

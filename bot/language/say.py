@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from bot.language.declare import (
+    TYPED,
     Count,
     Crosses,
     Days,
@@ -66,6 +67,11 @@ def _every(kind: type[Intent]) -> Iterator[type[Intent]]:
 def quote(text: str) -> str:
     """Text as one quoted token; a double quote inside is doubled."""
     return '"' + text.replace('"', '""') + '"'
+
+
+def with_typed(sentence: str, text: str) -> str:
+    """A sentence with what was typed into the text field above its button; blank text is told from none."""
+    return f"{sentence} {TYPED} {quote(text.strip() or ' ')}"
 
 
 def say(intent: Intent) -> str:

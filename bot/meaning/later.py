@@ -14,7 +14,7 @@ from bot.commands.watches.asked import Edit, Snooze, Unwatch
 from bot.language.declare import CelonisIntent
 from bot.language.standing import Asks, Standing, standing
 from bot.language.vocabulary import vocabulary, words_of
-from bot.meaning.meant import NOTHING_YET, Meaning, One, Several, Unclear, as_a_whole, labels, plainly
+from bot.meaning.meant import Meaning, One, Several, Unclear, as_a_whole, labels, plainly
 from bot.meaning.own_words import Commands, OwnWords, check
 from bot.model.cards import Button, Run
 from bot.model.errors import BadArgument, NotUnderstood
@@ -97,7 +97,7 @@ class Later:
             return replace(_as_order(text, found), taken=taken, notes=_notes(said))
         buttons = _buttons(found or [each for one in offers if (each := ordered(said, one)) is not None])
         if found:
-            return Several("Which one do you mean?", NOTHING_YET, buttons)
+            return Several("Which one do you mean?", buttons)
         if sure:
             return Unclear(_misfit(said, sure))
         return Unclear(

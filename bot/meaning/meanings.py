@@ -23,7 +23,7 @@ from bot.language.vocabulary import vocabulary, words_of
 from bot.language.wrapping import wrapped
 from bot.masking import Recorded, mask
 from bot.meaning.later import Later
-from bot.meaning.meant import NOTHING_YET, Meaning, One, Several, Unclear, as_a_whole, chosen
+from bot.meaning.meant import Meaning, One, Several, Unclear, as_a_whole, chosen
 from bot.meaning.orders import Orders, resolved
 from bot.meaning.own_words import Commands, ContextOf, OwnWords, check, rest_of
 from bot.model.cards import Button, Run
@@ -119,7 +119,7 @@ class Meanings:
                 spelling = await spelt(meaning.intent, context)
                 if spelling.question:
                     understood = meaning.understood
-                    return Several(spelling.question, NOTHING_YET, spelling.options, understood=understood)
+                    return Several(spelling.question, spelling.options, understood=understood)
                 taken = (*meaning.taken, *spelling.taken)
                 meaning = replace(meaning, intent=spelling.intent, taken=taken, notes=spelling.notes)
                 steady = steady and spelling.steady

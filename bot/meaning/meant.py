@@ -27,7 +27,6 @@ from bot.watching.orders import GuardJob
 
 DOING = {CancelJob.words: "stop", StartJob.words: "start"}
 """What people call the writes that can be asked for."""
-NOTHING_YET = "Nothing has been done yet."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +64,8 @@ class Several:
     """
 
     question: str
-    prompt: str
     options: tuple[Button, ...]
+    prompt: str = ""
     source: Source | None = None
     dates: tuple[Name, ...] = ()
     understood: Understanding = field(default_factory=Understanding)
@@ -110,7 +109,7 @@ def chosen(found: Sequence[Alternative]) -> Meaning:
         return One(found[0].intent)
     labels = label_of(found)
     buttons = tuple(Button(label, Run(each.intent)) for label, each in zip(labels, found, strict=True))
-    return Several("Which one do you mean?", NOTHING_YET, buttons)
+    return Several("Which one do you mean?", buttons)
 
 
 def order_buttons(jobs: Iterable[Intent], verb: str) -> Iterator[Button]:

@@ -26,7 +26,6 @@ from bot.language.understand import Reading, Understanding, understand
 from bot.language.vocabulary import Class, Writes, vocabulary, words_of
 from bot.meaning.meant import (
     DOING,
-    NOTHING_YET,
     Meaning,
     One,
     Several,
@@ -182,10 +181,10 @@ class OwnWords:
             )
             dates = date_fields(intents, visit.parts.clock.now())
             question = "Which date is the period about?" if dates else "Which one do you mean?"
-            prompt = NOTHING_YET
-            if understood.more:
-                prompt += f" At least {understood.more} more fit, too: say more of the name."
-            return Several(question, prompt, buttons, dates=dates, understood=understood)
+            prompt = (
+                f"At least {understood.more} more fit, too: say more of the name." if understood.more else ""
+            )
+            return Several(question, buttons, prompt, dates=dates, understood=understood)
         offers, _ = self._allowed(understood.offers, visit)
         options = [Button(plainly(each.intent), Run(each.intent)) for each in offers[:MOST_OFFERS]]
         verbs = self._words.writes.verbs

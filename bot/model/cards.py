@@ -107,7 +107,14 @@ class OpenUrl:
     url: str
 
 
-Action: TypeAlias = Run | Confirm | Dismiss | OpenUrl
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Say a sentence with what stands in the text field above; on the wire it is `say(intent)` and the text beside it."""
+
+    intent: Intent
+
+
+Action: TypeAlias = Run | Submit | Confirm | Dismiss | OpenUrl
 
 
 class Tone(StrEnum):
@@ -234,7 +241,22 @@ class Choices:
     options: tuple[Button, ...]
 
 
-Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A text field with the button that sends what was typed.
+
+    Attributes:
+        label: What to type.
+        example: Stands in the field until something is typed.
+        submit: Its action is a `Submit`.
+    """
+
+    label: str
+    example: str
+    submit: Button
+
+
+Block: TypeAlias = Text | Facts | Table | Chart | Notice | Choices | Input
 
 # --- cards -----------------------------------------------------------------------------------------------------
 
@@ -354,6 +376,8 @@ class Card:
             raise ValueError(
                 f"a headline has 1 to {HEADLINE_LENGTH} characters, this one {len(self.headline)}"
             )
+        if sum(isinstance(each, Input) for each in self.blocks) > 1:
+            raise ValueError("what is typed comes back without a name, so a card has one text field at most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +430,8 @@ def buttons_of(block: Block) -> tuple[Button, ...]:
     match block:
         case Choices(_, options):
             return options
+        case Input(submit=submit):
+            return (submit,)
         case Table(more=Button() as more) | Chart(more=Button() as more):
             return (more,)
         case _:

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
-from bot.language.say import say
+from bot.language.declare import TYPED
+from bot.language.say import say, with_typed
 from bot.model.cards import (
     Action,
     Button,
@@ -20,6 +21,7 @@ from bot.model.cards import (
     Dismiss,
     OpenUrl,
     Run,
+    Submit,
 )
 from bot.model.errors import BadArgument
 from bot.model.people import Clicked
@@ -34,12 +36,15 @@ class Verb(StrEnum):
     """What a press asks for; also the key of its value where a platform takes an object instead of text."""
 
     RUN = "run"
+    SUBMIT = "submit"
     CONFIRM = "confirm"
     DISMISS = "dismiss"
     PICK = "pick"
     OPEN = "open"
 
 
+LONGEST_TYPED = 200
+"""Characters that a text field takes."""
 _LONGEST_SENTENCE = 4000
 _ID = re.compile(r"[A-Za-z0-9_.~:-]{1,140}\Z")
 _UNFIT_TO_TRAVEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\\s|\\s$")
@@ -60,7 +65,7 @@ def encode(action: Action, fits: Callable[[str], bool], shorten: Shorten | None 
     verb, text = _spelt(action)
     if _can_travel(text, fits):
         return verb, text
-    stand_in = shorten(text) if shorten is not None and verb == Verb.RUN else ""
+    stand_in = shorten(text) if shorten is not None and verb in {Verb.RUN, Verb.SUBMIT} else ""
     if _can_travel(stand_in, fits):
         return verb, stand_in
     raise ValueError(f"a button cannot carry this text of {len(text)} characters; shorten it first")
@@ -77,6 +82,8 @@ def _spelt(action: Action) -> tuple[Verb, str]:
     match action:
         case Run(intent):
             return Verb.RUN, say(intent)
+        case Submit(intent):
+            return Verb.SUBMIT, say(intent)
         case Confirm(ticket):
             return Verb.CONFIRM, ticket
         case Dismiss(ticket):
@@ -91,8 +98,13 @@ def _can_travel(text: str, fits: Callable[[str], bool]) -> bool:
     return bool(text) and fits(text) and not _UNFIT_TO_TRAVEL.search(text)
 
 
-def decode(verb: str, value: object) -> Clicked | None:
+def decode(verb: str, value: object, typed: object = None) -> Clicked | None:
     """What was pressed.
+
+    Args:
+        verb: What the button asks for.
+        value: What it carries.
+        typed: What stands in the text field that belongs to it.
 
     Returns:
         The click; None where the platform itself has done all there was to do (it opened a page).
@@ -102,6 +114,8 @@ def decode(verb: str, value: object) -> Clicked | None:
     """
     if verb == Verb.OPEN:
         return None
+    if verb == Verb.SUBMIT and isinstance(value, str) and value.strip():
+        return _decode_value(Verb.RUN, with_typed(value, typed if isinstance(typed, str) else ""))
     if verb == Verb.PICK and isinstance(value, str):
         inner, _, rest = value.partition(":")
         return _decode_value(inner, rest)
@@ -124,7 +138,8 @@ def _decode_value(verb: str, value: object) -> Clicked:
 
 
 def decode_data(data: object) -> Clicked:
-    """What was pressed, where the platform sends an object: `{"run": …}`, or `{"pick": <input>, <input>: <entry>}`.
+    """What was pressed, where the platform sends an object: `{"run": …}`, `{"pick": <input>, <input>: <entry>}`, or
+    `{"submit": …, "typed": <text>}`.
 
     Raises:
         BadArgument: Not one of our buttons, or more than one at once.
@@ -139,7 +154,7 @@ def decode_data(data: object) -> Clicked:
                     raise BadArgument(
                         "Nothing was chosen.", hint="Choose an entry of the list, then press the button."
                     )
-            found = decode(verbs[0], value)
+            found = decode(verbs[0], value, data.get(TYPED))
             if found is not None:
                 return found
     return _decode_value("", None)

@@ -24,6 +24,7 @@ from bot.model.cards import (
     Everyone,
     Facts,
     Flag,
+    Input,
     Missing,
     Moment,
     Notice,
@@ -32,6 +33,7 @@ from bot.model.cards import (
     OpenUrl,
     Run,
     Source,
+    Submit,
     Table,
     Text,
     Words,
@@ -110,6 +112,8 @@ def _block(block: Block) -> Json:
             return {"type": "notice", "tone": tone.value, "text": text}
         case Choices(prompt, options):
             return {"type": "choices", "prompt": prompt, "options": [_button(option) for option in options]}
+        case Input(label, example, submit):
+            return {"type": "input", "label": label, "example": example, "submit": _button(submit)}
         case _:
             assert_never(block)
 
@@ -159,6 +163,8 @@ def _action(action: Action) -> Json:
     match action:
         case Run(intent):
             return {"type": "run", "sentence": say(intent)}
+        case Submit(intent):
+            return {"type": "submit", "sentence": say(intent)}
         case Confirm(ticket):
             return {"type": "confirm", "ticket": ticket}
         case Dismiss(ticket):

@@ -14,7 +14,6 @@ from bot.model.cards import (
     Card,
     Cell,
     Chart,
-    Cost,
     Drawing,
     Flag,
     Reader,
@@ -105,13 +104,8 @@ def source_line(source: Source, reader: Reader) -> str:
         items = "item" if source.unread == 1 else "items"
         parts.append(f"{_count(source.unread, locale)} {items} could not be read")
     if source.calls >= COSTLY:
-        parts.append(", ".join(_cost(each, locale) for each in source.cost))
+        parts.append(f"took {_count(source.calls, locale)} calls")
     return " · ".join(part for part in parts if part)
-
-
-def _cost(cost: Cost, locale: Locale) -> str:
-    calls = "1 call" if cost.calls == 1 else f"{_count(cost.calls, locale)} calls"
-    return f"{calls} of {api(cost.api)} ({_count(cost.left, locale)} left)"
 
 
 def api(name: str) -> str:
@@ -126,7 +120,7 @@ def _count(number: int, locale: Locale) -> str:
 def footer(card: Card, reader: Reader) -> tuple[str, ...]:
     """The quiet lines under a card: source, canonical sentence, reference."""
     lines = [source_line(card.source, reader)] if card.source is not None else []
-    if card.sentence:
+    if card.sentence and card.status is not Status.ASKED:
         lines.append(f"You can say: {clean(card.sentence)}")
     if card.reference:
         lines.append(f"Reference: {clean(card.reference)}")

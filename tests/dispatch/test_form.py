@@ -10,10 +10,26 @@ from adapters.cli.settings import sandbox_data_models
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
 from bot import config
+from bot.commands.again import Recall
+from bot.commands.records import Data
 from bot.language.parse import Exact
 from bot.language.say import say
-from bot.model.cards import Card, Choices, Facts, Only, Reader, Run, Status, Words
+from bot.model.cards import (
+    Card,
+    Choices,
+    Facts,
+    Input,
+    Notice,
+    Only,
+    Reader,
+    Run,
+    Status,
+    Submit,
+    Words,
+)
+from bot.model.intents import comparisons
 from bot.model.people import Clicked
+from bot.render.button_codec import decode_data
 from bot.sandbox import Sandbox, SandboxOptions
 from tests.platform_rules import assert_slack_ok, assert_teams_ok
 from tests.story import CHANNEL, CLERK, OPERATOR, Stage, all_buttons, press, stage
@@ -40,6 +56,16 @@ def chosen(card: Card) -> dict[str, str]:
         for fact in block.facts
         if isinstance(fact.value, Words)
     }
+
+
+def field_of(card: Card) -> Input:
+    (found,) = (each for each in card.blocks if isinstance(each, Input))
+    return found
+
+
+async def types(scene: Stage, card: Card, text: str) -> Card:
+    *_, card = await scene.cards(press(field_of(card).submit.action, text))
+    return card
 
 
 async def chooses(scene: Stage, card: Card, *labels: str) -> Card:
@@ -80,6 +106,67 @@ async def test_rows_and_their_number_are_asked_for_by_choosing_alone(end: str, s
         assert (card.headline, card.blocks) == (asked.headline, asked.blocks)
 
 
+async def test_what_is_typed_is_read_as_in_a_sentence() -> None:
+    async with stage(connection=DATES) as scene:
+        card = await chooses(scene, await scene.says(MODEL), "On-time delivery", "Value in EUR")
+        card = await types(scene, await chooses(scene, card, "Only where it is at least …"), " 10k ")
+        assert chosen(card)["Only"] == "Value in EUR >= 10k"
+        card = await types(scene, card, "since 2026-03-01")
+        assert chosen(card)["Only"] == "(Value in EUR >= 10k and Order date = since 2026-03-01)"
+        card = await chooses(scene, card, "Show the value")
+        asked = await scene.says(
+            'kpi "On-time delivery" of "Order to Cash" '
+            'where "Value in EUR" >= 10k and "Order date" = "since 2026-03-01"'
+        )
+        assert card.status is Status.ANSWERED
+        assert (card.headline, card.blocks) == (asked.headline, asked.blocks)
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ("", "Nothing was typed."),
+        ("many", "“many” does not fit Value in EUR, which holds numbers."),
+        ("1.000", "can be read as 1000 and as 1.000"),
+        ('5 or "Country" = Germany', "does not fit Value in EUR"),
+    ],
+)
+async def test_what_does_not_fit_is_said_above_the_field_and_nothing_is_asked(typed: str, why: str) -> None:
+    async with stage() as scene:
+        card = await chooses(scene, await scene.says(MODEL), "Sales orders", "Value in EUR")
+        card = await chooses(scene, card, "Only where it is at most …")
+        calls = scene.asked()
+        again = await types(scene, card, typed)
+        notice, field = again.blocks
+        assert isinstance(notice, Notice)
+        assert why in notice.text
+        assert (field, again.headline, scene.asked()) == (card.blocks[-1], card.headline, calls)
+
+
+@pytest.mark.parametrize("typed", ['" or Country = "Germany', "of", "#x via nowhere", "a, b", "typed"])
+async def test_typed_text_stays_the_value_that_it_is(typed: str) -> None:
+    async with stage() as scene:
+        card = await chooses(scene, await scene.says(MODEL), "Sales orders", "Internal note")
+        card = await types(scene, await chooses(scene, card, "Only where it contains …"), typed)
+        assert chosen(card)["Only"] == f"Internal note contains {typed}"
+        (rows,) = [each for each in card.buttons if each.label == "Show rows"]
+        assert isinstance(rows.action, Run)
+        assert isinstance(rows.action.intent, Data)
+        assert rows.action.intent.where is not None
+        assert [each.values for each in comparisons(rows.action.intent.where)] == [(typed,)]
+
+
+async def test_a_form_that_no_button_can_carry_is_kept_and_takes_what_is_typed() -> None:
+    async with stage() as scene:
+        card = await chooses(scene, await scene.says(MODEL), "Sales orders", "Internal note")
+        asked = await chooses(scene, card, "Only where it contains …")
+        action = field_of(asked).submit.action
+        assert isinstance(action, Submit)
+        kept = say(Recall(await scene.built.store.keep_sentence(say(action.intent))))
+        (card,) = await scene.cards(decode_data({"submit": kept, "typed": "x y"}))
+        assert chosen(card)["Only"] == "Internal note contains x y"
+
+
 async def test_a_form_reads_names_once_and_values_only_when_they_are_to_be_chosen_from() -> None:
     async with stage() as scene:
         await scene.says('kpi "On-time delivery" of "Order to Cash" by Country')
@@ -97,14 +184,18 @@ async def test_each_kind_of_field_has_its_comparisons_and_values() -> None:
         assert options(number, "Choose") == [
             "By Value in EUR",
             "Only where it is …",
-            "Only where it at least …",
-            "Only where it at most …",
+            "Only where it is at least …",
+            "Only where it is at most …",
         ]
-        many = await chooses(scene, number, "Only where it at least …")
+        calls = scene.asked()
+        many = await chooses(scene, number, "Only where it is at least …")
         assert options(many, "Which value") == [], "the smallest of many numbers are no choice"
-        assert 'where "Value in EUR" >= ' in repr(many.blocks)
-        day = await chooses(scene, card, "Requested delivery date", "Only where it before …")
-        assert "Last quarter" in {each.capitalize() for each in options(day, "Which value")}
+        assert (field_of(many).label, scene.asked()) == ("Which value", calls)
+        day = await chooses(scene, card, "Requested delivery date", "Only where it is before …")
+        assert "Last quarter" in {each.capitalize() for each in options(day, "Which period")}
+        assert field_of(day).label == "Another period"
+        few = await chooses(scene, card, "Country", "Only where it is …")
+        assert not [each for each in few.blocks if isinstance(each, Input)], "all there are can be chosen"
         note = await scene.says('form data "Sales orders" of "Order to Cash" values "Internal note" with !=')
         assert note.status is Status.ASKED, "a field that Celonis does not sort by"
 

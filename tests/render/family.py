@@ -24,6 +24,7 @@ from bot.model.cards import (
     Fact,
     Facts,
     Flag,
+    Input,
     Missing,
     Moment,
     Notice,
@@ -35,6 +36,7 @@ from bot.model.cards import (
     Run,
     Source,
     Status,
+    Submit,
     Table,
     Text,
     Tone,
@@ -295,6 +297,20 @@ PICK = Answer(
     ),
 )
 
+TYPED = Answer(
+    Card(
+        "Sales orders where Internal note contains …",
+        blocks=(
+            Notice(Tone.WARNING, "Nothing was typed."),
+            Input("Which value", "the text", Button("Use this value", Submit(look("all jobs").intent))),
+        ),
+        buttons=(Button("Without this field", look("all jobs")),),
+        source=SOURCE,
+        status=Status.ASKED,
+    ),
+    reader=BERLIN,
+)
+
 LONG_PICK = Answer(
     Card(
         "Which job do you mean?",
@@ -445,6 +461,7 @@ FAMILY: dict[str, Answer] = {
     "curl": LINE,
     "pick": PICK,
     "long pick": LONG_PICK,
+    "typed": TYPED,
     "many buttons": MANY_BUTTONS,
     "wide table": WIDE,
     "sandbox": SANDBOXED,

@@ -13,7 +13,7 @@ from adapters.outgoing import Render, long_sentences
 from adapters.slack import blocks as slack
 from adapters.slack.payloads import read_action
 from adapters.teams import adaptive as teams
-from bot.language.say import say
+from bot.language.say import say, with_typed
 from bot.model.cards import (
     Action,
     Button,
@@ -25,6 +25,7 @@ from bot.model.cards import (
     OpenUrl,
     Reader,
     Run,
+    Submit,
     Table,
     Text,
     Tone,
@@ -51,6 +52,8 @@ def meaning(action: Action) -> Clicked | str:
     match action:
         case Run(intent):
             return Clicked(sentence=say(intent))
+        case Submit(intent):
+            return Clicked(sentence=with_typed(say(intent), ""))
         case Confirm(ticket):
             return Clicked(confirm=ticket)
         case Dismiss(ticket):
@@ -233,7 +236,8 @@ def test_whatever_arrives_from_slack_is_a_click_or_refused(action: object) -> No
         ("confirm", "tk 1"),
         ("confirm", "tk\n"),
         ("dismiss", "x" * 200),
-        ("submit", "ü"),
+        ("submit", " "),
+        ("submit", None),
         ("pick", "confirm:"),
         ("pick", "delete:all"),
         ("pick", "pick:run:jobs"),

@@ -313,10 +313,7 @@ def test_a_length_of_time_is_said_in_two_units(seconds: float, said: str) -> Non
                 unread=2,
                 sandbox=True,
             ),
-            (
-                "demo · data of unknown age · read 23:56 CET · 2 items could not be read"
-                " · 4 calls of the intelligence API (1,234 left), 1 call of the integration API (0 left)"
-            ),
+            ("demo · data of unknown age · read 23:56 CET · 2 items could not be read · took 5 calls"),
         ),
     ],
 )

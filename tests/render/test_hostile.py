@@ -32,6 +32,7 @@ from bot.model.cards import (
     Fact,
     Facts,
     Flag,
+    Input,
     Missing,
     Moment,
     Notice,
@@ -41,6 +42,7 @@ from bot.model.cards import (
     Reader,
     Source,
     Status,
+    Submit,
     Table,
     Text,
     Tone,
@@ -157,6 +159,12 @@ blocks = st.one_of(
     st.builds(Notice, st.sampled_from(Tone), texts),
     st.builds(Choices, texts, st.lists(pressed, max_size=9).map(tuple)),
 )
+typed = st.builds(
+    Input,
+    texts,
+    texts,
+    st.builds(Button, texts, texts.filter(bool).map(look).map(lambda run: Submit(run.intent))),
+)
 sources = st.builds(
     Source,
     texts,
@@ -173,6 +181,8 @@ sources = st.builds(
 @st.composite
 def cards(draw: st.DrawFn) -> Answer:
     body = draw(st.lists(blocks, max_size=5).map(tuple))
+    if draw(st.booleans()):
+        body = (*body, draw(typed))
     card = Card(
         headline(draw(texts)),
         title=draw(texts),

@@ -38,6 +38,23 @@ async def test_what_a_command_answered_alone_is_shared_with_the_channel() -> Non
         assert "Shared by the clerk" in here.slack.screen(OPERATOR, MEMBERS)
 
 
+async def test_what_is_typed_into_a_form_comes_with_its_button_and_nobody_else_sees_it() -> None:
+    async with town(rules=RULES) as here:
+        members(here)
+        await here.says(
+            OPERATOR, MEMBERS, 'form data "Sales orders" of "Order to Cash" values "Value in EUR" with >='
+        )
+        card = here.slack.visible(OPERATOR, MEMBERS)[-1]
+        for typed, said in (
+            ("", "Nothing was typed"),
+            ("much", "“much” does not fit"),
+            ("10k", "Value in EUR >= 10k"),
+        ):
+            await here.presses(OPERATOR, card, "Use this value", typed=typed)
+            assert said in here.slack.screen(OPERATOR, MEMBERS)
+        assert here.slack.screen(CLERK, MEMBERS) == ""
+
+
 async def test_a_follow_up_that_only_one_person_sees_is_shared_too() -> None:
     async with town(rules=RULES) as here:
         members(here)

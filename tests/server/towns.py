@@ -70,8 +70,10 @@ class Town:
         assert len(questions) == 1, [each.shown for each in self.slack.messages[before:]]
         return questions[0]
 
-    async def presses(self, user: str, message: Message, label: str, *, copy: int = 0) -> None:
-        assert await self.slack.press(user, message, label, target=self.target(copy)) == 200
+    async def presses(
+        self, user: str, message: Message, label: str, *, typed: str = "", copy: int = 0
+    ) -> None:
+        assert await self.slack.press(user, message, label, typed=typed, target=self.target(copy)) == 200
         await self.quiet()
 
     async def stopped(self, message: Message) -> None:

@@ -402,3 +402,17 @@ async def test_a_form_is_filled_in_by_choosing_from_lists_and_each_choice_is_ans
         message = scene.teams.last(CLERK.personal)
     assert "Country = Germany" in message.text
     assert len(scene.teams.seen(CLERK.personal)) == 1, "each card takes the place of the one before"
+
+
+async def test_what_is_typed_into_a_form_comes_with_its_button(scene: Stage) -> None:
+    message = await scene.says(
+        CLERK, 'form data "Sales orders" of "Order to Cash" values "Value in EUR" with >='
+    )
+    pressed = scene.teams.pressed(CLERK, message, "Use this value", inputs={"typed": "much"})
+    await scene.post(pressed)
+    await scene.settle()
+    message = scene.teams.last(CLERK.personal)
+    assert "“much” does not fit Value in EUR" in message.text
+    await scene.post(scene.teams.pressed(CLERK, message, "Use this value", inputs={"typed": "10k"}))
+    await scene.settle()
+    assert "Only:  Value in EUR >= 10k" in scene.teams.last(CLERK.personal).text

@@ -64,6 +64,14 @@ def test_the_demo_fills_in_a_form_by_numbers_and_by_words(program: Program) -> N
     ]
 
 
+def test_the_demo_asks_for_what_is_to_be_typed(program: Program) -> None:
+    form = 'form data "Sales orders" of "Order to Cash" values "Value in EUR" with >='
+    done = run(program, "demo", typed=f"{form}\nUse this value\nmuch\n1\n10k\nHow many\n")
+    assert done.returncode == 0, done.stderr
+    assert "“much” does not fit Value in EUR" in done.stdout
+    assert re.search(r"SANDBOX · [\d,]+ Sales orders, Value in EUR >= 10k", done.stdout), done.stdout[-3000:]
+
+
 def test_the_demo_goes_on_after_a_line_of_more_digits_than_a_number_may_have(program: Program) -> None:
     done = run(program, "demo", typed="jobs\n" + "9" * 5000 + "\npools\n")
     assert done.returncode == 0, done.stderr
