@@ -18,13 +18,11 @@ from bot.model.cards import (
     Block,
     Button,
     Card,
-    Chart,
     Choices,
     Input,
     Reader,
     Run,
     Submit,
-    Table,
 )
 from bot.model.clock import Clock
 from bot.model.errors import StoreUnavailable
@@ -209,17 +207,13 @@ class Rendered:
 def _without(card: Card, sentences: Collection[str]) -> Card:
     """A card without the buttons that say one of these."""
 
-    def stays(button: Button | None) -> bool:
-        return button is None or not (
-            isinstance(button.action, Run | Submit) and say(button.action.intent) in sentences
-        )
+    def stays(button: Button) -> bool:
+        return not (isinstance(button.action, Run | Submit) and say(button.action.intent) in sentences)
 
     def left(block: Block) -> Block:
         match block:
             case Choices(prompt, options):
                 return Choices(prompt, tuple(each for each in options if stays(each)))
-            case Table(more=more) | Chart(more=more) if not stays(more):
-                return replace(block, more=None)
             case _:
                 return block
 

@@ -18,7 +18,6 @@ from bot.model.cards import (
     Answer,
     Button,
     Card,
-    Chart,
     Choices,
     Confirm,
     Dismiss,
@@ -26,7 +25,6 @@ from bot.model.cards import (
     Run,
     Status,
     Submit,
-    Table,
 )
 from bot.model.chat import File
 from bot.model.clock import SystemClock
@@ -191,8 +189,6 @@ def all_buttons(card: Card) -> tuple[Button, ...]:
         match block:
             case Choices(options=options):
                 found.extend(options)
-            case Table(more=Button() as more) | Chart(more=Button() as more):
-                found.append(more)
             case Input(submit=submit):
                 found.append(submit)
             case _:

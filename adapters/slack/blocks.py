@@ -282,8 +282,6 @@ class _Message:
             self.real_table(layout(written))
         if written.below:
             self.add(_context(written.below))
-        if table.more is not None:
-            self.add(*self.action_blocks((table.more,)))
 
     def real_table(self, laid_out: Layout) -> None:
         budget = min(TABLE_TEXT, self.room)

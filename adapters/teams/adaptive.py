@@ -237,8 +237,6 @@ class _Sheet:
                     return self.menu(label, usable)
                 shown = self.action_sets(usable)
                 return self.spend(([_rich(_run(label))] if label else []) + shown)
-            case Table(more=Button() as more) | Chart(more=Button() as more):
-                return self.spend(self.action_sets([] if isinstance(more.action, OpenUrl) else [more]))
             case Input():
                 return self.input(block)
             case Text() | Facts() | Table() | Chart() | Notice():
@@ -368,7 +366,7 @@ class _Sheet:
     def chart(self, chart: Chart) -> list[Json]:
         in_characters = self.table(chart)
         # What is said below the rows holds for the drawn chart too.
-        split = len(in_characters) - bool(chart.hidden or chart.target)
+        split = len(in_characters) - bool(chart.target)
         otherwise, below = in_characters[:split], in_characters[split:]
         drawn = chart_element(chart, self.reader, otherwise) if self.charts else None
         extra = 0 if drawn is None else size(drawn) - size(otherwise)

@@ -88,8 +88,6 @@ def _lines(block: Block, reader: Reader, numbers: _Numbers) -> Iterator[str]:
             yield from _labelled([(clean(fact.label), in_words(fact.value, reader)) for fact in facts])
         case Table() | Chart():
             yield from _table_lines(block, reader)
-            if block.more is not None:
-                yield _label(block.more, numbers)
         case Notice(tone, text):
             yield noticed(tone, clean(text, lines=True))
         case Choices(prompt, options):
@@ -166,8 +164,6 @@ def _rich(block: Block, reader: Reader, numbers: _Numbers) -> RenderableType:
             parts.append(_FittingTable(written))
             if written.below:
                 parts.append(RichText(written.below, style="dim"))
-            if block.more is not None:
-                parts.append(_pressed((block.more,), numbers))
             return Group(*parts)
         case Notice(tone, text):
             return RichText(noticed(tone, clean(text, lines=True)), style=_TONE_STYLES[tone])

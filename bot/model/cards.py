@@ -172,11 +172,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings. `more` leads to what is not shown, `hidden` counts it where the number is known."""
+    """Rows under headings. `hidden` counts what is not shown, where the number is known."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    more: Button | None = None
     hidden: int = 0
 
     def __post_init__(self) -> None:
@@ -212,8 +211,6 @@ class Chart:
         drawing: Bars or a line.
         points: Left to right, or top to bottom.
         target: What the numbers are measured against.
-        more: Leads to what is not shown.
-        hidden: How much that is, where it is known.
     """
 
     title: str
@@ -221,8 +218,6 @@ class Chart:
     drawing: Drawing
     points: tuple[Point, ...]
     target: Number | None = None
-    more: Button | None = None
-    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +427,5 @@ def buttons_of(block: Block) -> tuple[Button, ...]:
             return options
         case Input(submit=submit):
             return (submit,)
-        case Table(more=Button() as more) | Chart(more=Button() as more):
-            return (more,)
         case _:
             return ()

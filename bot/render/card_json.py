@@ -89,15 +89,14 @@ def _block(block: Block) -> Json:
                 "type": "facts",
                 "facts": [{"label": fact.label, "value": _cell(fact.value)} for fact in facts],
             }
-        case Table(columns, rows, more, hidden):
+        case Table(columns, rows, hidden):
             return {
                 "type": "table",
                 "columns": [{"title": column.title, "numeric": column.numeric} for column in columns],
                 "rows": [[_cell(cell) for cell in row] for row in rows],
-                "more": None if more is None else _button(more),
                 "hidden": hidden,
             }
-        case Chart(title, by, drawing, points, target, more, hidden):
+        case Chart(title, by, drawing, points, target):
             return {
                 "type": "chart",
                 "title": title,
@@ -105,8 +104,6 @@ def _block(block: Block) -> Json:
                 "drawing": drawing.value,
                 "points": [{"label": _cell(point.label), "value": _cell(point.value)} for point in points],
                 "target": None if target is None else _cell(target),
-                "more": None if more is None else _button(more),
-                "hidden": hidden,
             }
         case Notice(tone, text):
             return {"type": "notice", "tone": tone.value, "text": text}

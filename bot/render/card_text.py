@@ -186,9 +186,8 @@ def grid(block: Table | Chart, reader: Reader, *, drawn_above: bool = False) -> 
     """A table as every platform lays it out, and a chart as every platform can show it: in characters, or as its
     values alone where the platform has drawn it above.
     """
-    below = f"{block.hidden:,} more not shown." if block.hidden else ""
     match block:
-        case Table(columns, rows):
+        case Table(columns, rows, hidden):
             headings = [clean(column.title) or ELLIPSIS for column in columns]
             written = [[_in_a_column(cell, reader) for cell in row] for row in rows]
             for at in range(len(columns)):
@@ -199,13 +198,13 @@ def grid(block: Table | Chart, reader: Reader, *, drawn_above: bool = False) -> 
                     for line, row in zip(written, rows, strict=True):
                         line[at] = write(row[at], reader)
             _align(written)
+            below = f"{hidden:,} more not shown." if hidden else ""
             return Grid(headings, written, [column.numeric for column in columns], below)
         case Chart(title, by, drawing, points, target):
             drawn = [[write(point.label, reader), write(point.value, reader)] for point in points]
             _align(drawn)
             heads = [clean(by) or ELLIPSIS, clean(title) or ELLIPSIS]
-            if target:
-                below = f"Target {write(target, reader)}. {below}".rstrip()
+            below = f"Target {write(target, reader)}." if target else ""
             if drawing is Drawing.BARS and not drawn_above:
                 heads.append("")
                 drawn = [[*row, bar] for row, bar in zip(drawn, bars(sizes(block)), strict=True)]

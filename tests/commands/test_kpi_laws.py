@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bot.commands.kpis import ShowKpi
 from bot.language.say import say
-from bot.model.cards import Card, Chart, Drawing, Facts, Status, Table, Text
+from bot.model.cards import Card, Chart, Drawing, Facts, Status, Text
 from bot.model.intents import And, Comparison, Condition, Op, SortKey
 from bot.model.names import Name
 from tests.commands.plainly import FIELDS, KPIS, MODEL, ORDERS, Test, grouped, plain, shown, value
@@ -49,7 +49,7 @@ class Asking:
         while True:
             assert card.status is Status.ANSWERED, (say(intent), card)
             yield card
-            more = next((each.more for each in card.blocks if isinstance(each, Chart | Table)), None)
+            more = next((each for each in card.buttons if each.label.startswith("Next ")), None)
             if more is None:
                 return
             card = self.runner.run(self.scene.presses(card, more.label, person))

@@ -27,6 +27,7 @@ from bot.model.cards import (
     Words,
 )
 from bot.model.names import Name
+from bot.render.values import write
 from bot.sandbox import Fault, Sandbox, SandboxOptions
 from tests.commands.test_examples import compare
 from tests.story import OPERATOR, Stage, StoryClock, stage
@@ -196,8 +197,7 @@ async def test_a_trend_says_what_more_of_it_costs_and_asks_for_no_closed_month_t
         card = await scene.says(f"{OTD} as chart")
         chart = the(Chart, card)
         assert (chart.drawing, len(chart.points)) == (Drawing.LINE, 12)
-        assert chart.more is not None
-        assert chart.more.label == "12 earlier months (12 calls)"
+        assert [each.label for each in card.buttons] == ["12 earlier months (12 calls)"]
         scene.clock.pass_by(6 * 3600 + 600)
         scene.sandbox.log.clear()
         await scene.says(f"{OTD} as chart")
@@ -213,6 +213,52 @@ async def test_a_trend_of_what_could_be_read_says_what_could_not() -> None:
         assert isinstance(values[Words("Apr 2026")], Number)
         assert not isinstance(values[Words("Mar 2026")], Number)
         assert "no answer for Mar 2026" in quiet(card)
+
+
+@pytest.mark.parametrize("how", ["by Country", "as chart"])
+async def test_of_several_kpis_by_a_field_those_that_can_be_read_are_shown(how: str) -> None:
+    async with told(total_retry=0) as scene:
+        scene.sandbox.faults.add(Fault("status", status=500, query="COGS_SHARE", path="/data$"))
+        card = await scene.says(
+            f'kpi "Cost share", "On-time delivery", "Number of orders" of "Order to Cash" {how}'
+        )
+        table = the(Table, card)
+        assert [each.title for each in table.columns][1:] == ["On-time delivery", "Number of orders"]
+        assert all(isinstance(row[1], Number) for row in table.rows)
+        assert "no answer for Cost share; the other values are complete" in quiet(card)
+        assert "Cost share" not in card.headline
+        alone = await scene.says(f'kpi "Cost share" of "Order to Cash" {how}')
+        assert alone.status is Status.FAILED
+
+
+async def test_where_none_of_several_kpis_can_be_read_the_answer_is_the_error() -> None:
+    async with told(total_retry=0) as scene:
+        scene.sandbox.faults.add(Fault("status", status=500, path="/data$"))
+        card = await scene.says('kpi "Cost share", "On-time delivery" of "Order to Cash" by Country')
+        assert card.status is Status.FAILED
+        assert len([each for each in scene.sandbox.log if each.path.endswith("/data")]) <= 3
+
+
+async def test_a_bucket_that_is_not_over_says_so() -> None:
+    async with told() as scene:
+        chart = the(Chart, await scene.says(f"{OTD} as chart"))
+        labels = [write(point.label, Reader()) for point in chart.points]
+        assert [each for each in labels if "so far" in each] == ["Nov 2026 so far"] == labels[-1:]
+        past = the(Chart, await scene.says(f'{OTD} every month where "Order date" = "Q3 2026"'))
+        assert not any("so far" in write(point.label, Reader()) for point in past.points)
+
+
+async def test_next_and_back_turn_the_pages_of_groups_and_trends() -> None:
+    async with told() as scene:
+        customers = 'kpi "Number of orders" of "Order to Cash" by "Customer name"'
+        for sentence, forward in ((customers, "Next "), (f"{OTD} as chart", "12 earlier months")):
+            first = await scene.says(sentence)
+            second = await scene.says("next")
+            assert first.blocks != second.blocks
+            labels = [each.label for each in second.buttons]
+            assert labels[0] == "Back"
+            assert all(each.startswith(forward) for each in labels[1:])
+            assert (await scene.says("back")).blocks == first.blocks
 
 
 async def test_a_field_that_holds_weeks_is_a_line_in_their_order_with_one_call() -> None:

@@ -151,7 +151,6 @@ DATA = Answer(
                     )
                     for number, vendor in enumerate(_VENDORS, 1)
                 ),
-                more=Button("Next 50 rows", look("next")),
                 hidden=1154,
             ),
         ),
@@ -208,8 +207,6 @@ BARS = Answer(
                     Point(Missing(), Missing()),
                 ),
                 target=Number(0.9, ".0%"),
-                more=Button("All 17 plants", look("all plants")),
-                hidden=12,
             ),
             Chart(
                 "Change of stock",
@@ -254,8 +251,6 @@ STOCK = Answer(
                 "Plant",
                 Drawing.BARS,
                 (Point(Words("Hamburg"), Number(-1200, ",.0f")), Point(Words("Köln"), Number(3400, ",.0f"))),
-                more=Button("All 17 plants", look("all plants")),
-                hidden=15,
             ),
             Chart(
                 "On-time delivery",
@@ -336,7 +331,7 @@ MANY_BUTTONS = Answer(
         "What would you like to do?",
         blocks=(
             Choices("Views", tuple(Button(f"View {number}", look(f"view {number}")) for number in range(4))),
-            Table((Column("Job"),), ((Words("main job"),),), more=Button("More jobs", look("more jobs"))),
+            Table((Column("Job"),), ((Words("main job"),),)),
         ),
         buttons=(
             *(Button(f"Button {number}", look(f"button {number}")) for number in range(5)),

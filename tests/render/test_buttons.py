@@ -19,17 +19,14 @@ from bot.model.cards import (
     Button,
     Card,
     Choices,
-    Column,
     Confirm,
     Dismiss,
     OpenUrl,
     Reader,
     Run,
     Submit,
-    Table,
     Text,
     Tone,
-    Words,
     buttons,
 )
 from bot.model.errors import BadArgument
@@ -99,7 +96,6 @@ actions = st.one_of(
 pressed = st.builds(Button, labels, actions, st.sampled_from(Tone))
 blocks = st.one_of(
     st.builds(Choices, labels, st.lists(pressed, max_size=8).map(tuple)),
-    pressed.map(lambda more: Table((Column("a"),), ((Words("b"),),), more)),
     st.just(Text("long " * 2000)),
 )
 cards = st.builds(

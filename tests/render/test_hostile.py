@@ -136,7 +136,6 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(
         (*heads, *([Column("c")] * (wide - len(heads)))),
         repeated,
-        draw(st.none() | pressed),
         draw(st.sampled_from([0, 12])),
     )
 
@@ -148,8 +147,6 @@ charts = st.builds(
     st.sampled_from(Drawing),
     st.lists(st.builds(Point, cells, numbers | st.just(Missing())), max_size=40).map(tuple),
     st.none() | numbers,
-    st.none() | pressed,
-    st.sampled_from([0, 12]),
 )
 blocks = st.one_of(
     charts,

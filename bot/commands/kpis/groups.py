@@ -10,7 +10,7 @@ from bot.celonis import Header
 from bot.commands.cells import value_of
 from bot.commands.kpis.asked import TARGET, ShowKpi
 from bot.commands.kpis.periods import Span, called, in_time
-from bot.commands.kpis.question import Question
+from bot.commands.kpis.question import OF_ONE, Question, answerable
 from bot.commands.kpis.targets import Measure, against, change
 from bot.commands.kpis.values import compared_with, unjudged, which_period, without_target
 from bot.commands.lists import PAGE, back, no_page
@@ -64,7 +64,13 @@ async def show_groups(question: Question) -> Card:
     other = compared_with(question) if intent.against not in {"", TARGET} else None
     if other is None and intent.against not in {"", TARGET}:
         return await which_period(question)
-    groups = await _read(question, other)
+    try:
+        groups = await _read(question, other)
+    except OF_ONE:
+        question = await answerable(question, lambda alone: _read(alone, other))
+        if not question.measures:
+            raise
+        groups = await _read(question, other)
     nothing = await question.unmatched(value for _, values in groups.rows for value in values)
     if nothing is not None:
         return nothing
@@ -74,7 +80,7 @@ async def show_groups(question: Question) -> Card:
         line,
         title=f"{said}, {question.model.text}",
         blocks=(*first, *_blocks(question, groups, other)),
-        buttons=back(intent, intent.page),
+        buttons=(*back(intent, intent.page), *_following(question, groups)),
         source=question.context.source(question.model.text),
     )
 
@@ -166,10 +172,6 @@ def _cells(
 def _blocks(question: Question, groups: Groups, other: Span | None) -> list[Block]:
     intent = question.intent
     last = groups.first + len(groups.rows)
-    following = PAGE if groups.total is None else min(PAGE, groups.total - last)
-    page = replace(intent, page=intent.page + 1)
-    more = Button(f"Next {following}", Run(page)) if groups.more else None
-    hidden = 0 if groups.total is None else max(0, groups.total - last)
     found: list[Block] = []
     if not groups.rows:
         found.append(Text("There is no group."))
@@ -182,12 +184,10 @@ def _blocks(question: Question, groups: Groups, other: Span | None) -> list[Bloc
                 Drawing.LINE if groups.timely else Drawing.BARS,
                 tuple(Point(labels[0], _drawn(values[0])) for labels, values in groups.rows),
                 target if isinstance(target, Number) else None,
-                more,
-                hidden,
             )
         )
     else:
-        found.append(_table(question, groups, other, more, hidden))
+        found.append(_table(question, groups, other))
     if groups.rows and (groups.first or groups.more):
         end = ", more follow" if groups.total is None else f" of {groups.total:,}"
         found.append(Text(f"{groups.first + 1:,}-{last:,}{end}", quiet=True))
@@ -199,11 +199,19 @@ def _blocks(question: Question, groups: Groups, other: Span | None) -> list[Bloc
     return [*found, *without_target(question), *unjudged(question), *question.notes()]
 
 
+def _following(question: Question, groups: Groups) -> tuple[Button, ...]:
+    """A way to the groups after these."""
+    if not groups.more:
+        return ()
+    left = PAGE if groups.total is None else min(PAGE, groups.total - groups.first - len(groups.rows))
+    return (Button(f"Next {left}", Run(replace(question.intent, page=question.intent.page + 1))),)
+
+
 def _drawn(value: Cell) -> Number | Missing:
     return value if isinstance(value, Number) else Missing()
 
 
-def _table(question: Question, groups: Groups, other: Span | None, more: Button | None, hidden: int) -> Table:
+def _table(question: Question, groups: Groups, other: Span | None) -> Table:
     reader = question.context.reader
     columns = [Column(each.text) for each in question.intent.by]
     for each in question.measures:
@@ -219,7 +227,7 @@ def _table(question: Question, groups: Groups, other: Span | None, more: Button 
             if other is not None:
                 row += [was, Words(change(value, was, measure.better, reader) or "–")]
         rows.append(tuple(row))
-    return Table(tuple(columns), tuple(rows), more, hidden)
+    return Table(tuple(columns), tuple(rows))
 
 
 def _verdict(question: Question, groups: Groups) -> str:

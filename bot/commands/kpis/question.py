@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ TOGETHER = 50
 """KPIs that one call asks for."""
 PROBES = 12
 """Further calls that finding those of them which fail may cost."""
-_OF_ONE = (BadQuery, NotFound, ServerFault, UnexpectedReply)
+OF_ONE = (BadQuery, NotFound, ServerFault, UnexpectedReply)
 """Failures that one KPI can cause while others have values."""
 
 
@@ -72,7 +73,7 @@ async def read_row(context: Context, model: Name, query: DataQuery) -> Row:
         calls += 1
         try:
             page = await context.asking.model_data(model.id, replace(query, kpis=kpis))
-        except _OF_ONE as error:
+        except OF_ONE as error:
             trouble = trouble or error
             middle = len(kpis) // 2
             if middle:
@@ -112,6 +113,7 @@ class Question:
         measures: The KPIs, in the order asked.
         types: Celonis' type of each field that is named, by `record.field`.
         period: The one period that was asked for.
+        left_out: Names of KPIs that were asked for and that Celonis gives no answer for.
     """
 
     intent: ShowKpi
@@ -120,6 +122,7 @@ class Question:
     measures: tuple[Measure, ...]
     types: Mapping[str, str]
     period: Asked | None
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     async def of(cls, intent: ShowKpi, context: Context) -> Question:
@@ -176,8 +179,11 @@ class Question:
         return _listed([each.name.text for each in self.measures])
 
     def notes(self) -> list[Text]:
-        """The periods as they were really asked."""
-        return list(condition(self.intent.where, self.types, self.context)[1])
+        """What could not be read, and the periods as they were really asked."""
+        return [
+            *not_read(self.left_out, "the other values are complete"),
+            *condition(self.intent.where, self.types, self.context)[1],
+        ]
 
     async def unmatched(self, values: Iterable[Cell]) -> Card | None:
         """The answer where nothing was found for a spelling; None where something was."""
@@ -244,6 +250,32 @@ class Question:
             left += 1
             said = ", ".join((lead, *kept, f"+ {left} condition{'s' if left > 1 else ''}")) + tail
         return headline(said), [Text(whole)]
+
+
+async def answerable(question: Question, read: Callable[[Question], Awaitable[object]]) -> Question:
+    """The question about those of its KPIs that Celonis answers one by one, where it does not for all at once.
+
+    Args:
+        question: What failed.
+        read: Asks Celonis about one of them.
+
+    Returns:
+        One without KPIs where none is answered, or there are no others.
+    """
+    if not 1 < len(question.measures) <= PROBES:
+        return replace(question, measures=())
+
+    async def alone(measure: Measure) -> Measure | None:
+        try:
+            await read(replace(question, measures=(measure,)))
+        except OF_ONE:
+            return None
+        return measure
+
+    found = await asyncio.gather(*map(alone, question.measures))
+    measures = tuple(each for each in found if each is not None)
+    left_out = tuple(each.name.text for each in question.measures if each not in measures)
+    return replace(question, measures=measures, left_out=left_out)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from bot.commands.kpis.periods import (
     unit_for,
     within,
 )
-from bot.commands.kpis.question import Question, Row, not_read
+from bot.commands.kpis.question import OF_ONE, Question, Row, answerable, not_read
 from bot.commands.kpis.targets import against, exact
 from bot.commands.kpis.values import unjudged, without_target
 from bot.commands.lists import PAGE, back, count, no_page
@@ -103,7 +103,7 @@ async def show_trend(question: Question) -> Shown | Card:
         return found
     question = await question.knowing(found)
     touched = touches(replace(intent, by=(found,)))
-    trend = await _read(question, found)
+    question, trend = await _read(question, found)
     rows = [each for each in trend.rows if each is not None]
     nothing = None
     if len(rows) == len(trend.rows):
@@ -145,7 +145,8 @@ async def _date_field(question: Question) -> Name | Card:
     )
 
 
-async def _read(question: Question, field: Name) -> Trend:
+async def _read(question: Question, field: Name) -> tuple[Question, Trend]:
+    """The buckets of a page; and what they were asked for, which is less where a KPI has no answer."""
     intent, now = question.intent, question.now
     period = question.period if question.period is not None and question.period.field == field else None
     rest = intent.where if period is None else period.rest
@@ -166,10 +167,17 @@ async def _read(question: Question, field: Name) -> Trend:
         earlier = max(0, end - MOST)
         spans = every[earlier:end]
     today = question.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    done = await asyncio.gather(
-        *(_bucket(question, joined(rest, within(field, each)), closed=_over(each, today)) for each in spans),
-        return_exceptions=True,
-    )
+
+    def bucket(of: Question, each: Span) -> Awaitable[Row]:
+        return _bucket(of, joined(rest, within(field, each)), closed=_over(each, today))
+
+    if len(question.measures) > 1 and spans:
+        try:  # before all are asked for what none can answer
+            await bucket(question, spans[-1])
+        except OF_ONE:
+            some = await answerable(question, lambda alone: bucket(alone, spans[-1]))
+            question = some if some.measures else question
+    done = await asyncio.gather(*(bucket(question, each) for each in spans), return_exceptions=True)
     rows: list[Row | None] = []
     for each in done:
         if isinstance(each, CelonisError | QuotaExhausted):
@@ -180,7 +188,7 @@ async def _read(question: Question, field: Name) -> Trend:
             rows.append(each)
     if rows and not any(rows):
         raise next(each for each in done if isinstance(each, BaseException))
-    return Trend(field, unit, spans, rows, earlier)
+    return question, Trend(field, unit, spans, rows, earlier)
 
 
 def _over(span: Span, today: datetime) -> bool:
@@ -205,7 +213,11 @@ def _card(question: Question, trend: Trend) -> Card:
         tuple(Missing() if row is None else row.cell(each, part=True) for each in question.measures)
         for row in trend.rows
     ]
-    labels = [called(each, reader, short=_one_year(trend.spans)) for each in trend.spans]
+    short = _one_year(trend.spans)
+    labels = [
+        called(each, reader, short=short) + ("" if _over(each, question.now) else " so far")
+        for each in trend.spans
+    ]
     points = list(zip(labels, values, strict=True))
     if intent.sort and intent.sort[0].descending and not intent.most:
         points.reverse()
@@ -213,21 +225,21 @@ def _card(question: Question, trend: Trend) -> Card:
         points = _ranked(question, points)
     shown = Asked(trend.field, Span(trend.spans[0].start, trend.spans[-1].end), None)
     line, first = question.said(f"{_verdict(question, trend.unit, points)}: {said}", shown=shown)
-    more = _earlier(question, trend)
     return Card(
         line,
         title=f"{said}, {model.text}",
         blocks=(
             *first,
-            _drawn(question, trend, points, more),
+            _drawn(question, trend, points),
             *notes,
+            *not_read(question.left_out, "the other values are complete"),
             *without_target(question),
             *unjudged(question),
             Text(
                 f"By {trend.field.text}, {count(len(trend.spans), trend.unit)} ({reader.zone}).", quiet=True
             ),
         ),
-        buttons=back(intent, intent.page),
+        buttons=(*back(intent, intent.page), *_earlier(question, trend)),
         source=question.context.source(model.text),
     )
 
@@ -247,25 +259,22 @@ def _ranked(
     return [each for _, each in known][: question.intent.most]
 
 
-def _earlier(question: Question, trend: Trend) -> Button | None:
+def _earlier(question: Question, trend: Trend) -> tuple[Button, ...]:
     """A way to the buckets before, with what it costs."""
     calls = MOST if trend.earlier is None else min(MOST, trend.earlier)
     if not calls:
-        return None
+        return ()
     label = f"{calls} earlier {trend.unit}{'' if calls == 1 else 's'} ({count(calls, 'call')})"
-    return Button(label, Run(replace(question.intent, page=question.intent.page + 1)))
+    return (Button(label, Run(replace(question.intent, page=question.intent.page + 1))),)
 
 
-def _drawn(
-    question: Question, trend: Trend, points: Sequence[tuple[str, tuple[Cell, ...]]], more: Button | None
-) -> Block:
-    hidden = trend.earlier or 0
+def _drawn(question: Question, trend: Trend, points: Sequence[tuple[str, tuple[Cell, ...]]]) -> Block:
     if len(question.measures) > 1:
         columns = (
             Column(trend.unit.capitalize()),
             *(Column(each.name.text, numeric=True) for each in question.measures),
         )
-        return Table(columns, tuple((Words(label), *values) for label, values in points), more, hidden)
+        return Table(columns, tuple((Words(label), *values) for label, values in points))
     target: Cell = Missing()
     first = next((value for _, (value, *_) in points if isinstance(value, Number)), None)
     if first is not None and question.lead.by_parts:
@@ -279,8 +288,6 @@ def _drawn(
             for label, (value, *_) in points
         ),
         target if isinstance(target, Number) else None,
-        more,
-        hidden,
     )
 
 
