@@ -32,6 +32,7 @@ from bot.model.errors import BadArgument
 from bot.model.names import Kind, Name
 from bot.policy import Right, Touch
 from bot.render.values import duration, duration_until
+from bot.watching.orders import WatchJob
 from bot.writes.guarded import touches
 
 ACTIVE = frozenset({"RUNNING", "QUEUED"})
@@ -234,6 +235,7 @@ async def _job(intent: ShowJob, context: Context) -> Shown:
             *why_buttons((run,), intent.via),
             *start_buttons((run,), intent.via, context),
             Button("Refresh", Run(intent)),
+            Button("Watch it", Run(WatchJob(job=intent.job, pool=intent.pool, via=intent.via))),
             Button("Its runs so far", Run(History(job=intent.job, pool=intent.pool, via=intent.via))),
             Button("All jobs of the pool", Run(Jobs(pool=intent.pool, via=intent.via))),
         ),
