@@ -10,7 +10,7 @@ import pytest
 from tests.writes.fault_matrix import CELLS, FAULTS, played
 
 
-@pytest.mark.parametrize(("at", "fault"), enumerate(FAULTS), ids=FAULTS)
+@pytest.mark.parametrize(("at", "fault"), tuple(enumerate(FAULTS)), ids=tuple(FAULTS))
 async def test_one_call_at_most_and_a_true_message(at: int, fault: str) -> None:
     platform, command = CELLS[at % len(CELLS)]
     result = await played(fault, platform, command)
