@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 
 from rich.console import Console
 
+from adapters.logs import configure
 from adapters.server import Built, build
 from adapters.slack.blocks import render as render_slack
 from adapters.teams.adaptive import render as render_teams
@@ -89,6 +90,7 @@ def drawing(render: Callable[..., object], answer: Answer, times: int) -> float:
 
 async def measure(asked: int) -> list[Row]:
     """Asks every kind of question, over and over."""
+    configure(as_json=True, stream=io.StringIO())
     rows: list[Row] = []
     clock = SystemClock()
     async with program("sandbox") as sandbox, await Store.temporary(clock) as store:
