@@ -246,8 +246,8 @@ def _verdict(question: Question, groups: Groups) -> str:
     place = place_of(question.intent, question.lead)
     of = "" if groups.total is None or question.intent.most else f" of {groups.total:,}"
     if groups.first or not place:
-        return f"{write(shown, reader)} {name}, {groups.first + 1:,}{of}"
-    return f"{write(shown, reader)} {name}, {place}{of}"
+        return f"{write(shown, reader)} for {name}, {groups.first + 1:,}{of}"
+    return f"{write(shown, reader)} for {name}, {place}{of}"
 
 
 def place_of(intent: ShowKpi, lead: Measure) -> str:
