@@ -17,6 +17,7 @@ from bot.commands.help import HELP
 from bot.commands.history import HISTORY
 from bot.commands.jobs import JOB
 from bot.commands.kpis import KPI, KPIS
+from bot.commands.may import MAY
 from bot.commands.models import MODEL, MODELS
 from bot.commands.pools import JOBS, POOLS
 from bot.commands.records import DATA, FIELDS, FILTERS, RECORDS
@@ -81,4 +82,5 @@ COMMANDS: tuple[AnyCommand, ...] = (
     DEBUG,
     WRITES,
     AUDIT,
+    MAY,
 )

@@ -12,6 +12,7 @@ from bot.commands.command import Command
 from bot.commands.find import Find
 from bot.commands.help import Help
 from bot.commands.jobs import Why
+from bot.commands.may import May
 from bot.commands.spelling import spelt
 from bot.commands.watches.asked import Edit
 from bot.conversation import Last
@@ -28,6 +29,7 @@ from bot.meaning.orders import Orders, resolved
 from bot.meaning.own_words import Commands, ContextOf, OwnWords, check, rest_of
 from bot.model.cards import Button, Run
 from bot.model.errors import (
+    NotAllowed,
     NotUnderstood,
     UnknownName,
 )
@@ -77,7 +79,7 @@ class Meanings:
         self._orders = Orders(commands, context, self._own_words)
         self._later = Later(commands, self._own_words)
         self._outer = {each.words: each for each in commands if about_another(each)}
-        begins = {each.words for each in self.exact.intents}
+        self._begins = begins = {each.words for each in self.exact.intents}
         self._aliases = {tuple(words_of(word)): meant for word, meant in words.items()}
         for alias, meant in words.items():
             if " ".join(alias.casefold().split()) in begins or not any(
@@ -134,7 +136,13 @@ class Meanings:
         unclear: Unclear | None = None
         for outer, inside, notes in self._around(text, visit):
             check(self._commands, outer, visit)
-            meaning = await self.mean(inside, visit)
+            try:
+                meaning = await self.mean(inside, visit)
+            except NotAllowed as error:
+                if not isinstance(outer, May):
+                    raise
+                hint = f"That is decided by: {error.rule}. {error.hint}"
+                raise NotAllowed(error.sentence, hint=hint.strip(), rule=error.rule) from None
             match meaning:
                 case One(intent) if self._can_stand_inside(intent, outer):
                     about = _about(outer, intent)
@@ -161,6 +169,13 @@ class Meanings:
             return
         if (later := self._later.around(text, visit)) is not None:
             yield later
+            return
+        first, _, rest = text.strip().partition(" ")
+        # May is a month, too, so the word alone asks only where what one can say follows it.
+        if first.casefold() == May.words and any(
+            f"{rest.casefold()} ".startswith(f"{each} ") for each in self._begins
+        ):
+            yield May(), rest, ()
             return
         for word, inside_it in wrapped(text, self._words, self._outer):
             yield self._outer[word](), inside_it, ()
