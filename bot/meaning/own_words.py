@@ -45,6 +45,7 @@ from bot.model.intents import Intent
 from bot.model.names import Kind, Name, fold
 from bot.model.people import Request
 from bot.named import Listed, lists_for
+from bot.policy import Right
 from bot.visit import Visit
 
 JUST_NOW = timedelta(minutes=10)
@@ -113,6 +114,14 @@ class OwnWords:
         try:
             intent = self._exact.parse(last.sentence)
         except NotExact:  # another version of the bot said it
+            return None, False
+        command = self._commands.get(type(intent))
+        seen = command is not None and visit.parts.policy.may_all(
+            visit.asker, Right.READ, command.touches(intent)
+        )
+        if (
+            not seen or not seen.allowed
+        ):  # what somebody else asked may name what this person must not know of
             return None, False
         age = visit.parts.clock.now().timestamp() - last.at
         return intent, last.asker == visit.person.key and age <= JUST_NOW.total_seconds()
