@@ -212,8 +212,8 @@ class Typist:
                 return some(kind)
             case Names(kind):
                 return ", ".join(some(kind) for _ in range(self._random.randint(1, 3)))
-            case OneOf(words):
-                return self._pick(words)
+            case OneOf(words, or_period):
+                return self._pick((*words, *VALUES) if or_period else words)
             case SomeOf(words):
                 return ", ".join(self._pick(words) for _ in range(self._random.randint(1, 3)))
             case Count():
