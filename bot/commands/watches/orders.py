@@ -211,7 +211,10 @@ async def _looked_at(order: CelonisIntent, context: Context) -> tuple[CelonisInt
 
 
 async def _measured(order: WatchKpi, context: Context) -> tuple[WatchKpi, str]:
-    assert order.kpi is not None
+    if order.kpi is None:
+        raise BadArgument(
+            "No KPI is named to watch.", hint=f"Say it as in: {say(ALERT.example)}", undone=NOT_SET
+        )
     asked = ShowKpi(
         kpis=(order.kpi,), model=order.model, where=order.where, filter=order.filter, via=order.via
     )
