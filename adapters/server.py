@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from adapters.heartbeat import beating
 from adapters.http import Deadlines, Handler, HttpServer, Routes, most_open, quiet_accept
 from adapters.metrics import CONTENT_TYPE, Measured, Metrics, reachable
 from adapters.outgoing import Answering
@@ -35,10 +36,12 @@ from bot.model.chat import Chat
 from bot.model.clock import Clock, SystemClock
 from bot.model.errors import BotError, ConfigError, StoreUnavailable
 from bot.model.names import fold
+from bot.model.people import Person
 from bot.policy import Policy
 from bot.store import Store
 from bot.store.ledger import Ledger
 from bot.visit import Parts
+from bot.watching.loop import WatchLoop
 from bot.writes.ticket import Tickets
 
 log = structlog.get_logger()
@@ -142,6 +145,10 @@ async def build(
             open_for=timedelta(minutes=settings.chat.question_minutes),
             per_minute=settings.chat.per_minute,
             watching=settings.watching,
+            duty={
+                pool: tuple(Person(*each.split(":", 2)) for each in people)
+                for pool, people in settings.duty.items()
+            },
         )
         try:
             bot = Bot(parts, tickets)
@@ -261,12 +268,16 @@ async def running(
         stack.push_async_callback(public.stop)
         for listener in listeners.values():
             await listener.start()
+        watching = WatchLoop(store, clock, built.bot.look, built.bot.escalate)
+        beats = settings.watching.heartbeat_url
         for upkeep in (
             _recovering(built, clock),
             _purging(built, settings.audit.keep_days, clock),
             _trying_keys(built, settings),
             _looking(built, clock),
             _reporting(public, clock),
+            watching.run(),
+            *([beating(beats, watching.alive, clock)] if beats else []),
         ):
             stack.push_async_callback(_cancelled, asyncio.create_task(upkeep))
         if not config.is_loopback(server.admin_host):

@@ -19,6 +19,8 @@ from bot.visit import Parts, Visit
 
 PATIENCE = 25.0
 """Seconds within which a read has to be answered; later a chat answer is worth nothing."""
+WATCHES = "bot:watches"
+"""Who asks for what nobody waits for."""
 FOLLOWING = 35 * 60.0
 """Seconds a confirmed write may take, watching included."""
 
@@ -51,7 +53,8 @@ class Contexts:
     def _new(self, visit: Visit, connection: str) -> Context:
         parts = self._parts
         reader, zone_of = visit.reader(private=False)
-        asking = self.asking(visit, connection)
+        lane = Lane.BACKGROUND if visit.request.watch else Lane.PEOPLE
+        asking = self.asking(visit, connection, lane)
         now = parts.clock.now()
         model = Touch(connection=Name(connection, connection), model=visit.model)
         celonis = parts.celonis[connection]
@@ -94,8 +97,9 @@ class Contexts:
     ) -> Api:
         """The client of a connection, for this request; an answer is wanted within so many seconds."""
         caller = Caller(
-            person=visit.person.key,
-            place=visit.place.key,
+            # What one watch reads serves all that look at the same; it is nobody's share.
+            person=WATCHES if lane is Lane.BACKGROUND else visit.person.key,
+            place="" if lane is Lane.BACKGROUND else visit.place.key,
             lane=lane,
             deadline=self._parts.clock.monotonic() + patience,
             fresh=False,

@@ -40,7 +40,10 @@ from bot.model.kept import Kept
 from bot.model.people import Clicked, MessageRef, Request, Said
 from bot.reading import Reading
 from bot.redaction import looks_secret
+from bot.speaking import Speaking
+from bot.store.watches import Watch
 from bot.visit import Parts, Show, Visit, entry
+from bot.watching.loop import Held, Looked
 from bot.writes.cards import BREAK_GLASS, ShowQuestion
 from bot.writes.carry_out import Writes
 from bot.writes.guarded import GuardedCommand
@@ -105,6 +108,7 @@ class Bot:
         two = TwoPeople(parts, self._questions, tickets)
         notices = Notices(parts)
         self._writes = Writes(self._questions, tickets, two, notices, parts.clock, contexts.guarded)
+        self._speaking = Speaking(parts, contexts, parse, self.answer, self.attach)
         self._reading = Reading(parts, contexts, self._conversations)
         self._said: Kept[str, deque[float]] = Kept(PEOPLE)
 
@@ -145,6 +149,14 @@ class Bot:
         """Remembers in which message a question stands, so that its outcome can be shown there after a restart."""
         await self._tickets.attach(ticket_id, ref)
 
+    async def look(self, watch: Watch, held: Held) -> Looked:
+        """Looks at a watch that is due. See `bot.watching.loop.Look`."""
+        return await self._speaking.look(watch, held)
+
+    async def escalate(self, watch: Watch, why: str) -> None:
+        """See `bot.speaking.Speaking.escalate`."""
+        await self._speaking.escalate(watch, why)
+
     async def recover(self) -> int:
         """See `bot.writes.recover.recover`."""
         return await recover(self._parts, self._tickets, self._questions, self._writes)
@@ -180,6 +192,8 @@ class Bot:
         Raises:
             NotAllowed: Too much within a minute.
         """
+        if request.watch:
+            return
         now = self._parts.clock.monotonic()
         said = self._said.get(request.person.key)
         if said is None:

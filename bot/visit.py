@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import structlog
@@ -112,6 +113,7 @@ class Parts:
         open_for: How long a question can be answered.
         per_minute: Sentences and clicks of one person in a minute.
         watching: How much may be watched.
+        duty: Who is on duty: pattern of a data pool's name to people.
         askers: Those who asked lately, each as long as the platform says the same of them.
     """
 
@@ -134,11 +136,17 @@ class Parts:
     open_for: timedelta = timedelta(minutes=5)
     per_minute: int = 30
     watching: Watching = field(default_factory=Watching)
+    duty: Mapping[str, tuple[Person, ...]] = field(default_factory=dict)
     askers: Kept[Hashable, Asker] = field(default_factory=lambda: Kept(ASKERS))
 
     def today(self) -> Reader:
         """Zone and locale of the settings, today."""
         return dated(self.reader, self.clock.now())
+
+    def on_duty(self, pool: str) -> tuple[Person, ...]:
+        """Who is to be woken for what happens in a data pool, by its name."""
+        found = (people for pattern, people in self.duty.items() if fnmatchcase(fold(pool), fold(pattern)))
+        return tuple(dict.fromkeys(person for people in found for person in people))
 
     def audience(self, place: Place) -> PlaceAudience:
         """Who reads along in a place."""

@@ -28,6 +28,7 @@ from bot.model.cards import (
 )
 from bot.model.chat import File
 from bot.model.clock import SystemClock
+from bot.model.errors import Undelivered
 from bot.model.names import Name
 from bot.model.people import (
     Clicked,
@@ -109,8 +110,12 @@ class StoryChat:
         self.asked_outsiders = 0
         self.profile_takes = 0.0
         """Seconds of the event loop's time, for looking somebody up anew."""
+        self.closed: set[str] = set()
+        """Ids of places that take no message (any more)."""
 
     async def post(self, place: Place, answer: Answer) -> MessageRef:
+        if place.id in self.closed:
+            raise Undelivered("The channel is archived.")
         self.posted.append((place, answer))
         return MessageRef(place.platform, place, f"m{len(self.posted)}")
 

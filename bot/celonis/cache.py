@@ -43,6 +43,8 @@ NEGATIVE = 15.0
 OVERHEAD = 9
 """Bytes of memory for one of JSON, once it is parsed (measured: 2.5 for rows of text, 9 for lists of KPIs)."""
 LEAST = 512
+NOBODY_WAITS = 20.0
+"""Age in seconds up to which an answer is fresh for work in the background."""
 BACKGROUND_TIMEOUT = 60.0
 """Seconds that an answer may take which nobody waits for."""
 _UNCLEAR = (QuotaExhausted, RateLimited, Unreachable, ServerFault, StoreUnavailable)
@@ -179,6 +181,8 @@ class Cache:
         entry = None if caller.fresh else self._entries.get(call.key)
         if entry is not None:
             age, fresh_for = now - entry.born, stretch.fresh_for(call.lifetime)
+            if caller.lane is Lane.BACKGROUND:
+                fresh_for = max(fresh_for, NOBODY_WAITS)
             if entry.error is not None or age <= fresh_for:
                 self.hits += 1
                 return entry

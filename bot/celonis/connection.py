@@ -196,6 +196,10 @@ class Celonis:
         records = islice(self._client.transport.records, REMEMBERED)
         return tuple(each for each in records if person is None or each.person == person)
 
+    def scarcity(self, family: Family) -> float:
+        """How many times as long as usual answers have to last now, so that the day's calls do."""
+        return self._client.cache.stretches[family].factor
+
     def left(self, family: Family) -> int:
         """Calls of an API family that may still be made, as far as the newest booking tells."""
         return self.limiters[family].budget.left()

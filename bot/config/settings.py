@@ -33,7 +33,19 @@ from bot.config.rules import (
     is_uuid,
 )
 from bot.config.secret import Secret
-from bot.config.section import Fault, Loc, Need, Reading, Section, Several, checked, fault, meant, refuse
+from bot.config.section import (
+    Fault,
+    Loc,
+    Need,
+    Reading,
+    Section,
+    Several,
+    checked,
+    fault,
+    form,
+    meant,
+    refuse,
+)
 from bot.model.clock import known_zones
 from bot.model.errors import ConfigError
 
@@ -44,6 +56,17 @@ SHORTEST_SECRET_KEY = 32
 MAKE_A_KEY = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
+_OnDuty: TypeAlias = Annotated[
+    str,
+    form(r"(slack|teams|local):[^:]+:[^:]+", "look like slack:T1:U1 or teams:tenant id:object id"),
+]
+_Address: TypeAlias = Annotated[
+    str,
+    checked(lambda url: not url or https_or_loopback(url), " must be an https address, or one on loopback."),
+]
+_Hours: TypeAlias = Annotated[
+    str, form(r"(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?", "look like 22:00-06:00")
+]
 _Host: TypeAlias = Annotated[
     str,
     checked(
@@ -206,6 +229,15 @@ class Watching(Section):
 
     per_person: int = Field(50, ge=1, description="Watches, guards, alerts and digests of one person.")
     per_place: int = Field(500, ge=1, description="The same of one place.")
+    quiet: _Hours = Field(
+        "",
+        description='Hours in which only failures and guards speak, such as "22:00-06:00", on the clock of each watch; '
+        "the rest is told at their end.",
+    )
+    heartbeat_url: _Address = Field(
+        "",
+        description="Address that is called every minute while watches are looked after, for a monitor outside.",
+    )
 
 
 def _hidden(value: object) -> object:
@@ -289,6 +321,11 @@ class Settings(Section):
     teams: Teams | None = Field(None, validate_default=True, description="Microsoft Teams.")
     chat: ChatLimits = Field(default_factory=ChatLimits, description="Bounds on what people may ask.")
     watching: Watching = Field(default_factory=Watching, description="Bounds on what is watched.")
+    duty: dict[str, Several[_OnDuty]] = Field(
+        default_factory=dict,
+        description="Who is mentioned when a guard asks or something fails: pattern of the data pool's name to "
+        '`slack:T1:U1` or `teams:tenant:object id`; "*" is every pool.',
+    )
 
     @field_validator("secret_keys", mode="before")
     @classmethod

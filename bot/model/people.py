@@ -128,6 +128,8 @@ class Request:
         opens_thread: Whether the place's thread begins with this message, so that nothing was said in it before.
         private_apart: Whether an answer for the person alone is shown in their one-to-one chat instead of this place.
         hidden: Whether its answer is shown to the person alone, even where everybody in the place may see it.
+        watch: The id of the watch that says it on the person's behalf; empty where they said it themselves.
+        open_until: How long a question that comes of it can be answered; as the settings say where it is None.
     """
 
     id: str
@@ -138,3 +140,5 @@ class Request:
     opens_thread: bool = False
     private_apart: bool = False
     hidden: bool = False
+    watch: str = ""
+    open_until: datetime | None = None

@@ -182,9 +182,3 @@ async def _held(store: Store, watch: Watch, **values: Any) -> bool:
     mine = (_T.c.id == watch.id, _LIVES, _T.c.lease_until == watch.lease_until)
     move = _T.update().where(*mine).values(**values)
     return await store.write(lambda connection: connection.execute(move).rowcount) == 1
-
-
-async def next_due(store: Store) -> datetime | None:
-    """When the next watch is due that nobody works on; None where there is none."""
-    asked = sa.select(sa.func.min(_T.c.due_at, type_=schema.Moment())).where(_LIVES)
-    return await store.read(lambda connection: connection.execute(asked).scalar_one_or_none())

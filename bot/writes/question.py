@@ -17,7 +17,7 @@ from bot.masking import Recorded
 from bot.model.cards import Answer, Card, Everyone, Reader, Status
 from bot.model.errors import BotError, NotAllowed, StoreUnavailable, TicketGone
 from bot.model.intents import Intent
-from bot.model.people import MessageRef, Person, Place, Visibility
+from bot.model.people import MessageRef, Person, Place, Request, Visibility
 from bot.policy import Asker, Touch
 from bot.render.values import when
 from bot.store.switches import writes_off
@@ -93,7 +93,8 @@ class Questions:
             connection=connection,
             asker=signed(visit.asker),
             place=visit.place,
-            expires_in=self._parts.open_for + timedelta(minutes=due.break_glass_minutes if due else 0),
+            expires_in=self._open_for(visit.request)
+            + timedelta(minutes=due.break_glass_minutes if due else 0),
         )
         await self.note(Write(ticket, command, intent, visit), "asked", rule=decision.rule)
 
@@ -110,6 +111,12 @@ class Questions:
         whole = question(visit.reader(private=private)[0])
         await visit.show(Shown(whole, touched, editable=True, ticket=ticket.id))
         return None
+
+    def _open_for(self, request: Request) -> timedelta:
+        """How long a question can be answered."""
+        if request.open_until is None:
+            return self._parts.open_for
+        return max(request.open_until - self._parts.clock.now(), timedelta(minutes=1))
 
     async def _ask_elsewhere(
         self, key: str, ticket: Ticket, touched: Sequence[Touch], question: Callable[[Reader], Card]

@@ -30,6 +30,8 @@ class Town:
     clock: StoryClock
     settings: config.Settings
     copies: list[Running] = field(default_factory=list)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    _ends: list[AsyncExitStack] = field(default_factory=list)
 
     @property
     def calls(self) -> int:
@@ -48,6 +50,23 @@ class Town:
         found = self.copies[copy].listeners["slack"]
         assert isinstance(found, SlackListener)
         return found
+
+    async def start(self, store: Store | None = None) -> None:
+        """Starts one more copy of the server, over a store or over the database of the settings."""
+        end = AsyncExitStack()
+        copy = running(self.settings, store=store, clock=self.clock, deadlines=self.deadlines)
+        self.copies.append(await end.enter_async_context(copy))
+        self._ends.append(end)
+
+    async def stop(self, copy: int = 0) -> None:
+        """Stops a copy."""
+        del self.copies[copy]
+        await self._ends.pop(copy).aclose()
+
+    async def stop_all(self) -> None:
+        """Stops every copy that runs."""
+        while self.copies:
+            await self.stop(len(self.copies) - 1)
 
     async def quiet(self) -> None:
         """Waits until every copy has given every answer."""
@@ -120,7 +139,7 @@ async def town(
         rules: Instead of `policy()`.
         deadlines: For whoever connects.
         shared: What every copy has open, in place of a database; a restarted copy is one more of them.
-        clock: The one of that store.
+        clock: Of everything; the one of that store.
     """
     clock = clock or StoryClock()
     quick = replace(switches or Switches(cancel_delay=2.0), per_second=100_000)
@@ -158,16 +177,13 @@ async def town(
                 }
             )
         )
-        made = Town(slack, sandbox, clock, settings)
+        made = Town(slack, sandbox, clock, settings, deadlines=deadlines)
+        stack.push_async_callback(made.stop_all)
         for _ in range(copies):
             store = shared
             if store is None and not database:
                 store = await stack.enter_async_context(await Store.temporary(clock))
-            made.copies.append(
-                await stack.enter_async_context(
-                    running(settings, store=store, clock=clock, deadlines=deadlines)
-                )
-            )
+            await made.start(store)
         slack.target = made.target(0)
         if socket_mode:
             await slack.connected()

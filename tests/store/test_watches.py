@@ -43,7 +43,6 @@ async def test_what_was_written_comes_back_and_an_id_is_taken_once(store: Store,
     assert await watches.load(store, "w'1; --") is None
     assert await watches.living(store, place_key=PLACE.key, owner_key=OWNER.key) == (made,)
     assert await watches.living(store, owner_key="slack:T1:U2") == ()
-    assert await watches.next_due(store) == clock.now()
 
 
 async def test_one_that_is_due_goes_to_one_program_until_its_lease_ends(
@@ -99,4 +98,3 @@ async def test_one_that_has_ended_is_gone_for_all(store: Store, clock: FakeClock
     assert not await watches.change(store, "w1", ended_at=clock.now())
     assert await watches.load(store, "w1") is None
     assert await claimed(store, clock) == []
-    assert await watches.next_due(store) is None

@@ -148,7 +148,7 @@ async def stage(
         signed: Whether the bot has a registration, so that messages carry a signature.
         policy: Instead of `rules()`.
         shared: What every replica has open, in place of a database; a restarted one is one more of them.
-        clock: The one of that store.
+        clock: Of everything; the one of that store.
     """
     clock = clock or StoryClock()
     async with AsyncExitStack() as stack:

