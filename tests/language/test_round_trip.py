@@ -161,6 +161,8 @@ def _values(
         case Names():
             return st.lists(names, min_size=1, max_size=3).map(tuple)
         case OneOf(words, or_period):
+            if not words:
+                return texts
             return st.one_of(st.sampled_from(words), texts) if or_period else st.sampled_from(words)
         case SomeOf(words):
             return st.lists(st.sampled_from(words), min_size=1, max_size=3).map(tuple)

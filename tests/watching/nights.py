@@ -17,7 +17,7 @@ EVENING = datetime(2026, 11, 20, 22, 40, tzinfo=UTC)
 
 def night(**more: Any) -> AbstractAsyncContextManager[Stage]:
     clock = StoryClock(EVENING, pace=1.0, still=True)
-    return stage(clock=clock, switches=Switches(cancel_delay=1.0), **more)
+    return stage(clock=clock, switches=Switches(cancel_delay=0.0), **more)
 
 
 def loop_of(scene: Stage) -> WatchLoop:
