@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from bot.catalog import Seen
+from bot.catalog import Item, Seen
 from bot.catalog.lexicon import name_list
 from bot.commands.command import Context
 from bot.language.lexicon import NameList
@@ -142,13 +142,17 @@ class _Reads:
 
     async def listed(self, kind: Kind, *within: Name) -> list[Name]:
         """Reads a list where it is not fresh; nothing where the key may not read it."""
+        return [each.as_name for each in await self._read(kind, *within)]
+
+    async def _read(self, kind: Kind, *within: Name) -> Sequence[Item]:
+        """The same, for whoever needs no name of it: there may be thousands."""
         self.done.add((kind, within))
         try:
             seen = await self.catalog.listed(kind, *within)
         except (Forbidden, NotFound):
-            return []
+            return ()
         await self._take(seen, kind, *within)
-        return [each.as_name for each in seen]
+        return seen
 
     async def fields(self, model: Name) -> None:
         """Reads the fields of every record of a knowledge model."""
@@ -170,7 +174,7 @@ class _Reads:
     async def inside(self, place: Name, kinds: Sequence[Kind]) -> None:
         """Reads what lies in a knowledge model or a data pool, where it is not fresh."""
         for kind in kinds:
-            await self.listed(kind, place)
+            await self._read(kind, place)
 
     async def some(
         self, places: Sequence[Name], kinds: Sequence[Kind], named: Sequence[Name], most: int
