@@ -233,7 +233,7 @@ async def test_the_log_is_checked_at_the_command_line(
     await ask_at(program, sandbox, tmp_path, ["models"])
     empty = verify(program, tmp_path)
     assert (empty.returncode, empty.stderr) == (0, "")
-    assert "whole: no rows. Head: 0:\n" in empty.stdout
+    assert "whole: rows 1 to 1. Head: 1:" in empty.stdout
     assert "Not checked" in empty.stdout
 
     asked = await ask_at(program, sandbox, tmp_path, ["stop main job", "--format", "json"])
@@ -243,10 +243,10 @@ async def test_the_log_is_checked_at_the_command_line(
     await ask_at(program, sandbox, tmp_path, ["--confirm", ticket[1]], NEWER_KEY)
     whole = verify(program, tmp_path, environ=NEWER_KEY)
     assert whole.returncode == 0, whole.stdout
-    assert "rows 1 to 4" in whole.stdout
+    assert "rows 1 to 5" in whole.stdout
     head = whole.stdout.split("Head: ")[1].split()[0]
     checked = verify(program, tmp_path, "--head", head, environ=NEWER_KEY)
-    assert (checked.returncode, checked.stdout) == (0, f"The log is whole: rows 1 to 4. Head: {head}\n")
+    assert (checked.returncode, checked.stdout) == (0, f"The log is whole: rows 1 to 5. Head: {head}\n")
 
     for words, environ, said in (
         (("--head", "4:ab"), NEWER_KEY, "no head of the audit log"),
@@ -265,14 +265,14 @@ async def test_the_log_is_checked_at_the_command_line(
     assert verify(program, tmp_path, environ=NEWER_KEY).returncode == 0
     back = verify(program, tmp_path, "--head", head, environ=NEWER_KEY)
     assert (back.returncode, back.stderr) == (3, "")
-    assert "broken at row 2: The given head names row 4, but the log ends with row 1" in back.stdout
+    assert "broken at row 3: The given head names row 5, but the log ends with row 2" in back.stdout
 
     shutil.copy(tmp_path / "kept.db", database)
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE audit_rows SET person = NULL WHERE seq = 1")
     connection.close()
     assert (
-        "rows 1 to 4, 1 of them without the name"
+        "rows 1 to 5, 1 of them without the name"
         in verify(program, tmp_path, "--head", head, environ=NEWER_KEY).stdout
     )
     with sqlite3.connect(database) as connection:
