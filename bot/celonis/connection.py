@@ -197,8 +197,10 @@ class Celonis:
         return tuple(each for each in records if person is None or each.person == person)
 
     def scarcity(self, family: Family) -> float:
-        """How many times as long as usual answers have to last now, so that the day's calls do."""
-        return self._client.cache.stretches[family].factor
+        """How many times too fast the calls of the last hour went for them to last a day; 1 where they do."""
+        out = self.limiters[family].budget.runs_out_at()
+        left = DAY if out is None else (out - self._clock.now()).total_seconds()
+        return DAY / min(max(left, 1.0), DAY)
 
     def left(self, family: Family) -> int:
         """Calls of an API family that may still be made, as far as the newest booking tells."""

@@ -32,7 +32,7 @@ def next_look(now: datetime, every: timedelta, scarcity: float) -> datetime:
     Args:
         now: Aware.
         every: Between two looks while there are calls enough.
-        scarcity: How many times as long as usual answers have to last so that the day's calls do.
+        scarcity: How many times too fast calls were made for the day's to last; 1 where they do.
     """
     step = every.total_seconds() * min(max(scarcity, 1.0), SLOWEST)
     # Whole multiples of the usual step, so that those who stretch it meet those who do not.
