@@ -112,15 +112,16 @@ class Speaking:
         return replace(looked, spoke=outlet.posted > 0, unheard=outlet.unheard)
 
     async def escalate(self, watch: Watch, why: str) -> None:
-        """Tells those on duty that a watch cannot speak where it should; what it would say, they do not hear."""
-        card = Card(headline(f"{watch.id} cannot be delivered where it should speak"), blocks=(Text(why),))
+        """Tells those on duty, and the admins, that a watch cannot speak where it should; not what it would say."""
+        sign = f"{watch.id} cannot be delivered where it should speak"
+        card = Card(headline(sign), blocks=(Text(why),))
         answer = Answer(self._parts.marked(card), Everyone(), self._parts.today())
         for person in self._parts.on_duty(self._pool(watch)):
             try:
                 await _direct(self._parts, person, answer)
             except Undelivered as error:
                 log.warning("watch not escalated", watch=watch.id, error=error.sentence)
-        log.error("watch cannot be delivered", watch=watch.id, error=why)
+        await self._parts.admins.tell(sign, why)
 
     def _pool(self, watch: Watch) -> str:
         try:

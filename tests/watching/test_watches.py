@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot import config
-from bot.model.cards import Answer, Status, buttons
+from bot.model.cards import Status, buttons
 from bot.model.people import Clicked, Profile, Standing
 from bot.sandbox import Fault
 from bot.store import watches
@@ -181,24 +181,26 @@ async def test_the_watch_of_somebody_who_may_no_longer_ends_and_says_nothing_els
     assert await watches.living(scene.built.store) == ()
 
 
-async def test_a_place_that_is_gone_is_told_to_owner_and_duty_once_and_ends_after_a_day(
-    scene: Stage,
-) -> None:
-    await scene.says("watch main job", place=CHANNEL)
-    await later(scene, 120)
-    scene.chat.closed.add(CHANNEL.id)
-    ended(scene, "main job", "FAIL")
-    await later(scene, 120)
-    posted = [(place.id, answer) for place, answer in scene.chat.posted if place.id.startswith("D-")]
-    assert [place for place, _ in posted] == [f"D-{OPERATOR.id}", f"D-{SECOND.id}"]
-    assert posted[0][1].card.headline.startswith("FAILED")
-    assert "cannot be delivered" in posted[1][1].card.headline
-    started(scene, "main job")
-    said: list[Answer] = await later(scene, 120)
-    assert len(said) >= 1, "its owner goes on hearing of it"
-    scene.clock.pass_by(86400)
-    await later(scene, 120)
-    assert await watches.living(scene.built.store) == ()
+async def test_a_place_that_is_gone_is_told_to_owner_duty_and_admins_once_and_ends_after_a_day() -> None:
+    async with night(**DUTY, admin=config.Admin(place="slack:T1:CADMIN")) as scene:
+        await scene.says("watch main job", place=CHANNEL)
+        await later(scene, 120)
+        scene.chat.closed.add(CHANNEL.id)
+        ended(scene, "main job", "FAIL")
+        before = len(scene.chat.posted)
+        await later(scene, 120)
+        posted = [(place.id, answer.card.headline) for place, answer in scene.chat.posted[before:]]
+        assert [place for place, _ in posted] == [f"D-{OPERATOR.id}", f"D-{SECOND.id}", "CADMIN"]
+        assert posted[0][1].startswith("FAILED")
+        assert all("cannot be delivered" in sign and "main job" not in sign for _, sign in posted[1:])
+        started(scene, "main job")
+        before = len(scene.chat.posted)
+        await later(scene, 120)
+        told = {place.id for place, _ in scene.chat.posted[before:]}
+        assert told == {f"D-{OPERATOR.id}"}, "its owner goes on hearing of it, the others heard once"
+        scene.clock.pass_by(86400)
+        await later(scene, 120)
+        assert await watches.living(scene.built.store) == ()
 
 
 async def test_of_two_loops_one_says_it(scene: Stage) -> None:
