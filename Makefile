@@ -79,6 +79,7 @@ bench: $(DEV_READY)  ## every bench at full length, over an hour; tables, and JS
 	$(BIN)/python -m bench.slow_sockets --json > out/slow-sockets.json
 	$(BIN)/python -m bench.growth --json > out/growth.json
 	$(BIN)/python -m bench.language --json > out/language.json
+	$(BIN)/python -m bench.watch --json > out/watch.json
 	$(BIN)/python -m bench.answers --json > out/answers.json
 
 bench-quick: $(DEV_READY)  ## two minutes of the limits, with copies killed and the database restarted
