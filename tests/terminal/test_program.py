@@ -281,7 +281,7 @@ async def test_the_log_is_checked_at_the_command_line(
     connection.close()
     broken = verify(program, tmp_path, environ=NEWER_KEY)
     assert (broken.returncode, broken.stderr) == (3, "")
-    assert "broken at row 2" in broken.stdout
+    assert "broken at row 3" in broken.stdout
 
 
 @pytest.mark.parametrize(
