@@ -111,10 +111,10 @@ def typed(text: str) -> Condition:
             "((day ge 2026-01-01 and day lt 2026-04-01) or (day ge 2026-07-01 and day lt 2026-10-01))",
         ),
         ('day between "March 2026" and "May 2026"', "(day ge 2026-03-01 and day lt 2026-06-01)"),
-        ("at = 2026-03-01", "(at ge 2026-02-28T23:00:00Z and at lt 2026-03-01T23:00:00Z)"),
-        ("at = 2026-03-29", "(at ge 2026-03-28T23:00:00Z and at lt 2026-03-29T22:00:00Z)"),
-        ('at > "2026-03-01 20:00"', "at gt 2026-03-01T19:00:00Z"),
-        ('at <= "2026-03-01 20:00"', "at le 2026-03-01T19:00:00Z"),
+        ('"at" = 2026-03-01', "(at ge 2026-02-28T23:00:00Z and at lt 2026-03-01T23:00:00Z)"),
+        ('"at" = 2026-03-29', "(at ge 2026-03-28T23:00:00Z and at lt 2026-03-29T22:00:00Z)"),
+        ('"at" > "2026-03-01 20:00"', "at gt 2026-03-01T19:00:00Z"),
+        ('"at" <= "2026-03-01 20:00"', "at le 2026-03-01T19:00:00Z"),
         (
             'R.stamp = "2026-03-01 20:00"',
             "(R.stamp ge 2026-03-01T19:00:00Z and R.stamp lt 2026-03-01T19:01:00Z)",
@@ -204,7 +204,7 @@ def test_a_field_of_an_unknown_type_is_refused() -> None:
 def test_ranges_say_what_periods_were_taken_for() -> None:
     found = Values(TYPES, zone=ZONE, now=NOW).ranges(
         typed(
-            'day = "last month" and at > 2026-03-01 and name = a and (at in (2025, 2026) or day >= yesterday)'
+            'day = "last month" and "at" > 2026-03-01 and name = a and ("at" in (2025, 2026) or day >= yesterday)'
         )
     )
 
@@ -221,7 +221,7 @@ def test_ranges_say_what_periods_were_taken_for() -> None:
 
 
 def test_fixed_days_and_negated_periods_have_no_range() -> None:
-    condition = typed('day = 2026-03-01 and not (day = "last month") and at != "today" and day is empty')
+    condition = typed('day = 2026-03-01 and not (day = "last month") and "at" != "today" and day is empty')
     assert Values(TYPES, zone=ZONE, now=NOW).ranges(condition) == ()
 
 

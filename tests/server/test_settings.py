@@ -19,10 +19,11 @@ from bot.celonis import Celonis
 from bot.celonis.limits.replicas import slots_of
 from bot.config import Limits
 from bot.model.clock import SystemClock
+from bot.model.names import Name
 from bot.model.people import Place, Profile, Standing, Visibility
 from bot.policy import Asker, Policy, Right, Touch
 from bot.sandbox import Fault
-from tests.fake_slack import TEAM
+from tests.fake_slack import TEAM, until
 from tests.fakes import MemoryLedger
 from tests.server.towns import CLERK, OPERATOR, town
 from tests.story import StoryClock, someone, stage
@@ -31,6 +32,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "celonis-chat.example.toml"
 ENVIRON = {
     "CELONIS_API_TOKEN": "made-up-default-key",
     "CELONIS_API_TOKEN_PRODUCTION": "made-up-production-key",
+    "CELONIS_WRITE_KEY_PRODUCTION": "made-up-key-for-writes",
     "CELONIS_FINANCE_CLIENT_ID": "made-up-client",
     "SLACK_BOT_TOKEN": "xoxb-made-up",
     "SLACK_SIGNING_SECRET": "made-up-signing-secret",
@@ -42,7 +44,7 @@ FOLLOWED = {
     *(("Connection", key) for key in ("team", "cluster", "oauth_scope")),
     *(
         ("Connection", f"{key}_{how}")
-        for key in ("api_token", "oauth_client_id", "oauth_client_secret")
+        for key in ("api_token", "write_key", "oauth_client_id", "oauth_client_secret")
         for how in ("env", "file")
     ),
 }
@@ -104,6 +106,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
         )
         policy.connections(asker.place)
         policy.may(asker, Right.CANCEL, Touch())
+        assert policy.second_person([Touch(pool=Name("SAP ECC", "p1"))]) is not None
         teams = config.Teams(app_id="", tenant_id="")
         (fed_by,) = settings.connections["production"].data_models.values()
 
@@ -126,6 +129,7 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
                     "connections": given,
                     "synonyms": {"sandbox": settings.synonyms["production"]},
                     "kpis": settings.kpis,
+                    "notify": settings.notify,
                 }
             )
 
@@ -142,6 +146,9 @@ async def test_every_setting_is_read_by_what_it_is_about(tmp_path: Path) -> None
             await here.says(CLERK, "C1", "kpis of Order to Cash")
             await here.says(CLERK, "C1", "export Materials")
             await here.says(OPERATOR, "C1", "cancel main job")
+            await here.says(OPERATOR, "C1", "watch main job")
+            here.clock.pass_by(120)
+            await until(lambda: ("Watching", "quiet") in seen)
     every = {(kind.__name__, key) for kind in kinds for key in kind.model_fields}
     nobody_reads = every - FOLLOWED - seen
     assert not nobody_reads, "\n".join(map(str, sorted(nobody_reads)))
