@@ -4,6 +4,6 @@ from tests.writes.two_programs import race
 
 
 async def test_each_question_that_two_programs_answer_at_once_leads_to_one_call() -> None:
-    tally = await race(40)
+    tally = await race(12)
     assert tally.one_each, tally
-    assert (tally.asked, tally.clicks) == (40, 80)
+    assert (tally.asked, tally.clicks) == (12, 24)
