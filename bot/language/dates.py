@@ -55,6 +55,19 @@ _CLOCK_UNITS = {
 }
 
 
+_TELLING = frozenset({
+    *_MONTHS, *_WEEKDAYS, *_MONTHS_IN, *_DAYS_IN, *_CLOCK_UNITS,
+    "today", "yesterday", "tomorrow", "heute", "gestern", "morgen", "now", "ytd", "qtd", "mtd", "wtd",
+})  # fmt: skip
+"""Every period has one of these in it, perhaps in the plural, or a number."""
+
+
+def tells(word: str) -> bool:
+    """Whether a word may say when: without such a one there is no period."""
+    word = word.removesuffix(".")
+    return word in _TELLING or word.removesuffix("s") in _TELLING or any(map(str.isdigit, word))
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A half-open stretch of time, in the zone it was asked for.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from bot.language.dates import period, with_year
+from bot.language.dates import period, tells, with_year
 from bot.language.lexicon import Entity, Tier
 from bot.language.vocabulary import Class, Sense, Vocabulary
 from bot.model.intents import Op
@@ -301,8 +301,10 @@ class Spoken:
         counted = words[start].isdigit() and self._counts(words, start)
         if words[start] == "the" or counted:
             return
-        for end in range(start + 1, min(start + 7, len(words)) + 1):
-            said = " ".join(_PERIOD_WORDS.get(each, each) for each in words[start:end])
+        spoken = [_PERIOD_WORDS.get(each, each) for each in words[start : start + 7]]
+        first = next((at for at, each in enumerate(spoken, start) if tells(each)), len(words))
+        for end in range(first + 1, start + len(spoken) + 1):
+            said = " ".join(spoken[: end - start])
             if words[start] in {"von", "vom"} and not _ENDS.search(said):
                 continue  # "orders of yesterday"
             doubtful = end == start + 1 and (said in _DOUBTFUL or (said.isdigit() and len(said) != _YEAR))

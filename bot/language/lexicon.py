@@ -93,6 +93,10 @@ class Span:
     code: bool = False
     before: frozenset[str] = frozenset()
 
+    def whole(self) -> frozenset[str]:
+        """The forms by which it may be a whole name."""
+        return frozenset((self.folded, self.form, self.initials, *map("".join, self.translated)))
+
 
 class Forms(NamedTuple):
     """The forms of all stretches of a sentence, to find out at once whether a list has any of them."""
@@ -112,6 +116,13 @@ class Forms(NamedTuple):
             joined.update((each.form, each.initials, *map("".join, each.translated)))
             stems.update(*each.translated)
         return cls(frozenset(folded), frozenset(joined), frozenset(stems))
+
+
+class Having(NamedTuple):
+    """What a list has of the forms of a sentence: those of whole names, and words of names."""
+
+    whole: set[str]
+    stems: set[str]
 
 
 class NameIndex:
@@ -160,14 +171,13 @@ class NameIndex:
         for each in {*stems, *(one for way in ways for one in way)}:
             self._words.setdefault(each, []).append(number)
 
-    def touched(self, forms: Forms) -> bool:
-        """Whether some name has a form or a word of these."""
-        return not (
-            self._words.keys().isdisjoint(forms.stems)
-            and self._forms.keys().isdisjoint(forms.joined)
-            and self._translated.keys().isdisjoint(forms.joined)
-            and self._initials.keys().isdisjoint(forms.joined)
+    def having(self, forms: Forms) -> Having:
+        """Which of these forms and words some name has."""
+        joined = forms.joined
+        whole = (
+            self._forms.keys() & joined | self._translated.keys() & joined | self._initials.keys() & joined
         )
+        return Having(whole, self._words.keys() & forms.stems)
 
     def formed(self, span: Span) -> Iterator[tuple[Tier, int]]:
         """What has one of a stretch's forms, the surest way of knowing it first."""
@@ -185,14 +195,14 @@ class NameIndex:
         lists = sorted((self._words.get(each, ()) for each in stems), key=len)
         return set(lists[0]).intersection(*lists[1:]) if len(lists) > 1 else lists[0]
 
-    def missing(self, number: int, said: Collection[str]) -> tuple[str, ...]:
+    def missing(self, number: int, said: frozenset[str]) -> tuple[str, ...]:
         """The words of a name that were not said, in no language; `TRAILING` for a last one that may lack."""
         stems = self._stems[number]
         glossary = self.vocabulary.glossary
         lacking = [
             each
             for each in stems
-            if each not in said and not any(set(said).issuperset(way) for way in glossary.get(each, ()))
+            if each not in said and not (each in glossary and any(map(said.issuperset, glossary[each])))
         ]
         if number in self._light and lacking[-1:] == [stems[-1]]:
             lacking[-1] = TRAILING
@@ -234,13 +244,11 @@ class NameList:
     entity: Callable[[int], Entity]
     synonyms: Mapping[str, str] = field(default_factory=dict)
 
-    def touched(self, forms: Forms) -> bool:
-        """Whether some stretch of a sentence may name something here."""
-        return (
-            self.index.touched(forms)
-            or not self.folded.isdisjoint(forms.folded)
-            or any(each in self.synonyms for each in forms.folded)
-        )
+    def having(self, forms: Forms) -> Having:
+        """Which forms of a sentence's stretches may name something here."""
+        found = self.index.having(forms)
+        own = self.folded & forms.folded | {each for each in forms.folded if each in self.synonyms}
+        return Having(found.whole | own, found.stems) if own else found
 
     def called(self, folded: str) -> tuple[Entity, ...]:
         """What has this folded name or id."""

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TypeAlias
 
 from bot.language.edges import Cost, Edge, Named, Text, Valued
-from bot.language.lexicon import Entity, Forms, Lexicon, NameList, Span, Tier, holding
+from bot.language.lexicon import Entity, Forms, Having, Lexicon, NameList, Span, Tier, holding
 from bot.language.values import FieldValues
 from bot.language.vocabulary import stem, words_of
 from bot.model.names import Kind, fold
@@ -52,10 +52,14 @@ class Naming:
         self.words = lexicon.vocabulary
         self.edits: dict[tuple[int, str], int] = {}
         self._known: dict[Stretch, Sequence[Edge]] = {}
+        self._spans: dict[Stretch, Span | None] = {}
+        self._lacking: set[tuple[int, int]] = set()
+        """Stretches that hold a part of a filter's name, which is meant if the rest stands elsewhere."""
         self._said: set[str] = set()
         self._done: set[str] = set()
         """What verbs of the sentence say of things ("shipped", where "did we ship" is asked)."""
         self._shown = not lexicon.vocabulary.shows.isdisjoint(text.typed)
+        self._units = {self.words.units[each] for each in text.typed if each in self.words.units}
         self._nouns = [each for each in lexicon.lists if each.kind is Kind.RECORD]
 
     def of(self, ways: Sequence[tuple[str, ...]], strange: AbstractSet[int] = frozenset()) -> list[Edge]:
@@ -65,13 +69,15 @@ class Naming:
             ways: The words of the tokens, each way with other ones of them repaired.
             strange: The tokens that nobody knows: they may be of a misspelt value.
         """
-        known = len(self._said) + len(self._done)
+        said, done = len(self._said), len(self._done)
         for words in ways:
             stems = self.words.classed([one for each in words for one in words_of(each)])
             self._said.update(one for each in stems for way in self.words.translated([each]) for one in way)
             self._done.update(map(stem, self.words.done(words)))
-        if known < len(self._said) + len(self._done):
-            self._known.clear()  # the rest of a name may stand elsewhere now
+        if done < len(self._done):
+            self._known.clear()
+        elif said < len(self._said):  # the rest of a name may stand elsewhere now
+            self._known = {key: each for key, each in self._known.items() if key[:2] not in self._lacking}
         found = [edge for at, each in enumerate(self.text.tokens) if each.quoted for edge in self._quoted(at)]
         keys = self._look_up(key for words in ways for key in self._stretches(words))
         keys |= self._look_up(self._apart(strange))
@@ -186,14 +192,18 @@ class Naming:
     def _look_up(self, stretches: Iterable[Stretch]) -> dict[Stretch, None]:
         """The same stretches, each once; what they name is found out for those that are new."""
         keys = dict.fromkeys(stretches)
-        spans = {key: self._span(*key) for key in keys if key not in self._known}
-        forms = Forms.of(filter(None, spans.values()))
+        new = [key for key in keys if key not in self._known]
+        for key in new:
+            if key not in self._spans:
+                self._spans[key] = self._span(*key)
+        forms = Forms.of(filter(None, map(self._spans.__getitem__, new)))
         lists = [
-            (kind, [each for each in lists if each.touched(forms)])
+            (kind, [(each, having) for each in lists if any(having := each.having(forms))])
             for kind, lists in _by_kind(self.lexicon.lists)
         ]
         values = [each for each in self.lexicon.values if each.touched(forms)]
-        for key, span in spans.items():
+        for key in new:
+            span = self._spans[key]
             self._known[key] = [*self._names(span, lists), *self._values(span, values)] if span else ()
         return keys
 
@@ -238,26 +248,30 @@ class Naming:
         stems = self.words.classed(words_of(word))
         return frozenset(one for way in self.words.translated(stems) for one in way)
 
-    def _names(self, span: Span, lists: Iterable[tuple[Kind, Sequence[NameList]]]) -> Iterator[Edge]:
+    def _names(
+        self, span: Span, lists: Iterable[tuple[Kind, Sequence[tuple[NameList, Having]]]]
+    ) -> Iterator[Edge]:
         partly = not span.closed and any(
             len(one) > 1 and one[0] != "~" for way in span.translated for one in way
         )
+        forms = span.whole()
         for kind, listed in lists:
             whole: dict[Tier, list[Entity]] = {}
             others = []
-            for each in listed:
-                found = each.named(span)
+            for each, having in listed:
+                found = None if having.whole.isdisjoint(forms) else each.named(span)
                 if found is not None:
                     tier = found[0] if found[0] > Tier.FOLDED else Tier.EXACT  # case and dashes say nothing
                     whole.setdefault(tier, []).extend(found[1])
-                elif partly:
+                elif partly and any(map(having.stems.issuperset, span.translated)):
                     others.append(each)
             for tier, entities in sorted(whole.items()):
                 cost = Cost(0, span.edits, 0, tier, 1)
                 same = _sorted(entities)
                 named = Named(kind, same, several=self._several(span.last, same[0]))
                 yield Edge(span.start, span.end, named, cost, span.guess)
-            yield from self._partly(span, kind, others)
+            if others:
+                yield from self._partly(span, kind, others)
 
     def _partly(self, span: Span, kind: Kind, lists: Sequence[NameList]) -> Iterator[Edge]:
         """Names that hold these words and more: meant if only neutral words are missing, else to be offered.
@@ -265,18 +279,20 @@ class Naming:
         A filter's head noun may stand elsewhere ("how many orders are open"), a field may go by its last word alone.
         """
         heads: list[Entity] = []
+        head = kind is Kind.FIELD or (kind is Kind.RECORD and self._shown)
+        shown = kind is Kind.KPI and self._shown
+        neutral = self.words.neutral | self._done if self._done else self.words.neutral
         by_missing: dict[tuple[int, int], list[tuple[NameList, int]]] = {}
         for each, number, missing in holding(span.translated, lists):
-            lacking = [one for one in missing if one not in self.words.neutral and one not in self._done]
+            lacking = [one for one in missing if one not in neutral]
             narrow = len(lacking)
             if kind is Kind.FILTER and self._said_elsewhere(lacking, span):
                 named = Named(kind, (each.entity(number),))
                 yield Edge(span.start, span.end, named, Cost(edits=span.edits), span.guess)
                 continue
-            head = kind is Kind.FIELD or (kind is Kind.RECORD and self._shown)
             if lacking and head and self._heads(span, each.entity(number)):
                 heads.append(each.entity(number))
-            if kind is Kind.KPI and self._shown and "~count" in missing:
+            if shown and "~count" in missing:
                 narrow += 1  # "show invoices" asks for them, not for how many there are
             if missing and self._in_another_unit(each.entity(number)):
                 narrow += 1
@@ -299,12 +315,14 @@ class Naming:
 
     def _in_another_unit(self, entity: Entity) -> bool:
         """Whether a unit was said of what the thing measures in another one ("value in usd", "Value in EUR")."""
+        if not self._units:
+            return False
         measure, unit = self.words.units.get((words_of(entity.name.text) or [""])[-1], ("", ""))
-        said = [self.words.units[each] for each in self.text.typed if each in self.words.units]
-        return any(each == measure and other != unit for each, other in said)
+        return any(each == measure and other != unit for each, other in self._units)
 
     def _said_elsewhere(self, lacking: Sequence[str], span: Span) -> bool:
         """Whether all that a filter's name lacks is the noun of a record, which stands elsewhere in the sentence."""
+        self._lacking.add((span.start, span.end))
         return (
             bool(lacking)
             and self._said.issuperset(lacking)
@@ -342,7 +360,7 @@ class Naming:
         """Values that a stretch with words that nobody knows may be a misspelling of."""
         for key in self._stretches(self.text.typed) if strange else ():
             start, end, _, _ = key
-            span = self._span(*key)
+            span = self._spans[key]
             if span is None or span.closed or strange.isdisjoint(range(start, end)):
                 continue
             if any(isinstance(each.what, Valued) for each in self._known[key]):

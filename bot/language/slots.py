@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.language.declare import (
     Clause,
@@ -49,20 +50,31 @@ class Test:
     """What is compared, where a word said it ("heavier")."""
 
 
+_Shape: TypeAlias = tuple[Mapping[str, tuple[str, Clause]], Mapping[Kind, str], str | None]
+_SHAPES: dict[type[Intent], _Shape] = {}
+
+
+def _shape(intent: type[Intent]) -> _Shape:
+    """The clauses of an intent: by their keyword, by the kind of what they name, and the one for conditions."""
+    if intent in _SHAPES:
+        return _SHAPES[intent]
+    by_kind: dict[Kind, str] = {}
+    for each, how in clauses(intent):
+        if isinstance(how.takes, OneName | Names):
+            by_kind.setdefault(how.takes.kind, each.name)
+    where = next((each.name for each, how in clauses(intent) if isinstance(how.takes, Where)), None)
+    parts = {how.keyword: (each.name, how) for each, how in clauses(intent)}
+    _SHAPES[intent] = parts, by_kind, where
+    return _SHAPES[intent]
+
+
 class Slots:
     """The clauses of an intent, with what was said for each, and what still waits for its place."""
 
     def __init__(self, intent: type[Intent], base: Intent | None) -> None:
         self.intent = intent
         self.base = base
-        self.parts: dict[str, tuple[str, Clause]] = {
-            how.keyword: (each.name, how) for each, how in clauses(intent)
-        }
-        self.by_kind: dict[Kind, str] = {}
-        for each, how in clauses(intent):
-            if isinstance(how.takes, OneName | Names):
-                self.by_kind.setdefault(how.takes.kind, each.name)
-        self.where = next((each.name for each, how in clauses(intent) if isinstance(how.takes, Where)), None)
+        self.parts, self.by_kind, self.where = _shape(intent)
         self.names: dict[str, list[tuple[Entity, ...]]] = {}
         self.fixed: dict[str, Any] = {}
         self.tests: list[Test] = []
